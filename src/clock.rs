@@ -1,0 +1,202 @@
+//! Time: monotonic for ages and scores, wall time for what a calendar decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+/// A point on a [`Clock`], in microseconds since the clock was made.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment at which the clock was made.
+    pub const START: Self = Self(0);
+    /// A moment that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment that is this many microseconds after the clock was made.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the clock was made.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// This moment and `span` more; [`Moment::NEVER`] if that is too far away to count.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(micros(span)))
+    }
+
+    /// This moment less `span`, but not before [`Moment::START`].
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(span)))
+    }
+
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Where the engine reads time.
+///
+/// Ages, scores and deadlines follow tokio's clock, so `tokio::time::pause` and `advance` move
+/// them; [`Clock::advance`] moves them too, where a test talks to a real database and cannot pause
+/// the runtime. Steps of the wall clock change neither: wall time is asked only for what a calendar
+/// decides, such as the end of a day.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+struct Source {
+    start: Instant,
+    ahead_micros: AtomicU64,
+    start_wall: Timestamp,
+    wall: Wall,
+}
+
+/// Where wall time comes from.
+#[derive(Debug)]
+enum Wall {
+    /// The system, with its steps.
+    System,
+    /// The start of the clock plus the time passed, plus the steps that a test made.
+    Set { stepped_micros: AtomicI64 },
+}
+
+impl Clock {
+    /// The clock of the system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(system_wall(), Wall::System)
+    }
+
+    /// A clock whose wall time starts at `wall` and moves only as monotonic time does, or by
+    /// [`Clock::step_wall`]. For tests and replays.
+    #[must_use]
+    pub fn starting_at(wall: Timestamp) -> Self {
+        Self::new(wall, Wall::Set { stepped_micros: AtomicI64::new(0) })
+    }
+
+    fn new(start_wall: Timestamp, wall: Wall) -> Self {
+        let (start, ahead_micros) = (Instant::now(), AtomicU64::new(0));
+        Self(Arc::new(Source { start, ahead_micros, start_wall, wall }))
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment(micros(self.0.start.elapsed())).plus(self.ahead())
+    }
+
+    /// The present wall time.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        match &self.0.wall {
+            Wall::System => system_wall(),
+            Wall::Set { stepped_micros } => {
+                let stepped = SignedDuration::from_micros(stepped_micros.load(Relaxed));
+                self.steady_wall().saturating_add(stepped).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// Wall time that does not step: the time of day at which the clock was made, plus the time
+    /// that has passed. Ages that outlive the process are kept in it.
+    #[must_use]
+    pub fn steady_wall(&self) -> Timestamp {
+        let passed = self.now().since(Moment::START);
+        self.0.start_wall.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Moves monotonic time ahead. Timers of the runtime do not notice: for tests.
+    pub fn advance(&self, span: Duration) {
+        self.0.ahead_micros.fetch_add(micros(span), Relaxed);
+    }
+
+    /// Steps wall time, as a correction of the system's clock would: for tests. Does nothing to
+    /// [`Clock::system`].
+    pub fn step_wall(&self, by: SignedDuration) {
+        if let Wall::Set { stepped_micros } = &self.0.wall {
+            let by_micros = i64::try_from(by.as_micros()).unwrap_or_default();
+            stepped_micros.fetch_add(by_micros, Relaxed);
+        }
+    }
+
+    /// The runtime's instant for `moment`, for its timers.
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        let from_start = moment.since(Moment::START).saturating_sub(self.ahead());
+        // A timer that is a century away is as good as one that never rings, and cannot overflow.
+        let century = Duration::from_hours(24 * 365 * 100);
+        self.0.start + from_start.min(century)
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_micros(self.0.ahead_micros.load(Relaxed))
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the system's time is read")]
+fn system_wall() -> Timestamp {
+    Timestamp::try_from(std::time::SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn paused_time_moves_the_clock() {
+        let clock = Clock::system();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(clock.now(), Moment::from_micros(61_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn advance_moves_ages_and_wall_alike() {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(clock.now(), Moment::from_micros(5_000_000));
+        assert_eq!(clock.wall(), Timestamp::from_second(5).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_of_the_wall_moves_neither_ages_nor_steady_wall() {
+        let clock = Clock::starting_at(Timestamp::from_second(1_000_000).unwrap());
+        let before = (clock.now(), clock.steady_wall());
+        for hours in [1, -2] {
+            clock.step_wall(SignedDuration::from_hours(hours));
+            assert_eq!((clock.now(), clock.steady_wall()), before, "{hours} h");
+        }
+        assert_eq!(clock.wall(), before.1 - SignedDuration::from_hours(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_ring_when_the_clock_says() {
+        let clock = Clock::system();
+        clock.advance(Duration::from_secs(7));
+        let moment = clock.now().plus(Duration::from_secs(3));
+        tokio::time::sleep_until(clock.instant(moment)).await;
+        assert_eq!(clock.now(), moment);
+    }
+}

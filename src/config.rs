@@ -1,0 +1,175 @@
+//! The settings of an engine, apart from the policies of its resources.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ConfigError;
+use crate::key::Name;
+
+/// How spans are written: `"100ms"`, `"5s"`.
+mod span {
+    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
+        deserialize, serialize,
+    };
+}
+
+/// The same for a span that may be left out.
+mod optional_span {
+    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::optional::{
+        deserialize, serialize,
+    };
+}
+
+/// The settings of an engine, apart from the policies of its resources.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What the keys of this engine begin with in L2; engines with different prefixes never see
+    /// each other's entries. `shop` and `shop:` are the same. Default: `forewarm`.
+    pub prefix: String,
+    /// The most calls of loaders at a time, over all resources. Default: 256.
+    pub loads_max: usize,
+    /// Shows the text of keys in logs and errors. Default: false, since keys are often personal
+    /// data; a short hash is shown instead.
+    pub log_keys: bool,
+    /// The level at which a miss is logged; a hit is always at `debug`. Default: `debug`.
+    pub miss_level: MissLevel,
+    /// How often each resource logs a summary at `info`; `None` never does. Default: 1 minute.
+    #[serde(with = "optional_span")]
+    pub summary_every: Option<Duration>,
+    /// Makes hashing, jitter and evictions repeat from run to run: for tests and replays. Default:
+    /// `None`, a new seed for each engine.
+    pub seed: Option<u64>,
+    /// How the engine deals with its L2.
+    pub l2: L2Config,
+}
+
+/// The level at which misses are logged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissLevel {
+    /// One line per miss for those who look for it.
+    #[default]
+    Debug,
+    /// One line per miss for everybody.
+    Info,
+}
+
+/// How the engine deals with its L2.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct L2Config {
+    /// The longest that a read waits for L2 before it goes on without. Default: 100 ms.
+    #[serde(with = "span")]
+    pub read_timeout: Duration,
+    /// The longest that a write waits for L2; an invalidation is queued after it. Default: 500 ms.
+    #[serde(with = "span")]
+    pub write_timeout: Duration,
+    /// The longest that a load waits for another engine that is loading the same key. Default:
+    /// 250 ms.
+    #[serde(with = "span")]
+    pub busy_wait: Duration,
+    /// After this many failures in a row L2 is left alone. Default: 5.
+    pub breaker_failures: u32,
+    /// How long L2 is left alone before one call tries it again. Default: 1 s.
+    #[serde(with = "span")]
+    pub breaker_open_for: Duration,
+    /// The invalidations of a resource that may wait for L2; when there are more, the whole
+    /// resource is invalidated there instead. Default: 100,000.
+    pub outbox_max: usize,
+    /// Values whose encoding is longer than this many bytes are compressed. Default: 1 KiB, since
+    /// short ones grow.
+    pub compress_over_bytes: usize,
+    /// How often expired rows are removed. Default: 1 minute.
+    #[serde(with = "span")]
+    pub sweep_every: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            prefix: "forewarm".to_owned(),
+            loads_max: 256,
+            log_keys: false,
+            miss_level: MissLevel::default(),
+            summary_every: Some(Duration::from_mins(1)),
+            seed: None,
+            l2: L2Config::default(),
+        }
+    }
+}
+
+impl Default for L2Config {
+    fn default() -> Self {
+        Self {
+            read_timeout: Duration::from_millis(100),
+            write_timeout: Duration::from_millis(500),
+            busy_wait: Duration::from_millis(250),
+            breaker_failures: 5,
+            breaker_open_for: Duration::from_secs(1),
+            outbox_max: 100_000,
+            compress_over_bytes: 1024,
+            sweep_every: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Config {
+    /// Says what cannot work, and gives the prefix in its normal form.
+    pub(crate) fn check(&self) -> Result<Name, ConfigError> {
+        let prefix = Name::parse(&self.prefix).map_err(|error| {
+            let problem = error.to_string();
+            ConfigError::new("prefix", problem, "use 1 to 64 printable bytes without `:`")
+        })?;
+        if self.loads_max == 0 {
+            return Err(ConfigError::new("loads_max", "is zero", "use 1 or more"));
+        }
+        if self.l2.breaker_failures == 0 {
+            return Err(ConfigError::new("l2.breaker_failures", "is zero", "use 1 or more"));
+        }
+        if self.l2.outbox_max == 0 {
+            return Err(ConfigError::new("l2.outbox_max", "is zero", "use 1 or more"));
+        }
+        for (field, span) in [
+            ("summary_every", self.summary_every.unwrap_or(Duration::MAX)),
+            ("l2.read_timeout", self.l2.read_timeout),
+            ("l2.write_timeout", self.l2.write_timeout),
+            ("l2.busy_wait", self.l2.busy_wait),
+            ("l2.breaker_open_for", self.l2.breaker_open_for),
+            ("l2.sweep_every", self.l2.sweep_every),
+        ] {
+            if span.is_zero() {
+                return Err(ConfigError::new(field, "is zero", "use a span such as `100ms`"));
+            }
+        }
+        Ok(prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_works() {
+        assert_eq!(Config::default().check().unwrap().as_str(), "forewarm");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_and_named() {
+        let cases: [(&str, fn(&mut Config)); 6] = [
+            ("prefix", |c| c.prefix = "a:b".into()),
+            ("loads_max", |c| c.loads_max = 0),
+            ("summary_every", |c| c.summary_every = Some(Duration::ZERO)),
+            ("l2.read_timeout", |c| c.l2.read_timeout = Duration::ZERO),
+            ("l2.outbox_max", |c| c.l2.outbox_max = 0),
+            ("l2.breaker_failures", |c| c.l2.breaker_failures = 0),
+        ];
+        for (field, spoil) in cases {
+            let mut config = Config::default();
+            spoil(&mut config);
+            assert_eq!(config.check().unwrap_err().field(), field);
+        }
+    }
+}

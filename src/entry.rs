@@ -1,0 +1,367 @@
+//! An entry: a value or its absence, with when it was loaded and why.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Moment;
+use crate::score::{Past, Reads};
+
+/// A value or its absence, as memory holds it.
+///
+/// The words that a hit touches come first. Those of its place are written under the lock of its
+/// shard only; they are atomic because the entry is shared.
+#[derive(Debug)]
+pub(crate) struct Entry<K, V> {
+    /// Before this moment a read has nothing to decide.
+    calm_until: AtomicU64,
+    reads: Reads,
+    flags: AtomicU32,
+    slot: AtomicU32,
+    due_bucket: AtomicU64,
+    due_place: AtomicU32,
+    weight: u32,
+    hash: u64,
+    value: Option<Arc<V>>,
+    key: K,
+    fresh_until: AtomicU64,
+    life: Life,
+    why: Why,
+}
+
+/// How long an entry lives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Life {
+    /// When its load began: its age counts from here, since the source may have changed while it
+    /// answered.
+    pub(crate) loaded_at: Moment,
+    /// From here a read may renew it although it is fresh.
+    pub(crate) calm_until: Moment,
+    /// The end of its ttl.
+    pub(crate) fresh_until: Moment,
+    /// For how long after that it is served while a load renews it.
+    pub(crate) revalidate_for: Duration,
+    /// The end of everything: not even a failed load serves it any more.
+    pub(crate) keep_until: Moment,
+}
+
+/// Why an entry is here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Why {
+    pub(crate) origin: Origin,
+    /// For a preload: what proposed it, and how probable a read was.
+    pub(crate) reason: Reason,
+    pub(crate) probability: f32,
+}
+
+/// Why a key is loaded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// Somebody waits for it.
+    Demand,
+    /// Somebody was served a value that should be renewed.
+    Refresh,
+    /// Nobody has asked yet.
+    Preload,
+}
+
+impl Origin {
+    pub(crate) const ALL: [Self; 3] = [Self::Demand, Self::Refresh, Self::Preload];
+
+    /// The word for it in metrics and logs.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Refresh => "refresh",
+            Self::Preload => "preload",
+        }
+    }
+}
+
+/// What proposed a preload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The entry was about to expire, and its key is read often enough.
+    Expiry,
+    /// The rule of [`Classic`](crate::Classic).
+    Classic,
+    /// Somebody called [`Resource::preload`](crate::Resource::preload).
+    Requested,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 3] = [Self::Expiry, Self::Classic, Self::Requested];
+
+    /// The word for it in metrics and logs.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Expiry => "expiry",
+            Self::Classic => "classic",
+            Self::Requested => "requested",
+        }
+    }
+}
+
+/// Whether an entry may be served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// Within its ttl.
+    Fresh,
+    /// Past its ttl, and still served while a load renews it, or because that load failed.
+    Stale,
+    /// Not served.
+    Expired,
+}
+
+/// Nobody has read the preloaded value yet.
+const UNREAD: u32 = 1;
+/// The entry is in the staging slots.
+const STAGED: u32 = 1 << 1;
+/// The entry of moka has been reported as one that may move back.
+const RISING: u32 = 1 << 2;
+/// The entry came due when its key had been read once only.
+const DUE_ONCE_READ: u32 = 1 << 3;
+
+impl<K, V> Entry<K, V> {
+    pub(crate) fn new(key: K, hash: u64, value: Option<Arc<V>>, weight: u32) -> Self {
+        let life = Life {
+            loaded_at: Moment::START,
+            calm_until: Moment::START,
+            fresh_until: Moment::START,
+            revalidate_for: Duration::ZERO,
+            keep_until: Moment::START,
+        };
+        let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
+        Self {
+            calm_until: AtomicU64::new(0),
+            reads: Reads::new(Past::NONE),
+            flags: AtomicU32::new(0),
+            slot: AtomicU32::new(u32::MAX),
+            due_bucket: AtomicU64::new(u64::MAX),
+            due_place: AtomicU32::new(u32::MAX),
+            weight,
+            hash,
+            value,
+            key,
+            fresh_until: AtomicU64::new(0),
+            life,
+            why,
+        }
+    }
+
+    pub(crate) fn living(mut self, life: Life) -> Self {
+        self.calm_until = AtomicU64::new(life.calm_until.as_micros());
+        self.fresh_until = AtomicU64::new(life.fresh_until.as_micros());
+        self.life = life;
+        self
+    }
+
+    pub(crate) fn because(mut self, why: Why) -> Self {
+        self.why = why;
+        self
+    }
+
+    pub(crate) fn with_past(self, past: Past) -> Self {
+        Self { reads: Reads::new(past), ..self }
+    }
+
+    /// Marks it as preloaded and not yet read.
+    pub(crate) fn unread(self) -> Self {
+        self.flags.fetch_or(UNREAD, Relaxed);
+        self
+    }
+
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(crate) fn value(&self) -> Option<&Arc<V>> {
+        self.value.as_ref()
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        u64::from(self.weight)
+    }
+
+    pub(crate) fn weight32(&self) -> u32 {
+        self.weight
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    pub(crate) fn why(&self) -> Why {
+        self.why
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        Life { fresh_until: Moment::from_micros(self.fresh_until.load(Relaxed)), ..self.life }
+    }
+
+    /// Whether a read at `now` has nothing to decide: the entry is fresh, and nothing is to renew.
+    #[inline]
+    pub(crate) fn is_calm(&self, now: Moment) -> bool {
+        now.as_micros() < self.calm_until.load(Relaxed)
+    }
+
+    /// Whether it may be served at `now`.
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
+        self.life().freshness(now)
+    }
+
+    /// Makes it stale at `now`. It stays what is served when the load that renews it fails.
+    pub(crate) fn expire(&self, now: Moment) {
+        self.fresh_until.fetch_min(now.as_micros(), Relaxed);
+        self.calm_until.store(0, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_unread(&self) -> bool {
+        self.flags.load(Relaxed) & UNREAD != 0
+    }
+
+    /// Takes the mark of an unread preload off; gives whether it was there. Whoever takes it off
+    /// counts the outcome, so each preload has one.
+    pub(crate) fn settle(&self) -> bool {
+        self.flags.fetch_and(!UNREAD, Relaxed) & UNREAD != 0
+    }
+
+    pub(crate) fn is_staged(&self) -> bool {
+        self.flags.load(Relaxed) & STAGED != 0
+    }
+
+    pub(crate) fn set_staged(&self, staged: bool) {
+        self.set(STAGED, staged);
+    }
+
+    /// Marks it as one that may move back to the hot segment; gives whether it was not marked yet.
+    pub(crate) fn rise(&self) -> bool {
+        self.flags.fetch_or(RISING, Relaxed) & RISING == 0
+    }
+
+    pub(crate) fn clear_rising(&self) {
+        self.set(RISING, false);
+    }
+
+    pub(crate) fn mark_due_once_read(&self) {
+        self.set(DUE_ONCE_READ, true);
+    }
+
+    /// Takes the mark of [`Entry::mark_due_once_read`] off; gives whether it was there.
+    pub(crate) fn take_due_once_read(&self) -> bool {
+        self.flags.load(Relaxed) & DUE_ONCE_READ != 0
+            && self.flags.fetch_and(!DUE_ONCE_READ, Relaxed) & DUE_ONCE_READ != 0
+    }
+
+    fn set(&self, flag: u32, on: bool) {
+        if on {
+            self.flags.fetch_or(flag, Relaxed);
+        } else {
+            self.flags.fetch_and(!flag, Relaxed);
+        }
+    }
+
+    /// Its place among the slots that evictions are sampled from.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot.load(Relaxed) as usize
+    }
+
+    pub(crate) fn set_slot(&self, slot: usize) {
+        self.slot.store(u32::try_from(slot).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Its place in the expiry wheel, if it has one.
+    pub(crate) fn due(&self) -> Option<(u64, usize)> {
+        let bucket = self.due_bucket.load(Relaxed);
+        (bucket != u64::MAX).then(|| (bucket, self.due_place.load(Relaxed) as usize))
+    }
+
+    pub(crate) fn set_due(&self, due: Option<(u64, usize)>) {
+        let (bucket, place) = due.unwrap_or((u64::MAX, 0));
+        self.due_bucket.store(bucket, Relaxed);
+        self.due_place.store(u32::try_from(place).unwrap_or(u32::MAX), Relaxed);
+    }
+}
+
+impl Life {
+    /// Whether what lives so may be served at `now`.
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
+        if now < self.fresh_until {
+            Freshness::Fresh
+        } else if now < self.fresh_until.plus(self.revalidate_for).min(self.keep_until) {
+            Freshness::Stale
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// Whether it may be served at `now` if the load that should renew it fails.
+    pub(crate) fn is_kept(&self, now: Moment) -> bool {
+        now < self.fresh_until || now < self.keep_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry<u32, ()> {
+        let life = Life {
+            loaded_at: Moment::from_micros(0),
+            calm_until: Moment::from_micros(80),
+            fresh_until: Moment::from_micros(100),
+            revalidate_for: Duration::from_micros(50),
+            keep_until: Moment::from_micros(300),
+        };
+        Entry::new(1, 1, Some(Arc::new(())), 1).living(life)
+    }
+
+    #[test]
+    fn each_boundary_belongs_to_the_later_state() {
+        for (at, freshness, calm, kept) in [
+            (79, Freshness::Fresh, true, true),
+            (80, Freshness::Fresh, false, true),
+            (99, Freshness::Fresh, false, true),
+            (100, Freshness::Stale, false, true),
+            (149, Freshness::Stale, false, true),
+            (150, Freshness::Expired, false, true),
+            (299, Freshness::Expired, false, true),
+            (300, Freshness::Expired, false, false),
+        ] {
+            let now = Moment::from_micros(at);
+            let entry = entry();
+            let seen = (entry.freshness(now), entry.is_calm(now), entry.life().is_kept(now));
+            assert_eq!(seen, (freshness, calm, kept), "at {at}");
+        }
+    }
+
+    #[test]
+    fn an_expired_entry_is_stale_at_once_and_kept_as_long_as_before() {
+        let entry = entry();
+        entry.expire(Moment::from_micros(10));
+        assert!(!entry.is_calm(Moment::from_micros(10)));
+        assert_eq!(entry.freshness(Moment::from_micros(10)), Freshness::Stale);
+        assert_eq!(entry.freshness(Moment::from_micros(60)), Freshness::Expired);
+        assert!(entry.life().is_kept(Moment::from_micros(299)));
+    }
+
+    #[test]
+    fn a_preload_is_settled_once() {
+        let entry = entry().unread();
+        assert!(entry.is_unread());
+        assert!(entry.settle());
+        assert!(!entry.settle());
+    }
+}

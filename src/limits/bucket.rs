@@ -1,0 +1,67 @@
+//! A hard bound on how many keys are loaded ahead.
+
+use crate::clock::Moment;
+
+/// A token bucket: `rate` tokens a second flow in, at most `burst` are kept, each key takes one.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    tokens: f64,
+    rate: f64,
+    burst: f64,
+    filled_at: Moment,
+}
+
+impl Bucket {
+    /// A full bucket.
+    #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
+    pub(crate) const fn new(rate: f64, burst: usize) -> Self {
+        Self { tokens: burst as f64, rate, burst: burst as f64, filled_at: Moment::START }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&mut self, now: Moment) -> bool {
+        let passed = now.since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
+        self.filled_at = self.filled_at.max(now);
+        let is_there = self.tokens >= 1.0;
+        if is_there {
+            self.tokens -= 1.0;
+        }
+        is_there
+    }
+
+    /// When the next token will be there.
+    pub(crate) fn next_at(&self, now: Moment) -> Moment {
+        let missing = (1.0 - self.tokens).max(0.0);
+        let wait = std::time::Duration::try_from_secs_f64(missing / self.rate);
+        // A microsecond more, since moments are whole microseconds.
+        wait.map_or(Moment::NEVER, |wait| now.plus(wait).plus(std::time::Duration::from_micros(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn never_more_than_the_burst_and_the_rate_allow() {
+        let mut bucket = Bucket::new(10.0, 5);
+        let mut taken = 0;
+        for millis in 0..10_000 {
+            let now = Moment::START.plus(Duration::from_millis(millis));
+            while bucket.take(now) {
+                taken += 1;
+            }
+        }
+        assert_eq!(taken, 5 + 99);
+    }
+
+    #[test]
+    fn the_next_token_is_there_when_it_says() {
+        let mut bucket = Bucket::new(3.0, 1);
+        assert!(bucket.take(Moment::START) && !bucket.take(Moment::START));
+        let next = bucket.next_at(Moment::START);
+        assert!(bucket.take(next));
+    }
+}

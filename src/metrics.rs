@@ -1,0 +1,142 @@
+//! Every metric: its name, labels and meaning, in one list.
+
+pub(crate) use self::counters::{Counters, OwnedCounters};
+pub(crate) use self::events::{
+    Event, Eviction, Full, L2Op, Load, LoadOutcome, Preload, PreloadOutcome, ReadOutcome, Refresh,
+    Refusal,
+};
+
+mod counters;
+mod events;
+
+/// What kind of figure a metric is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// A state.
+    Gauge,
+    /// Spread over buckets.
+    Histogram,
+}
+
+/// A metric that forewarm publishes through the `metrics` facade.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The name.
+    pub name: &'static str,
+    /// The kind.
+    pub kind: MetricKind,
+    /// The labels; never a key.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+pub(crate) const READS: &str = "forewarm_reads_total";
+pub(crate) const LOADS: &str = "forewarm_loads_total";
+pub(crate) const LOAD_SECONDS: &str = "forewarm_load_seconds";
+pub(crate) const PRELOADS: &str = "forewarm_preloads_total";
+pub(crate) const REFRESHES: &str = "forewarm_refreshes_total";
+pub(crate) const THRESHOLD: &str = "forewarm_threshold";
+pub(crate) const L1_ENTRIES: &str = "forewarm_l1_entries";
+pub(crate) const L1_BYTES: &str = "forewarm_l1_bytes";
+pub(crate) const L1_CAPACITY: &str = "forewarm_l1_capacity";
+pub(crate) const EVICTIONS: &str = "forewarm_evictions_total";
+pub(crate) const L2_UP: &str = "forewarm_l2_up";
+pub(crate) const L2_ENTRIES: &str = "forewarm_l2_entries";
+pub(crate) const L2_BYTES: &str = "forewarm_l2_bytes";
+pub(crate) const L2_SECONDS: &str = "forewarm_l2_seconds";
+pub(crate) const L2_FAILURES: &str = "forewarm_l2_failures_total";
+pub(crate) const FILLS_REFUSED: &str = "forewarm_fills_refused_total";
+pub(crate) const OUTBOX: &str = "forewarm_outbox_length";
+pub(crate) const FLIGHTS: &str = "forewarm_flights";
+pub(crate) const TRACKED: &str = "forewarm_tracked_keys";
+pub(crate) const TRACKED_DROPPED: &str = "forewarm_tracked_dropped_total";
+pub(crate) const BREAKER: &str = "forewarm_breaker_state";
+pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind: MetricKind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Gauge, labels, help }
+}
+
+const fn seconds(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind: MetricKind::Histogram, labels, help }
+}
+
+/// Every metric that forewarm publishes.
+pub const METRICS: &[Metric] = &[
+    counter(READS, &["resource", "tier", "outcome"], "Reads, by the tier that answered and how"),
+    counter(
+        LOADS,
+        &["resource", "origin", "outcome"],
+        "Keys asked of the source, by why and how it ended",
+    ),
+    seconds(LOAD_SECONDS, &["resource", "origin"], "How long calls of the loader took"),
+    counter(
+        PRELOADS,
+        &["resource", "reason", "outcome"],
+        "Keys loaded ahead: read in time (useful), never read (wasted), asked for while loading (late), failed, or refused by a limit",
+    ),
+    counter(REFRESHES, &["resource", "outcome"], "Loads that renewed a key that was held"),
+    gauge(THRESHOLD, &["resource"], "The probability from which a key is loaded ahead"),
+    gauge(L1_ENTRIES, &["resource", "segment"], "Entries in memory"),
+    gauge(
+        L1_BYTES,
+        &["resource", "segment"],
+        "Weight of the entries in memory, in the unit of the capacity",
+    ),
+    gauge(L1_CAPACITY, &["resource"], "The most that is kept in memory, in bytes or entries"),
+    counter(EVICTIONS, &["resource", "cause"], "Entries that left memory, by cause"),
+    gauge(L2_UP, &[], "1 while L2 answers, 0 while it is left alone"),
+    gauge(L2_ENTRIES, &[], "Rows in L2"),
+    gauge(L2_BYTES, &[], "Bytes that L2 takes"),
+    seconds(L2_SECONDS, &["op"], "How long calls of L2 took"),
+    counter(
+        L2_FAILURES,
+        &["op"],
+        "Calls of L2 that failed or took too long; the read went on without",
+    ),
+    counter(
+        FILLS_REFUSED,
+        &["resource", "why"],
+        "Values that were loaded and not stored in a tier, by why",
+    ),
+    gauge(OUTBOX, &["resource"], "Invalidations that wait for L2"),
+    gauge(FLIGHTS, &["resource"], "Keys that are loading or waiting to be loaded"),
+    gauge(
+        TRACKED,
+        &["resource"],
+        "Keys whose reads are remembered although they are not in memory",
+    ),
+    counter(TRACKED_DROPPED, &["resource", "table"], "Keys that a full table forgot"),
+    gauge(
+        BREAKER,
+        &["resource"],
+        "0 while the source is asked, 1 while one load tries it again, 2 while it is left alone",
+    ),
+    gauge(BUILD_INFO, &["version"], "Always 1"),
+];
+
+/// Tells the installed recorder what each metric means.
+pub(crate) fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+}

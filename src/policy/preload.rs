@@ -1,0 +1,129 @@
+//! What is loaded before anybody asks.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Checks;
+use crate::error::ConfigError;
+
+/// What is loaded before anybody asks, and the most that it may cost.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreloadPolicy {
+    /// What decides. Default: [`PreloadMode::Predicted`].
+    pub mode: PreloadMode,
+    /// A key is loaded ahead if it is expected to be read in time with at least this probability,
+    /// more than 0 and at most 1. Default: 0.5.
+    ///
+    /// One preload at probability p wastes 1 - p loads and saves p misses, so of all rules that
+    /// cost as many loads, a threshold on p saves the most misses.
+    pub threshold: f64,
+    /// The most keys loaded ahead per second, on average. Default: 100.
+    pub loads_per_second: f64,
+    /// The most keys loaded ahead at once after a quiet time. Default: 200.
+    pub burst: usize,
+    /// The keys that may wait for their turn; the least probable is dropped when there are more.
+    /// Default: 10,000.
+    pub queue_max: usize,
+}
+
+/// What decides which keys are loaded ahead.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreloadMode {
+    /// Nothing is loaded ahead.
+    Off,
+    /// The rate at which a key is read: `1 - e^(-rate x ttl)` is the probability that it is read
+    /// again while its next value is fresh.
+    #[default]
+    Predicted,
+    /// The rule of an older system, kept for comparison: see [`Classic`].
+    Classic(Classic),
+}
+
+/// The rule of an older system, kept for comparison.
+///
+/// A key's score is `count x decay_per_hour ^ (hours since its last read)`, and the count never
+/// decays. In each interval the best `keys_per_round` keys are taken, and those whose score
+/// reaches [`PreloadPolicy::threshold`] and that are not held fresh are loaded. When more than
+/// `patterns_max` keys are known, the one with the lowest stored score is forgotten, which is
+/// usually the newest.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Classic {
+    /// What is left of a score after an hour without a read, more than 0 and at most 1. Default:
+    /// 0.9.
+    pub decay_per_hour: f64,
+    /// The keys that are known at most. Default: 1,000.
+    pub patterns_max: usize,
+    /// The keys looked at in a round. Default: 100.
+    pub keys_per_round: usize,
+    /// The time between rounds. Default: 60 s; at least 5 s.
+    #[serde(with = "super::span")]
+    pub interval: Duration,
+    /// Looks past keys that are held fresh, instead of letting them use up the round. Default:
+    /// false, as the older system did.
+    pub skips_fresh: bool,
+}
+
+impl Default for PreloadPolicy {
+    fn default() -> Self {
+        Self {
+            mode: PreloadMode::default(),
+            threshold: 0.5,
+            loads_per_second: 100.0,
+            burst: 200,
+            queue_max: 10_000,
+        }
+    }
+}
+
+impl Default for Classic {
+    fn default() -> Self {
+        Self {
+            decay_per_hour: 0.9,
+            patterns_max: 1_000,
+            keys_per_round: 100,
+            interval: Duration::from_mins(1),
+            skips_fresh: false,
+        }
+    }
+}
+
+impl PreloadPolicy {
+    pub(super) fn check(&self, checks: &Checks<'_>) -> Result<(), ConfigError> {
+        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
+            let problem = format!("is {}", self.threshold);
+            let remedy = "use a probability more than 0 and at most 1".into();
+            return Err(checks.error("preload.threshold", problem, remedy));
+        }
+        if !(self.loads_per_second > 0.0 && self.loads_per_second.is_finite()) {
+            let problem = format!("is {}", self.loads_per_second);
+            let remedy = "use a positive number, or `mode = \"off\"`".into();
+            return Err(checks.error("preload.loads_per_second", problem, remedy));
+        }
+        checks.range("preload.burst", self.burst, 1, 1 << 30)?;
+        checks.range("preload.queue_max", self.queue_max, 1, 1 << 24)?;
+        match &self.mode {
+            PreloadMode::Classic(classic) => classic.check(checks),
+            PreloadMode::Off | PreloadMode::Predicted => Ok(()),
+        }
+    }
+}
+
+impl Classic {
+    fn check(&self, checks: &Checks<'_>) -> Result<(), ConfigError> {
+        if !(self.decay_per_hour > 0.0 && self.decay_per_hour <= 1.0) {
+            let problem = format!("is {}", self.decay_per_hour);
+            let remedy = "use a factor more than 0 and at most 1".into();
+            return Err(checks.error("preload.mode.decay_per_hour", problem, remedy));
+        }
+        if self.interval < Duration::from_secs(5) {
+            let problem = format!("is {:?}", self.interval);
+            return Err(checks.error("preload.mode.interval", problem, "use `5s` or more".into()));
+        }
+        checks.range("preload.mode.patterns_max", self.patterns_max, 1, 1 << 30)?;
+        checks.range("preload.mode.keys_per_round", self.keys_per_round, 1, 1 << 30)
+    }
+}

@@ -1,0 +1,208 @@
+//! The reads of keys that are not resident, in bounded memory.
+
+use crate::clock::Moment;
+use crate::score::Past;
+
+/// What is remembered of keys that left memory, or never entered it.
+///
+/// Sets of four slots; a key's hash names its set, and a fingerprint the slot. A full set forgets
+/// its lowest rank, and the newcomer inherits half of that, since it may be one that was forgotten
+/// before. No key text is kept: two keys with the same set and fingerprint are taken for one, which
+/// happens to one in a billion pairs within a set.
+#[derive(Debug)]
+pub(crate) struct Table {
+    sets: Box<[[Slot; WAYS]]>,
+    dropped: u64,
+}
+
+const WAYS: usize = 4;
+
+/// Sums of ranks are kept as logarithms, since an `f32` could not hold the sums themselves.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Zero is an empty slot.
+    fingerprint: u32,
+    rank_log2: f32,
+    score_log2: f32,
+    gap_secs: f32,
+    last_micros: u64,
+}
+
+const EMPTY: Slot = Slot {
+    fingerprint: 0,
+    rank_log2: f32::NEG_INFINITY,
+    score_log2: f32::NEG_INFINITY,
+    gap_secs: f32::NAN,
+    last_micros: u64::MAX,
+};
+
+impl Table {
+    /// A table for this many keys, rounded up to whole sets.
+    pub(crate) fn new(keys: usize) -> Self {
+        let sets = keys.div_ceil(WAYS).next_power_of_two();
+        Self { sets: vec![[EMPTY; WAYS]; sets].into_boxed_slice(), dropped: 0 }
+    }
+
+    /// What is remembered of a key.
+    pub(crate) fn look(&self, hash: u64) -> Past {
+        let fingerprint = fingerprint(hash);
+        let set = self.sets.get(self.set(hash)).into_iter().flatten();
+        set.copied().find(|slot| slot.fingerprint == fingerprint).map_or(Past::NONE, Slot::past)
+    }
+
+    /// Remembers a key.
+    pub(crate) fn keep(&mut self, hash: u64, past: &Past) {
+        let fingerprint = fingerprint(hash);
+        let place = self.set(hash);
+        let Some(set) = self.sets.get_mut(place) else { return };
+        let mut slot = Slot::new(fingerprint, past);
+        if let Some(same) = set.iter_mut().find(|slot| slot.fingerprint == fingerprint) {
+            *same = slot;
+            return;
+        }
+        let by_rank = |a: &&mut Slot, b: &&mut Slot| a.rank_log2.total_cmp(&b.rank_log2);
+        if let Some(lowest) = set.iter_mut().min_by(by_rank) {
+            if lowest.fingerprint != 0 {
+                self.dropped += 1;
+                slot.rank_log2 = log2_of_sum(slot.rank_log2, lowest.rank_log2 - 1.0);
+            }
+            *lowest = slot;
+        }
+    }
+
+    /// Forgets a key, whose reads are from now on kept elsewhere.
+    pub(crate) fn forget(&mut self, hash: u64) {
+        let fingerprint = fingerprint(hash);
+        let place = self.set(hash);
+        let mut set = self.sets.get_mut(place).into_iter().flatten();
+        if let Some(slot) = set.find(|slot| slot.fingerprint == fingerprint) {
+            *slot = EMPTY;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.sets.fill([EMPTY; WAYS]);
+    }
+
+    /// The keys remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.sets.iter().flatten().filter(|slot| slot.fingerprint != 0).count()
+    }
+
+    /// Takes the number of keys that a full set forgot since the last call.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Multiplies all ranks, when the landmark of their decay moves.
+    pub(crate) fn rescale_ranks(&mut self, by: f64) {
+        for slot in self.sets.iter_mut().flatten() {
+            slot.rank_log2 += log2(by);
+        }
+    }
+
+    /// Multiplies all scores, when the landmark of their decay moves.
+    pub(crate) fn rescale_scores(&mut self, by: f64) {
+        for slot in self.sets.iter_mut().flatten() {
+            slot.score_log2 += log2(by);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves what fits")]
+    fn set(&self, hash: u64) -> usize {
+        (hash >> 8) as usize & (self.sets.len() - 1)
+    }
+}
+
+impl Slot {
+    fn new(fingerprint: u32, past: &Past) -> Self {
+        Self {
+            fingerprint,
+            rank_log2: log2(past.rank),
+            score_log2: log2(past.score),
+            gap_secs: past.gap_secs,
+            last_micros: past.last.as_micros(),
+        }
+    }
+
+    fn past(self) -> Past {
+        Past {
+            score: f64::from(self.score_log2).exp2(),
+            rank: f64::from(self.rank_log2).exp2(),
+            last: Moment::from_micros(self.last_micros),
+            gap_secs: self.gap_secs,
+        }
+    }
+}
+
+/// Never zero, which marks an empty slot.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half")]
+const fn fingerprint(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
+fn log2(sum: f64) -> f32 {
+    sum.log2() as f32
+}
+
+/// `log2(2^a + 2^b)`.
+fn log2_of_sum(a: f32, b: f32) -> f32 {
+    let (high, low) = if a > b { (a, b) } else { (b, a) };
+    if low == f32::NEG_INFINITY {
+        high
+    } else {
+        high + (low - high).exp2().ln_1p() / std::f32::consts::LN_2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(rank: f64) -> Past {
+        Past { score: 2.0 * rank, rank, last: Moment::from_micros(7), gap_secs: 1.5 }
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a / b - 1.0).abs() < 1e-3
+    }
+
+    #[test]
+    fn what_is_kept_is_found_until_it_is_forgotten() {
+        let mut table = Table::new(64);
+        let hash = 0xdead_beef_0000_1234;
+        assert_eq!(table.look(hash).last, Moment::NEVER);
+        table.keep(hash, &past(5.0));
+        let found = table.look(hash);
+        assert!(close(found.rank, 5.0) && close(found.score, 10.0), "{found:?}");
+        assert_eq!((found.last, found.gap_secs), (Moment::from_micros(7), 1.5));
+        table.forget(hash);
+        assert_eq!(table.look(hash).last, Moment::NEVER);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_full_set_forgets_the_lowest_and_the_newcomer_inherits_half() {
+        let mut table = Table::new(WAYS);
+        for nth in 1..=4_u64 {
+            table.keep(nth << 33, &past(f64::from(u32::try_from(nth).unwrap())));
+        }
+        table.keep(5 << 33, &past(1.0));
+        assert_eq!(table.look(1 << 33).last, Moment::NEVER);
+        assert!(close(table.look(5 << 33).rank, 1.5));
+        assert!(close(table.look(2 << 33).rank, 2.0));
+        assert_eq!((table.len(), table.take_dropped(), table.take_dropped()), (4, 1, 0));
+    }
+
+    #[test]
+    fn ranks_near_the_end_of_their_scale_are_kept_and_rescaled() {
+        let mut table = Table::new(WAYS);
+        let huge = 890.0_f64.exp2();
+        table.keep(9 << 33, &past(huge));
+        assert!(close(table.look(9 << 33).rank, huge));
+        table.rescale_ranks((-900.0_f64).exp2());
+        assert!(close(table.look(9 << 33).rank, (-10.0_f64).exp2()));
+    }
+}

@@ -1,0 +1,318 @@
+//! How often a key is read: a decayed count, and a rate that reacts to silence.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// Weighs reads so that old ones count less: forward decay.
+///
+/// A read at position `p` adds `2^((p - landmark) / half_life)` to a key's sum. The sums of all
+/// keys then age together without being touched: the decayed count at `now` is the sum divided by
+/// the weight of a read at `now`. Source: Cormode, Shkapenyuk, Srivastava and Xu, "Forward decay",
+/// ICDE 2009. A position is whatever moves on as reads age; we use microseconds for the score that
+/// people see, and reads served for the rank that decides evictions.
+#[derive(Debug)]
+pub(crate) struct Decay {
+    half_life: f64,
+    /// The weight is computed anew when the position has moved on by this much.
+    quantum: u64,
+    landmark: AtomicU64,
+    renew_at: AtomicU64,
+    weight_bits: AtomicU64,
+}
+
+impl Decay {
+    /// After this many half-lives the landmark must move, long before an `f64` overflows.
+    const SPAN: f64 = 900.0;
+    /// No key is read this often in a few half-lives: a larger count is a sum that a reader wrote
+    /// back just after it had been rescaled, and is still in the old scale.
+    const COUNT_MAX: f64 = (1_u64 << 60) as f64;
+
+    /// A decay with this half-life, in units of the position.
+    pub(crate) fn new(half_life: u64) -> Self {
+        let half_life = half_life.max(1);
+        Self {
+            half_life: as_f64(half_life),
+            // A weight that is at most this old is wrong by less than one part in a million.
+            quantum: half_life >> 20,
+            landmark: AtomicU64::new(0),
+            renew_at: AtomicU64::new(0),
+            weight_bits: AtomicU64::new(1.0_f64.to_bits()),
+        }
+    }
+
+    /// The weight of a read at `position`.
+    #[inline]
+    pub(crate) fn weight(&self, position: u64) -> f64 {
+        if position >= self.renew_at.load(Relaxed) { self.renew(position) } else { self.current() }
+    }
+
+    /// The weight that was last computed.
+    #[inline]
+    pub(crate) fn current(&self) -> f64 {
+        f64::from_bits(self.weight_bits.load(Relaxed))
+    }
+
+    #[cold]
+    fn renew(&self, position: u64) -> f64 {
+        let weight = self.exact(position);
+        self.weight_bits.store(weight.to_bits(), Relaxed);
+        self.renew_at.store(position.saturating_add(self.quantum.max(1)), Relaxed);
+        weight
+    }
+
+    fn exact(&self, position: u64) -> f64 {
+        let passed = position.saturating_sub(self.landmark.load(Relaxed));
+        // Past the span and not yet rescaled, weights stand still instead of overflowing.
+        (as_f64(passed) / self.half_life).min(Self::SPAN + 64.0).exp2()
+    }
+
+    /// The decayed count at `position` of a key whose reads added up to `sum`.
+    pub(crate) fn count(&self, sum: f64, position: u64) -> f64 {
+        let count = sum / self.exact(position);
+        if count > Self::COUNT_MAX { count * (-Self::SPAN).exp2() } else { count }
+    }
+
+    /// Whether the landmark must move: then every sum is to be multiplied by
+    /// [`Decay::rescaling`], and after that [`Decay::move_landmark`] called. In this order a reader
+    /// who meets the change half-way leaves a sum that [`Decay::count`] recognises.
+    pub(crate) fn must_rescale(&self, position: u64) -> bool {
+        let passed = position.saturating_sub(self.landmark.load(Relaxed));
+        as_f64(passed) > Self::SPAN * self.half_life
+    }
+
+    /// What sums are multiplied by when the landmark moves.
+    pub(crate) fn rescaling() -> f64 {
+        (-Self::SPAN).exp2()
+    }
+
+    /// Moves the landmark on.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive")]
+    pub(crate) fn move_landmark(&self, position: u64) {
+        self.landmark.fetch_add((Self::SPAN * self.half_life) as u64, Relaxed);
+        self.renew(position);
+    }
+}
+
+/// What is known of the reads of one key. Hits write it, so every word is atomic and relaxed: two
+/// readers that meet within nanoseconds may lose one of the two reads, which a key as hot as that
+/// does not miss.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    score_bits: AtomicU64,
+    rank_bits: AtomicU64,
+    last_micros: AtomicU64,
+    /// Moving average of the time between reads, in seconds; NaN until there were two.
+    gap_bits: AtomicU32,
+}
+
+/// A copy of [`Reads`] that is not shared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Past {
+    pub(crate) score: f64,
+    pub(crate) rank: f64,
+    /// The last read, or [`Moment::NEVER`].
+    pub(crate) last: Moment,
+    pub(crate) gap_secs: f32,
+}
+
+impl Past {
+    /// Nothing is known.
+    pub(crate) const NONE: Self =
+        Self { score: 0.0, rank: 0.0, last: Moment::NEVER, gap_secs: f32::NAN };
+
+    /// The same and one read more, at `now`.
+    #[must_use]
+    pub(crate) fn with_read(self, now: Moment, score: f64, rank: f64) -> Self {
+        Self {
+            score: self.score + score,
+            rank: self.rank + rank,
+            last: now,
+            gap_secs: next_gap(self.gap_secs, self.last, now),
+        }
+    }
+
+    /// Whether exactly one read is known.
+    pub(crate) fn is_once_read(&self) -> bool {
+        self.last != Moment::NEVER && self.gap_secs.is_nan()
+    }
+
+    /// Reads per second as of `now`: `1 / max(average gap, time since the last read)`.
+    ///
+    /// `None` before the second read. The second term makes the rate fall as soon as reads stay
+    /// away, which no average of the past does.
+    pub(crate) fn rate(&self, now: Moment) -> Option<f64> {
+        if self.gap_secs.is_nan() {
+            return None;
+        }
+        Some(1.0 / f64::from(self.gap_secs).max(now.since(self.last).as_secs_f64()))
+    }
+}
+
+impl Reads {
+    pub(crate) fn new(past: Past) -> Self {
+        Self {
+            score_bits: AtomicU64::new(past.score.to_bits()),
+            rank_bits: AtomicU64::new(past.rank.to_bits()),
+            last_micros: AtomicU64::new(past.last.as_micros()),
+            gap_bits: AtomicU32::new(past.gap_secs.to_bits()),
+        }
+    }
+
+    /// Notes a read at `now` with these weights.
+    #[inline]
+    pub(crate) fn record(&self, now: Moment, score: f64, rank: f64) {
+        add(&self.score_bits, score);
+        add(&self.rank_bits, rank);
+        let last = Moment::from_micros(self.last_micros.load(Relaxed));
+        let gap = next_gap(f32::from_bits(self.gap_bits.load(Relaxed)), last, now);
+        self.gap_bits.store(gap.to_bits(), Relaxed);
+        self.last_micros.store(now.as_micros(), Relaxed);
+    }
+
+    pub(crate) fn past(&self) -> Past {
+        Past {
+            score: f64::from_bits(self.score_bits.load(Relaxed)),
+            rank: self.rank(),
+            last: Moment::from_micros(self.last_micros.load(Relaxed)),
+            gap_secs: f32::from_bits(self.gap_bits.load(Relaxed)),
+        }
+    }
+
+    /// The sum that decides evictions.
+    #[inline]
+    pub(crate) fn rank(&self) -> f64 {
+        f64::from_bits(self.rank_bits.load(Relaxed))
+    }
+
+    /// Multiplies the sum of scores, when the landmark of their decay moves.
+    pub(crate) fn rescale_score(&self, by: f64) {
+        scale(&self.score_bits, by);
+    }
+
+    /// Multiplies the sum of ranks, when the landmark of their decay moves.
+    pub(crate) fn rescale_rank(&self, by: f64) {
+        scale(&self.rank_bits, by);
+    }
+}
+
+#[inline]
+fn add(bits: &AtomicU64, weight: f64) {
+    let sum = f64::from_bits(bits.load(Relaxed)) + weight;
+    bits.store(sum.to_bits(), Relaxed);
+}
+
+fn scale(bits: &AtomicU64, by: f64) {
+    let sum = f64::from_bits(bits.load(Relaxed)) * by;
+    bits.store(sum.to_bits(), Relaxed);
+}
+
+/// The average gap after a read at `now`: each new gap weighs a tenth. Gaps under a millisecond
+/// count as one, since a key read that often is hot whatever the figure.
+#[inline]
+fn next_gap(gap_secs: f32, last: Moment, now: Moment) -> f32 {
+    if last == Moment::NEVER {
+        return f32::NAN;
+    }
+    let newest = now.since(last).as_secs_f32().max(0.001);
+    if gap_secs.is_nan() { newest } else { 0.9 * gap_secs + 0.1 * newest }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a position needs no more than 53 bits")]
+const fn as_f64(position: u64) -> f64 {
+    position as f64
+}
+
+/// A half-life as a number of microseconds.
+pub(crate) fn half_life_micros(half_life: Duration) -> u64 {
+    u64::try_from(half_life.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// The decayed count of reads at these seconds, by recording and by definition.
+    fn both_ways(half_life: Duration, reads_secs: &[u64], now_secs: u64) -> (f64, f64) {
+        let decay = Decay::new(half_life_micros(half_life));
+        let reads = Reads::new(Past::NONE);
+        for secs in reads_secs {
+            let now = Moment::START.plus(Duration::from_secs(*secs));
+            reads.record(now, decay.weight(now.as_micros()), 0.0);
+        }
+        let recorded = decay.count(reads.past().score, now_secs * 1_000_000);
+        let defined = reads_secs
+            .iter()
+            .map(|secs| (-as_f64(now_secs - secs) / half_life.as_secs_f64()).exp2())
+            .sum();
+        (recorded, defined)
+    }
+
+    #[test]
+    fn scores_equal_their_definition() {
+        for (reads, now) in [
+            (vec![0], 0),
+            (vec![0, 1, 2, 3], 3_600),
+            (vec![5, 50, 500, 5_000, 50_000], 100_000),
+            ((0..1_000).map(|n| n * 37).collect(), 40_000),
+        ] {
+            let (recorded, defined) = both_ways(HOUR, &reads, now);
+            assert!((recorded / defined - 1.0).abs() < 1e-9, "{recorded} != {defined}");
+        }
+    }
+
+    #[test]
+    fn many_reads_last_week_count_less_than_some_this_minute() {
+        let week = 7 * 86_400;
+        let mut old = vec![0; 10_000];
+        old.push(week);
+        let (old, _) = both_ways(6 * HOUR, &old, week);
+        let (new, _) = both_ways(6 * HOUR, &[week - 30; 500], week);
+        assert!((old - 1.0).abs() < 1e-3, "{old}");
+        assert!(new > 499.0, "{new}");
+    }
+
+    #[test]
+    fn counts_survive_the_move_of_the_landmark() {
+        let decay = Decay::new(10);
+        let reads = Reads::new(Past::NONE);
+        let read = |position: u64| {
+            let weight = decay.weight(position);
+            reads.record(Moment::from_micros(position), weight, 0.0);
+        };
+        read(8_990);
+        read(9_000);
+        assert!(!decay.must_rescale(9_000));
+        assert!(decay.must_rescale(9_001));
+        let late = reads.past().score + decay.weight(9_001);
+        reads.rescale_score(Decay::rescaling());
+        decay.move_landmark(9_001);
+        let count = decay.count(reads.past().score, 9_010);
+        assert!((count - 0.75).abs() < 1e-9, "{count}");
+        // A reader that had loaded the sum before the move and writes it back after.
+        let count = decay.count(late, 9_010);
+        assert!((count - 1.28).abs() < 0.01, "{count}");
+    }
+
+    #[test]
+    fn the_rate_falls_as_soon_as_reads_stay_away() {
+        let mut past = Past::NONE;
+        for second in 0..100 {
+            past = past.with_read(Moment::from_micros(second * 1_000_000), 1.0, 1.0);
+        }
+        let at = |secs: u64| past.rate(Moment::from_micros(secs * 1_000_000)).unwrap();
+        assert!((at(100) - 1.0).abs() < 1e-3);
+        assert!((at(199) - 0.01).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_read_has_no_rate() {
+        let once = Past::NONE.with_read(Moment::START, 1.0, 1.0);
+        assert!(once.is_once_read());
+        assert_eq!(once.rate(Moment::from_micros(5)), None);
+        assert!(!Past::NONE.is_once_read());
+    }
+}

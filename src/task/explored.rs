@@ -1,0 +1,38 @@
+//! Tasks of shuttle's executor, for exploring orders of events.
+
+use std::future::Future;
+
+use tokio::time::Instant;
+
+/// The tasks of one engine.
+#[derive(Debug)]
+pub(crate) struct Tasks;
+
+impl Tasks {
+    pub(crate) fn of_this_runtime() -> Option<Self> {
+        Some(Self)
+    }
+
+    pub(crate) fn launch(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(work);
+    }
+
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // The handle detaches when it is dropped.
+        drop(shuttle::future::spawn(work));
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn stop(&self) {}
+}
+
+pub(crate) async fn sleep_until(_instant: Instant) {
+    shuttle::future::yield_now().await;
+}
+
+pub(crate) async fn timeout_at<F: Future>(_instant: Instant, work: F) -> Option<F::Output> {
+    Some(work.await)
+}

@@ -1,0 +1,106 @@
+//! Tasks of a tokio runtime.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The tasks of one engine.
+#[derive(Debug)]
+pub(crate) struct Tasks {
+    runtime: Handle,
+    /// Loads and writes: they end by themselves.
+    works: TaskTracker,
+    /// Loops: they end when they are told to.
+    loops: TaskTracker,
+    stop: CancellationToken,
+    abort: CancellationToken,
+}
+
+impl Tasks {
+    /// Tasks of the runtime that the caller is in, or `None` outside of one.
+    pub(crate) fn of_this_runtime() -> Option<Self> {
+        let runtime = Handle::try_current().ok()?;
+        let (works, loops) = (TaskTracker::new(), TaskTracker::new());
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        Some(Self { runtime, works, loops, stop, abort })
+    }
+
+    /// Runs `work` to its end, whatever becomes of the caller.
+    ///
+    /// It is polled once at once, in the caller's place: work that can end without waiting costs
+    /// no task.
+    pub(crate) fn launch(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        if work.as_mut().now_or_never().is_none() {
+            self.spawn(work);
+        }
+    }
+
+    /// Runs `work` to its end in a task of its own.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        let work = async move {
+            // An aborted work is dropped, and what it holds lands itself as it goes.
+            abort.run_until_cancelled_owned(work).await;
+        };
+        self.works.spawn_on(work, &self.runtime);
+    }
+
+    /// Runs a loop that watches [`Tasks::stopped`].
+    pub(crate) fn spawn_loop(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.loops.spawn_on(work, &self.runtime);
+    }
+
+    /// Whether shutdown has begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Ends when shutdown begins.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.stop.clone().cancelled_owned()
+    }
+
+    /// Waits until no work is under way.
+    pub(crate) async fn settled(&self) {
+        self.works.close();
+        self.works.wait().await;
+        self.works.reopen();
+    }
+
+    /// Stops the loops, and waits for loops and work until `deadline`; then aborts what is left.
+    /// Gives whether everything ended by itself.
+    pub(crate) async fn shut_down(&self, deadline: Duration) -> bool {
+        self.stop.cancel();
+        self.works.close();
+        self.loops.close();
+        let ended = async {
+            self.loops.wait().await;
+            self.works.wait().await;
+        };
+        let in_time = tokio::time::timeout(deadline, ended).await.is_ok();
+        self.abort.cancel();
+        self.works.wait().await;
+        in_time
+    }
+
+    /// Tells the loops to stop, without waiting for them.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Waits until `instant`.
+pub(crate) async fn sleep_until(instant: Instant) {
+    tokio::time::sleep_until(instant).await;
+}
+
+/// Waits for `work` until `instant`; `None` if it took longer.
+pub(crate) async fn timeout_at<F: Future>(instant: Instant, work: F) -> Option<F::Output> {
+    tokio::time::timeout_at(instant, work).await.ok()
+}
