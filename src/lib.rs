@@ -1,8 +1,59 @@
 //! A two-tier cache that loads hot keys before they are asked for.
+//!
+//! A key of a [`Resource`] is read through the memory of this process and a second tier; on a miss
+//! its [`Loader`] is called once, however many callers wait. Every read is recorded too, and the
+//! record decides which keys are worth loading ahead of their next read.
+//!
+//! ```
+//! use std::time::Duration;
+//! use forewarm::{Bytes, Forewarm, LoadError};
+//!
+//! # async fn name_of(id: u64) -> Result<Option<String>, std::io::Error> { Ok(Some(format!("user {id}"))) }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), forewarm::Error> {
+//! // One engine per process.
+//! let forewarm = Forewarm::builder().prefix("shop").build().await?;
+//!
+//! // One resource per kind of thing.
+//! let users = forewarm
+//!     .resource::<u64, String>("user")
+//!     .ttl(Duration::from_secs(60))
+//!     .capacity(Bytes::mib(64))
+//!     .load_with(|id| async move { name_of(id).await.map_err(LoadError::transient) })
+//!     .build()?;
+//!
+//! // Registration closes, work in the background begins.
+//! forewarm.start().await?;
+//!
+//! assert_eq!(users.get(&7).await?.as_deref().map(String::as_str), Some("user 7"));
+//! // After the row has changed:
+//! let _ = users.invalidate(&7).await;
+//! # forewarm.shutdown(Duration::from_secs(1)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The journeys
+//!
+//! * **Read** ([`Resource::get`]): memory; else one flight per key, which asks L2, then the source
+//!   under its limits, then stores and tells everybody who waits.
+//! * **Recorded read**: a hit adds to words in the entry that it has in hand; a miss to a bounded
+//!   table.
+//! * **Preload**: entries that come due and will probably be read again are loaded, within a
+//!   budget; so are the keys given to [`Resource::preload`].
+//! * **Invalidate** ([`Resource::invalidate`]): the entry goes, the flight under way can no longer
+//!   store or be joined, then L2 hears of it.
+//!
+//! `ARCHITECTURE.md` in the repository tells the rest.
+//!
+//! # Features
+//!
+//! * `sqlite` (default): the embedded second tier, `SqliteTier`.
+//! * `service`: the command `forewarm`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Words: no async, no I/O.
-pub mod clock;
+mod clock;
 mod config;
 mod entry;
 mod error;
@@ -22,14 +73,42 @@ mod limits;
 mod loader;
 mod tier;
 
+// Reading and loading.
+mod coherence;
+mod engine;
+mod fence;
+mod flight;
+mod l1;
+mod resource;
+mod stats;
+
+// Work behind the readers.
+mod background;
+mod preloader;
+mod upkeep;
+
+// Assembly.
+mod builder;
+
+pub use self::builder::{Builder, Forewarm};
+pub use self::clock::{Clock, Moment};
 pub use self::config::{Config, L2Config, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
-pub use self::key::{FullKey, Key, KeyLabel, Segments};
+pub use self::flight::ReadFrom;
+pub use self::key::{FullKey, Key, KeyLabel, ParseSegmentsError, Segments};
 pub use self::limits::BreakerState;
 pub use self::loader::{LoadContext, Loaded, Loader};
+pub use self::metrics::{METRICS, Metric, MetricKind};
 pub use self::policy::{
-    Bytes, Capacity, Classic, EarlyRefresh, Policy, PreloadMode, PreloadPolicy, SourcePolicy,
-    Store, TrustOnRestart,
+    Bytes, Capacity, Classic, EarlyRefresh, ParseCapacityError, Policy, PreloadMode, PreloadPolicy,
+    SourcePolicy, Store, TrustOnRestart,
 };
-pub use self::tier::*;
+pub use self::resource::{
+    Delivery, Explanation, HeldEntry, HotKey, Preloaded, Read, ReadOptions, Resource,
+    ResourceBuilder, Verdict,
+};
+pub use self::stats::ResourceStats;
+pub use self::tier::{
+    Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+};

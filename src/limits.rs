@@ -12,12 +12,16 @@ pub(crate) use self::breaker::Breaker;
 pub use self::breaker::BreakerState;
 pub(crate) use self::bucket::Bucket;
 pub(crate) use self::failing::Failing;
+pub(crate) use self::load_time::LoadTime;
+pub(crate) use self::quiet::Quiet;
 pub(crate) use self::slots::{Class, Slot, Slots};
 pub(crate) use self::urgency::{Lent, Urgency};
 
 mod breaker;
 mod bucket;
 mod failing;
+mod load_time;
+mod quiet;
 mod slots;
 mod urgency;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::entry::Origin;
 
-pub use crate::error::LoadError;
+use crate::error::LoadError;
 
 /// Asks the source for values.
 ///

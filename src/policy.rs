@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 
-pub use self::capacity::{Bytes, Capacity};
+pub use self::capacity::{Bytes, Capacity, ParseCapacityError};
 pub use self::preload::{Classic, PreloadMode, PreloadPolicy};
 pub use self::source::SourcePolicy;
 

@@ -1,6 +1,7 @@
 //! What a read costs its reader: the weights that reads are recorded with, and the memory of keys
 //! that are not resident.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -12,24 +13,32 @@ mod table;
 
 /// The weights of reads.
 ///
-/// Two clocks run: time, for the score that people see, and the reads served, for the rank that
-/// decides evictions. A half-life of the second is a number of reads in proportion to the entries
-/// held, so that a busy cache and a quiet one forget at the pace of their own turnover.
+/// Two clocks run: time, for the score that people see, and turnover, for the rank that decides
+/// evictions. Turnover moves on with the reads served, in proportion to the entries held, so that a
+/// busy cache and a quiet one, a large one and a small one, all forget at their own pace.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     time: Decay,
     turnover: Decay,
+    /// In parts of a half-life.
+    turned: AtomicU64,
+    reads_seen: AtomicU64,
 }
 
-/// A half-life of the rank in reads, per entry that fits. Sixteen was the best of 4, 16 and 64 on
-/// ten traces, and the others were close.
+/// A half-life of the rank, in reads per entry held. Sixteen was the best of 4, 16 and 64 on ten
+/// traces, and the others were close.
 const READS_PER_ENTRY: u64 = 16;
+/// A half-life of the rank, in parts.
+const PARTS: u64 = 1 << 24;
 
 impl Recorder {
-    /// A recorder for a segment of about `entries` entries.
-    pub(crate) fn new(half_life: Duration, entries: u64) -> Self {
-        let turnover = entries.saturating_mul(READS_PER_ENTRY).max(READS_PER_ENTRY);
-        Self { time: Decay::new(half_life_micros(half_life)), turnover: Decay::new(turnover) }
+    pub(crate) fn new(half_life: Duration) -> Self {
+        Self {
+            time: Decay::new(half_life_micros(half_life)),
+            turnover: Decay::new(PARTS),
+            turned: AtomicU64::new(0),
+            reads_seen: AtomicU64::new(0),
+        }
     }
 
     /// Records a read of a resident key.
@@ -43,9 +52,13 @@ impl Recorder {
         past.with_read(now, self.time.weight(now.as_micros()), self.turnover.current())
     }
 
-    /// Moves the turnover on to `reads` reads served.
-    pub(crate) fn turn(&self, reads: u64) {
-        self.turnover.weight(reads);
+    /// Moves the turnover on to `reads` reads served, while `entries` are held; gives where it is.
+    pub(crate) fn turn(&self, reads: u64, entries: u64) -> u64 {
+        let served = reads.saturating_sub(self.reads_seen.fetch_max(reads, Relaxed));
+        let parts = served.saturating_mul(PARTS) / (READS_PER_ENTRY * entries.max(1));
+        let turned = self.turned.fetch_add(parts, Relaxed) + parts;
+        self.turnover.weight(turned);
+        turned
     }
 
     /// A key's score at `now`: its reads, each weighing `2^-(age / half-life)`.

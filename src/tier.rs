@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::codec::{Codec, EncodeError};
+pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 #[cfg(feature = "sqlite")]
 //pub use self::sqlite::{SqliteOptions, SqliteTier};
-pub(crate) mod codec;
+mod codec;
 #[cfg(feature = "sqlite")]
 //mod sqlite;
 
@@ -114,6 +114,8 @@ pub struct Ask<'a> {
 pub enum Want {
     /// The value, or a permit if it is not there.
     Value,
+    /// The value if it is fresh, or else a permit; a stale value stays until it is renewed.
+    Fresh,
     /// A permit, whether or not a value is there: it will be renewed, and stays until then.
     Permit,
 }
@@ -131,6 +133,9 @@ pub enum Begun {
     Permit,
     /// It is not, and somebody else is loading it.
     Busy,
+    /// It is not, and no permit could be given, as by a store that can only be read: the caller
+    /// may load the key and cannot fill it.
+    Miss,
 }
 
 /// A value as it was stored.

@@ -1,5 +1,7 @@
 //! A hard bound on how many keys are loaded ahead.
 
+use std::time::Duration;
+
 use crate::clock::Moment;
 
 /// A token bucket: `rate` tokens a second flow in, at most `burst` are kept, each key takes one.
@@ -30,19 +32,23 @@ impl Bucket {
         is_there
     }
 
+    /// Gives a token back that was not used.
+    pub(crate) fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst);
+    }
+
     /// When the next token will be there.
     pub(crate) fn next_at(&self, now: Moment) -> Moment {
         let missing = (1.0 - self.tokens).max(0.0);
-        let wait = std::time::Duration::try_from_secs_f64(missing / self.rate);
+        let wait = Duration::try_from_secs_f64(missing / self.rate);
         // A microsecond more, since moments are whole microseconds.
-        wait.map_or(Moment::NEVER, |wait| now.plus(wait).plus(std::time::Duration::from_micros(1)))
+        wait.map_or(Moment::NEVER, |wait| now.plus(wait).plus(Duration::from_micros(1)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn never_more_than_the_burst_and_the_rate_allow() {

@@ -339,12 +339,14 @@ pub(crate) enum L2Op {
     Expire,
     Sweep,
     Size,
+    /// Not a call: a key was not there, and no permit to fill it could be given.
+    Permit,
     /// Not a call: a row that could not be read.
     Decode,
 }
 
 impl L2Op {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Begin,
         Self::Fill,
         Self::Put,
@@ -352,6 +354,7 @@ impl L2Op {
         Self::Expire,
         Self::Sweep,
         Self::Size,
+        Self::Permit,
         Self::Decode,
     ];
 
@@ -364,6 +367,7 @@ impl L2Op {
             Self::Expire => "expire",
             Self::Sweep => "sweep",
             Self::Size => "size",
+            Self::Permit => "permit",
             Self::Decode => "decode",
         }
     }

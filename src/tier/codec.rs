@@ -43,12 +43,17 @@ impl<V> Codec<V> {
         (self.length)(value).ok()
     }
 
-    /// The envelope of a value, or of its absence, under its full key.
-    pub(crate) fn encode(&self, full_key: &str, value: Option<&V>) -> Result<Vec<u8>, EncodeError> {
+    /// The envelope of a value, or of its absence, under its full key; and the length of the
+    /// value's encoding.
+    pub(crate) fn encode(
+        &self,
+        full_key: &str,
+        value: Option<&V>,
+    ) -> Result<(Vec<u8>, usize), EncodeError> {
         let body = value.map(self.encode).transpose().map_err(EncodeError::Serialize)?;
         let Some(body) = body else {
-            return Envelope { kind: Kind::Absent, raw_length: 0, body: &[] }
-                .write(full_key, self.schema);
+            let envelope = Envelope { kind: Kind::Absent, raw_length: 0, body: &[] };
+            return Ok((envelope.write(full_key, self.schema)?, 0));
         };
         if body.len() > self.value_bytes_max {
             return Err(EncodeError::TooLarge(body.len()));
@@ -57,22 +62,27 @@ impl<V> Codec<V> {
         if raw_length > self.compress_over {
             let packed = lz4_flex::block::compress(&body);
             if packed.len() < raw_length {
-                return Envelope { kind: Kind::Lz4, raw_length, body: &packed }
-                    .write(full_key, self.schema);
+                let envelope = Envelope { kind: Kind::Lz4, raw_length, body: &packed };
+                return Ok((envelope.write(full_key, self.schema)?, raw_length));
             }
         }
-        Envelope { kind: Kind::Plain, raw_length, body: &body }.write(full_key, self.schema)
+        let envelope = Envelope { kind: Kind::Plain, raw_length, body: &body };
+        Ok((envelope.write(full_key, self.schema)?, raw_length))
     }
 
-    /// The value in an envelope, or its absence.
-    pub(crate) fn decode(&self, full_key: &str, bytes: &[u8]) -> Result<Option<V>, Unreadable> {
+    /// The value in an envelope, or its absence; and the length of the value's encoding.
+    pub(crate) fn decode(
+        &self,
+        full_key: &str,
+        bytes: &[u8],
+    ) -> Result<(Option<V>, usize), Unreadable> {
         let envelope = Envelope::read(full_key, self.schema, bytes)?;
         // Checked before anything is unpacked: the declared length is not to be trusted either.
         if envelope.raw_length > self.value_bytes_max {
             return Err(Unreadable::TooLarge);
         }
         let value = match envelope.kind {
-            Kind::Absent => return Ok(None),
+            Kind::Absent => return Ok((None, 0)),
             Kind::Plain => (self.decode)(envelope.body),
             Kind::Lz4 => {
                 let raw = lz4_flex::block::decompress(envelope.body, envelope.raw_length)
@@ -80,7 +90,8 @@ impl<V> Codec<V> {
                 (self.decode)(&raw)
             }
         };
-        value.map(Some).map_err(|_cause| Unreadable::Value)
+        let raw_length = envelope.raw_length;
+        value.map(|value| (Some(value), raw_length)).map_err(|_cause| Unreadable::Value)
     }
 }
 
@@ -229,21 +240,23 @@ mod tests {
 
     #[test]
     fn absence_round_trips() {
-        let bytes = codec().encode("p:user:7", None).unwrap();
-        assert_eq!(codec().decode("p:user:7", &bytes), Ok(None));
+        let (bytes, length) = codec().encode("p:user:7", None).unwrap();
+        assert_eq!(codec().decode("p:user:7", &bytes), Ok((None, 0)));
+        assert_eq!(length, 0);
     }
 
     #[test]
     fn long_values_are_packed() {
-        let packed = codec().encode("p:user:7", Some(&user())).unwrap();
-        let plain = Codec::new().encode("p:user:7", Some(&user())).unwrap();
+        let (packed, length) = codec().encode("p:user:7", Some(&user())).unwrap();
+        let (plain, same_length) = Codec::new().encode("p:user:7", Some(&user())).unwrap();
         assert!(packed.len() < plain.len());
-        assert_eq!(codec().decode("p:user:7", &packed), Ok(Some(user())));
+        assert_eq!((length, codec().length(&user())), (same_length, Some(length)));
+        assert_eq!(codec().decode("p:user:7", &packed), Ok((Some(user()), length)));
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let bytes = codec().encode("p:user:7", Some(&user())).unwrap();
+        let (bytes, _) = codec().encode("p:user:7", Some(&user())).unwrap();
         let other_schema = Codec::<User>::new().with(4, 64, 1 << 16);
         assert_eq!(other_schema.decode("p:user:7", &bytes), Err(Unreadable::Schema));
         assert_eq!(codec().decode("p:user:8", &bytes), Err(Unreadable::Key));
@@ -251,7 +264,7 @@ mod tests {
         assert_eq!(narrow.decode("p:user:7", &bytes), Err(Unreadable::TooLarge));
         assert!(matches!(narrow.encode("k", Some(&user())), Err(EncodeError::TooLarge(_))));
         let texts = Codec::<String>::new().with(3, 64, 1 << 16);
-        let text = texts.encode("p:user:7", Some(&"\u{7f}".into())).unwrap();
+        let (text, _) = texts.encode("p:user:7", Some(&"\u{7f}".into())).unwrap();
         assert_eq!(codec().decode("p:user:7", &text), Err(Unreadable::Value));
     }
 
@@ -264,20 +277,20 @@ mod tests {
             0x53, 0xda, 0x38, 0x7e, 0xd2, 0xcd, 0xfd,
         ];
         let user = User { id: 7, email: None, roles: vec![] };
-        assert_eq!(codec().encode("p:user:7", Some(&user)).unwrap(), golden);
-        assert_eq!(codec().decode("p:user:7", &golden), Ok(Some(user)));
+        assert_eq!(codec().encode("p:user:7", Some(&user)).unwrap(), (golden.to_vec(), 3));
+        assert_eq!(codec().decode("p:user:7", &golden), Ok((Some(user), 3)));
     }
 
     proptest! {
         #[test]
         fn values_round_trip(user in users()) {
-            let bytes = codec().encode("p:user:7", Some(&user)).unwrap();
-            prop_assert_eq!(codec().decode("p:user:7", &bytes), Ok(Some(user)));
+            let (bytes, length) = codec().encode("p:user:7", Some(&user)).unwrap();
+            prop_assert_eq!(codec().decode("p:user:7", &bytes), Ok((Some(user), length)));
         }
 
         #[test]
         fn a_changed_bit_is_noticed(user in users(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
-            let mut bytes = codec().encode("p:user:7", Some(&user)).unwrap();
+            let (mut bytes, _) = codec().encode("p:user:7", Some(&user)).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             prop_assert!(codec().decode("p:user:7", &bytes).is_err());
@@ -290,7 +303,7 @@ mod tests {
 
         #[test]
         fn a_part_is_refused(user in users(), at in any::<prop::sample::Index>()) {
-            let bytes = codec().encode("p:user:7", Some(&user)).unwrap();
+            let (bytes, _) = codec().encode("p:user:7", Some(&user)).unwrap();
             prop_assert!(codec().decode("p:user:7", &bytes[..at.index(bytes.len())]).is_err());
         }
     }

@@ -1,1 +1,3 @@
+//! What the engine promises, tried from outside.
 
+mod smoke;

@@ -1,0 +1,227 @@
+//! The engine as its users see it, and how it is put together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Clock;
+use crate::coherence::L2;
+use crate::config::Config;
+use crate::engine::{Engine, EngineParts};
+use crate::error::{ConfigError, Error};
+use crate::key::Key;
+use crate::metrics::{self, BUILD_INFO, L2_UP};
+use crate::preloader;
+use crate::resource::ResourceBuilder;
+use crate::stats::ResourceStats;
+use crate::task::Tasks;
+use crate::tier::{AnyTier, Tier};
+use crate::upkeep;
+
+/// An engine: the resources of a service, and the work behind them.
+///
+/// First the resources are declared, then [`Forewarm::start`] closes the registration and begins
+/// the work in the background. A handle is cheap to clone; engines share nothing with each other.
+/// When the last handle and the last resource are dropped, the work ends.
+#[derive(Clone)]
+pub struct Forewarm {
+    engine: Arc<Engine>,
+    /// Stops the work in the background when the last handle goes.
+    life: Arc<Life>,
+}
+
+struct Life {
+    tasks: Arc<Tasks>,
+    is_started: AtomicBool,
+}
+
+/// Puts an engine together.
+#[must_use = "an engine exists once it is built"]
+pub struct Builder {
+    config: Config,
+    clock: Option<Clock>,
+    tier: Option<Arc<dyn AnyTier>>,
+    is_exact: bool,
+}
+
+impl Forewarm {
+    /// Begins to put an engine together.
+    pub fn builder() -> Builder {
+        Builder { config: Config::default(), clock: None, tier: None, is_exact: false }
+    }
+
+    /// Declares a resource whose values can be stored in L2.
+    pub fn resource<K, V>(&self, name: &str) -> ResourceBuilder<K, V>
+    where
+        K: Key,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let codec = Some(ResourceBuilder::<K, V>::serde_codec());
+        ResourceBuilder::new(Arc::clone(&self.engine), name, codec)
+    }
+
+    /// Declares a resource whose values stay in this process: they need not be serialisable. Give
+    /// it a weigher, since the size of what a value points to is not known otherwise.
+    pub fn memory_resource<K, V>(&self, name: &str) -> ResourceBuilder<K, V>
+    where
+        K: Key,
+        V: Send + Sync + 'static,
+    {
+        ResourceBuilder::new(Arc::clone(&self.engine), name, None)
+    }
+
+    /// Closes the registration, and begins to work in the background: preloads, deliveries to L2,
+    /// clean-up.
+    ///
+    /// # Errors
+    ///
+    /// The engine was started before, or has been shut down.
+    #[expect(clippy::unused_async, reason = "what survives a restart will be restored here")]
+    pub async fn start(&self) -> Result<(), Error> {
+        if self.engine.tasks.is_stopping() {
+            return Err(Error::ShutDown);
+        }
+        if !self.engine.close_registration() {
+            let remedy = "start an engine once, after declaring its resources";
+            return Err(ConfigError::new("start", "is called twice", remedy).into());
+        }
+        self.life.is_started.store(true, SeqCst);
+        metrics::describe();
+        preloader::start(&self.engine);
+        upkeep::start(&self.engine);
+        let prefix = self.engine.prefix.as_str();
+        let resources = self.engine.resources().len();
+        tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
+        Ok(())
+    }
+
+    /// The figures of all resources, in the order in which they were declared.
+    #[must_use]
+    pub fn stats(&self) -> Vec<ResourceStats> {
+        self.engine.resources().iter().map(|resource| resource.stats()).collect()
+    }
+
+    /// Brings the figures to the recorder of the `metrics` facade, if one is installed. Call it
+    /// before each scrape: counters are ours until then, so that a hit pays nothing for them.
+    pub fn publish_metrics(&self) {
+        for resource in self.engine.resources() {
+            resource.publish();
+        }
+        if let Some(l2) = &self.engine.l2 {
+            l2.failures().publish(&[]);
+            ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
+        }
+        ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    }
+
+    /// Forgets everything that memory holds: entries, and what was learned of keys. L2 keeps its
+    /// own; counters only grow.
+    pub fn clear(&self) {
+        for resource in self.engine.resources() {
+            resource.clear();
+        }
+    }
+
+    /// Waits until no load, no write to L2 and no invalidation is under way: for tests, and before
+    /// a measurement.
+    pub async fn settled(&self) {
+        self.engine.tasks.settled().await;
+    }
+
+    /// Stops the work in the background, waits for what is under way, and ends the use of L2. What
+    /// has not ended by `deadline` is aborted, and those who wait for it get
+    /// [`Error::ShutDown`]. Gives whether everything ended by itself.
+    ///
+    /// What is in memory can still be read; whatever would have to be loaded is an error.
+    pub async fn shutdown(&self, deadline: Duration) -> bool {
+        let in_time = self.engine.tasks.shut_down(deadline).await;
+        if let Some(l2) = &self.engine.l2 {
+            l2.close().await;
+        }
+        tracing::info!(in_time, "shut down");
+        in_time
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
+impl Builder {
+    /// Sets all settings at once. Default: [`Config::default`].
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Sets what keys begin with in L2: [`Config::prefix`].
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.config.prefix = prefix.to_owned();
+        self
+    }
+
+    /// Sets the second tier. Default: none, memory only.
+    pub fn tier(self, tier: impl Tier) -> Self {
+        Self { tier: Some(Arc::new(tier)), ..self }
+    }
+
+    /// Sets the clock: for tests.
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Does everything at once and in order, so that runs on one thread repeat exactly; slower.
+    #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "used by the replay"))]
+    pub(crate) fn exact(self) -> Self {
+        Self { is_exact: true, ..self }
+    }
+
+    /// Puts the engine together, on the runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// A setting cannot work, which the error names; or the caller is not within a tokio runtime.
+    #[expect(clippy::unused_async, reason = "so that it can only be called where it can work")]
+    pub async fn build(self) -> Result<Forewarm, Error> {
+        let prefix = self.config.check()?;
+        let tasks = Tasks::of_this_runtime().ok_or_else(|| {
+            ConfigError::new("runtime", "is missing", "build the engine within a tokio runtime")
+        })?;
+        let clock = self.clock.unwrap_or_default();
+        let seed = self.config.seed.unwrap_or_else(random_seed);
+        let l2 = self.tier.map(|tier| L2::new(tier, self.config.l2.clone(), clock.clone(), seed));
+        let (config, is_exact) = (self.config, self.is_exact);
+        let parts = EngineParts { config, prefix, clock, tasks, l2, seed, is_exact };
+        let engine = Arc::new(Engine::new(parts));
+        let tasks = Arc::clone(&engine.tasks);
+        let life = Arc::new(Life { tasks, is_started: AtomicBool::new(false) });
+        Ok(Forewarm { engine, life })
+    }
+}
+
+/// A seed that nobody can foresee: the standard library's hasher draws one for each process.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one("forewarm")
+}
+
+impl fmt::Debug for Forewarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_started = self.life.is_started.load(SeqCst);
+        f.debug_struct("Forewarm")
+            .field("prefix", &self.engine.prefix.as_str())
+            .field("is_started", &is_started)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

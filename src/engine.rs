@@ -1,0 +1,137 @@
+//! What the resources of an engine share, and what the engine does with them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Moment};
+use crate::coherence::L2;
+use crate::config::Config;
+use crate::error::{ConfigError, Error};
+use crate::key::Name;
+use crate::limits::Slots;
+use crate::stats::ResourceStats;
+use crate::sync::Mutex;
+use crate::task::Tasks;
+
+/// What the resources of an engine share.
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) prefix: Name,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) l2: Option<Arc<L2>>,
+    /// The calls of loaders that may be under way over all resources.
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) seed: u64,
+    /// Everything is done at once and in order, so that runs repeat exactly.
+    pub(crate) is_exact: bool,
+    /// Wakes the preloader.
+    pub(crate) wake: Arc<Notify>,
+    /// Wakes the task that delivers queued invalidations.
+    pub(crate) undelivered: Arc<Notify>,
+    registry: Mutex<Registry>,
+    ids: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Registry {
+    resources: Vec<Arc<dyn Managed>>,
+    is_closed: bool,
+}
+
+/// What the engine does with a resource whose types it does not know.
+pub(crate) trait Managed: Send + Sync + 'static {
+    fn name(&self) -> &Arc<str>;
+
+    /// A run of the preloader; gives when to look again.
+    fn run_ahead(self: Arc<Self>) -> Moment;
+
+    /// Delivers the invalidations that wait for L2; gives whether none waits any more.
+    fn deliver_queued(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+
+    /// Does what can wait: evictions that moka has put off, keys that no longer fail.
+    fn tidy(&self);
+
+    fn stats(&self) -> ResourceStats;
+
+    /// Brings the figures to the `metrics` facade.
+    fn publish(&self);
+
+    /// Forgets everything that memory holds.
+    fn clear(&self);
+}
+
+/// What an engine is made of, apart from what it makes itself.
+pub(crate) struct EngineParts {
+    pub(crate) config: Config,
+    pub(crate) prefix: Name,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) l2: Option<L2>,
+    pub(crate) seed: u64,
+    pub(crate) is_exact: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: EngineParts) -> Self {
+        let EngineParts { config, prefix, clock, tasks, l2, seed, is_exact } = parts;
+        // Preloads are held back source by source.
+        let slots = Slots::new(config.loads_max, config.loads_max);
+        Self {
+            config,
+            prefix,
+            clock,
+            tasks: Arc::new(tasks),
+            l2: l2.map(Arc::new),
+            slots,
+            seed,
+            is_exact,
+            wake: Arc::new(Notify::new()),
+            undelivered: Arc::new(Notify::new()),
+            registry: Mutex::new(Registry::default()),
+            ids: AtomicUsize::new(0),
+        }
+    }
+
+    /// A number that no other resource of this engine has.
+    pub(crate) fn new_id(&self) -> usize {
+        self.ids.fetch_add(1, Relaxed)
+    }
+
+    /// Takes a resource in.
+    pub(crate) fn register(&self, resource: Arc<dyn Managed>) -> Result<(), Error> {
+        let mut registry = self.registry.lock();
+        let field = || format!("resource `{}`", resource.name());
+        if registry.is_closed {
+            let remedy = "declare every resource before `start`";
+            return Err(ConfigError::new(field(), "is declared after `start`", remedy).into());
+        }
+        if registry.resources.iter().any(|known| known.name() == resource.name()) {
+            let remedy = "give each resource a name of its own";
+            return Err(ConfigError::new(field(), "is declared twice", remedy).into());
+        }
+        registry.resources.push(resource);
+        Ok(())
+    }
+
+    /// Closes the registration; gives whether it was open.
+    pub(crate) fn close_registration(&self) -> bool {
+        !std::mem::replace(&mut self.registry.lock().is_closed, true)
+    }
+
+    /// The resources, in the order in which they were declared.
+    pub(crate) fn resources(&self) -> Vec<Arc<dyn Managed>> {
+        self.registry.lock().resources.clone()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("prefix", &self.prefix.as_str()).finish_non_exhaustive()
+    }
+}

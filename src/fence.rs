@@ -1,0 +1,408 @@
+//! What may be stored and joined: the one place where loads and invalidations of a key meet.
+//!
+//! A synchronous structure without tokio, so that `shuttle` can explore the orders in which its
+//! callers may come.
+//!
+//! The promise: after [`Fence::invalidate`] has returned, nothing that a flight read which began
+//! before is found here by anybody who comes later. An invalidation takes the key's entry out,
+//! marks the flight under way as *poisoned*, so that it cannot store what it brings, and takes it
+//! out of the table, so that nobody joins it any more. All that is one step under the lock of the
+//! key's shard, and so is the storing.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use crate::clock::Moment;
+use crate::entry::Entry;
+use crate::l1::{L1, Lookup, Room};
+use crate::metrics::Eviction;
+use crate::recorder::{Recorder, Table};
+use crate::score::Past;
+use crate::sync::Mutex;
+
+use self::gate::Gates;
+pub(crate) use self::gate::Ticket;
+
+mod gate;
+mod tend;
+
+/// The flights, the memory tier and the gates of one resource.
+///
+/// `T` is what a flight carries for those who wait for it.
+pub(crate) struct Fence<K, V, T> {
+    shards: Box<[Mutex<Shard<K, V, T>>]>,
+    l1: L1<K, V>,
+    recorder: Recorder,
+    hasher: FixedState,
+    flights: AtomicUsize,
+    flights_max: usize,
+    /// When the next entry is due, in microseconds.
+    next_due: AtomicU64,
+    random: AtomicU64,
+}
+
+/// What one lock protects: everything there is of the keys whose hashes lead here.
+struct Shard<K, V, T> {
+    /// The flights that may still store and be joined.
+    flights: HashMap<K, Arc<Flight<T>>, FixedState>,
+    /// The keys that are not to be read from L2.
+    gates: Gates<K>,
+    room: Room<K, V>,
+    /// The reads of keys that have no entry.
+    absent: Table,
+}
+
+/// A load of one key that is under way.
+#[derive(Debug)]
+pub(crate) struct Flight<T> {
+    /// Written under the lock of the key's shard.
+    is_poisoned: AtomicBool,
+    load: T,
+}
+
+impl<T> Flight<T> {
+    pub(crate) const fn load(&self) -> &T {
+        &self.load
+    }
+
+    /// Whether an invalidation came since it began. What it brings may go to those who waited for
+    /// it from before, and nowhere else.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.is_poisoned.load(Relaxed)
+    }
+
+    fn poison(&self) {
+        self.is_poisoned.store(true, Relaxed);
+    }
+}
+
+/// What a flight carries.
+pub(crate) trait Carried {
+    /// Somebody who waits has joined. Called under the lock, as everything that decides what
+    /// becomes of the flight.
+    fn ask(&self);
+}
+
+/// Somebody who comes for a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a, K> {
+    pub(crate) key: &'a K,
+    pub(crate) hash: u64,
+    /// A read is to be recorded.
+    pub(crate) read_at: Option<Moment>,
+    /// The caller waits for the flight, whoever began it.
+    pub(crate) waits: bool,
+}
+
+/// What somebody finds who comes for a key.
+pub(crate) enum Boarding<K, V, T> {
+    /// Memory has what is wanted after all.
+    Held(Arc<Entry<K, V>>),
+    /// A load is under way.
+    Joined(Arc<Flight<T>>),
+    /// A load begins, and the caller makes it.
+    Started(Start<K, V, T>),
+    /// There are too many.
+    Full,
+}
+
+/// A load that begins.
+pub(crate) struct Start<K, V, T> {
+    pub(crate) flight: Arc<Flight<T>>,
+    /// The entry held so far.
+    pub(crate) held: Option<Arc<Entry<K, V>>>,
+    /// Whether the key may be read from L2.
+    pub(crate) is_gate_open: bool,
+}
+
+/// What storing did. The entries are given so that they are dropped outside the lock.
+#[derive(Debug)]
+pub(crate) struct Landing<K, V> {
+    /// The entry that was stored, or why none was.
+    pub(crate) entry: Arc<Entry<K, V>>,
+    pub(crate) is_stored: bool,
+    pub(crate) replaced: Option<Arc<Entry<K, V>>>,
+}
+
+const SHARDS: usize = 64;
+
+/// What a fence is built with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FenceTerms {
+    pub(crate) flights_max: usize,
+    pub(crate) tracked_keys: usize,
+    /// The width of a bucket of the expiry wheels.
+    pub(crate) bucket: Duration,
+    pub(crate) seed: u64,
+}
+
+impl<K, V, T> Fence<K, V, T>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    T: Carried,
+{
+    pub(crate) fn new(l1: L1<K, V>, recorder: Recorder, terms: FenceTerms) -> Self {
+        let hasher = FixedState::with_seed(terms.seed);
+        let shard = |_| {
+            Mutex::new(Shard {
+                flights: HashMap::with_hasher(hasher.clone()),
+                gates: Gates::new(hasher.clone()),
+                room: Room::new(terms.bucket),
+                absent: Table::new(terms.tracked_keys.div_ceil(SHARDS)),
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            l1,
+            recorder,
+            hasher,
+            flights: AtomicUsize::new(0),
+            flights_max: terms.flights_max,
+            next_due: AtomicU64::new(u64::MAX),
+            random: AtomicU64::new(terms.seed),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The memory tier, for reading.
+    #[inline]
+    pub(crate) const fn l1(&self) -> &L1<K, V> {
+        &self.l1
+    }
+
+    #[inline]
+    pub(crate) const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    fn with_shard<R>(&self, hash: u64, act: impl FnOnce(&mut Shard<K, V, T>) -> R) -> R {
+        #[expect(clippy::cast_possible_truncation, reason = "six bits")]
+        let place = (hash >> 58) as usize;
+        #[expect(clippy::indexing_slicing, reason = "there are 64 shards")]
+        let mut shard = self.shards[place].lock();
+        act(&mut shard)
+    }
+
+    /// Comes for a key.
+    ///
+    /// `serves` says whether the entry in memory is what is wanted, which is asked again here
+    /// since it may have come in the meantime. `begin` makes what a new flight carries. Both run
+    /// under the lock.
+    pub(crate) fn board(
+        &self,
+        caller: Caller<'_, K>,
+        serves: impl FnOnce(&Entry<K, V>) -> bool,
+        begin: impl FnOnce() -> T,
+    ) -> Boarding<K, V, T> {
+        let Caller { key, hash, read_at, waits } = caller;
+        self.with_shard(hash, |shard| {
+            let held = self.l1.find(Lookup::new(hash, key));
+            if let Some(now) = read_at {
+                self.record(&mut shard.absent, hash, held.as_deref(), now);
+            }
+            if let Some(held) = &held
+                && serves(held)
+            {
+                return Boarding::Held(Arc::clone(held));
+            }
+            if let Some(flight) = shard.flights.get(key) {
+                if waits {
+                    flight.load.ask();
+                }
+                return Boarding::Joined(Arc::clone(flight));
+            }
+            if self.flights.fetch_add(1, Relaxed) >= self.flights_max {
+                self.flights.fetch_sub(1, Relaxed);
+                return Boarding::Full;
+            }
+            let flight =
+                Arc::new(Flight { is_poisoned: AtomicBool::new(false), load: begin() });
+            shard.flights.insert(key.clone(), Arc::clone(&flight));
+            let is_gate_open = shard.gates.is_open(key);
+            Boarding::Started(Start { flight, held, is_gate_open })
+        })
+    }
+
+    /// Records a read of a key that was not served from memory at once.
+    fn record(&self, absent: &mut Table, hash: u64, held: Option<&Entry<K, V>>, now: Moment) {
+        if let Some(held) = held {
+            self.recorder.record(held.reads(), now);
+        } else {
+            let past = self.recorder.with_read(absent.look(hash), now);
+            absent.keep(hash, &past);
+        }
+    }
+
+    /// Ends a flight. What it brought is stored unless it was poisoned, or is not to be stored.
+    ///
+    /// `make` makes the entry of what is known of the key's reads. It runs under the lock.
+    pub(crate) fn land(
+        &self,
+        flight: &Arc<Flight<T>>,
+        key: &K,
+        hash: u64,
+        make: impl FnOnce(Past) -> NewEntry<K, V>,
+    ) -> Landing<K, V> {
+        self.with_shard(hash, |shard| {
+            self.leave(shard, flight, key);
+            let new = make(self.past(shard, key, hash));
+            if flight.is_poisoned() || !new.is_stored {
+                let (entry, replaced) = (Arc::new(new.entry), None);
+                return Landing { entry, is_stored: false, replaced };
+            }
+            self.store(shard, new)
+        })
+    }
+
+    /// Ends a flight that brought nothing.
+    pub(crate) fn give_up(&self, flight: &Arc<Flight<T>>, key: &K, hash: u64) {
+        self.with_shard(hash, |shard| self.leave(shard, flight, key));
+    }
+
+    /// Takes a flight off the table, if it is the one there: a poisoned one left it before.
+    fn leave(&self, shard: &mut Shard<K, V, T>, flight: &Arc<Flight<T>>, key: &K) {
+        if shard.flights.get(key).is_some_and(|there| Arc::ptr_eq(there, flight)) {
+            shard.flights.remove(key);
+        }
+        self.flights.fetch_sub(1, Relaxed);
+    }
+
+    fn past(&self, shard: &Shard<K, V, T>, key: &K, hash: u64) -> Past {
+        let held = self.l1.find(Lookup::new(hash, key));
+        held.map_or_else(|| shard.absent.look(hash), |held| held.reads().past())
+    }
+
+    fn store(&self, shard: &mut Shard<K, V, T>, new: NewEntry<K, V>) -> Landing<K, V> {
+        let entry = Arc::new(new.entry);
+        let replaced = self.l1.insert(&mut shard.room, &entry, new.due);
+        shard.absent.forget(entry.hash());
+        self.expect_due(shard.room.next_due());
+        Landing { entry, is_stored: true, replaced }
+    }
+
+    /// Invalidates a key: its entry goes, and the flight under way can neither store nor be joined
+    /// any more. With `closes_gate`, nobody reads the key from L2 until [`Fence::open_gate`].
+    pub(crate) fn invalidate(&self, key: &K, hash: u64, closes_gate: bool) -> Invalidated<K, V> {
+        self.with_shard(hash, |shard| {
+            let ticket = closes_gate.then(|| shard.gates.close(key));
+            Self::poison(shard, key);
+            let lookup = Lookup::new(hash, key);
+            let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
+            if let Some(removed) = &removed {
+                // The key is as hot as before.
+                shard.absent.keep(hash, &removed.reads().past());
+            }
+            Invalidated { ticket, removed }
+        })
+    }
+
+    /// Invalidates a key, and stores what the caller knows to be its new value.
+    pub(crate) fn replace(
+        &self,
+        key: &K,
+        hash: u64,
+        closes_gate: bool,
+        make: impl FnOnce(Past) -> NewEntry<K, V>,
+    ) -> (Option<Ticket>, Landing<K, V>) {
+        self.with_shard(hash, |shard| {
+            let ticket = closes_gate.then(|| shard.gates.close(key));
+            Self::poison(shard, key);
+            let new = make(self.past(shard, key, hash));
+            let landing = if new.is_stored {
+                self.store(shard, new)
+            } else {
+                let lookup = Lookup::new(hash, key);
+                let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
+                Landing { entry: Arc::new(new.entry), is_stored: false, replaced: removed }
+            };
+            (ticket, landing)
+        })
+    }
+
+    /// Makes a key's entry stale; a flight under way, which may bring what is no fresher, is
+    /// treated as in [`Fence::invalidate`].
+    pub(crate) fn expire(&self, key: &K, hash: u64, now: Moment, closes_gate: bool) -> Option<Ticket> {
+        self.with_shard(hash, |shard| {
+            let ticket = closes_gate.then(|| shard.gates.close(key));
+            Self::poison(shard, key);
+            if let Some(held) = self.l1.find(Lookup::new(hash, key)) {
+                held.expire(now);
+            }
+            ticket
+        })
+    }
+
+    fn poison(shard: &mut Shard<K, V, T>, key: &K) {
+        if let Some(flight) = shard.flights.remove(key) {
+            flight.poison();
+        }
+    }
+
+    /// Whether a key may be read from L2.
+    pub(crate) fn is_gate_open(&self, key: &K, hash: u64) -> bool {
+        self.with_shard(hash, |shard| shard.gates.is_open(key))
+    }
+
+    /// Whether another invalidation of the key came after the one with this ticket.
+    pub(crate) fn is_overtaken(&self, key: &K, hash: u64, ticket: Ticket) -> bool {
+        self.with_shard(hash, |shard| shard.gates.is_overtaken(key, ticket))
+    }
+
+    /// Lets a key be read from L2 again, as far as this invalidation is concerned.
+    pub(crate) fn open_gate(&self, key: &K, hash: u64) {
+        self.with_shard(hash, |shard| shard.gates.open(key));
+    }
+
+    /// The keys that are loading, or waiting to be loaded.
+    pub(crate) fn flights(&self) -> usize {
+        self.flights.load(Relaxed)
+    }
+
+    /// Whether a key is loading.
+    pub(crate) fn flight<Q>(&self, key: &Q, hash: u64) -> Option<Arc<Flight<T>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.with_shard(hash, |shard| shard.flights.get(key).cloned())
+    }
+
+    /// What is known of the reads of a key without an entry.
+    pub(crate) fn absent(&self, hash: u64) -> Past {
+        self.with_shard(hash, |shard| shard.absent.look(hash))
+    }
+}
+
+/// An entry to be stored.
+#[derive(Debug)]
+pub(crate) struct NewEntry<K, V> {
+    pub(crate) entry: Entry<K, V>,
+    pub(crate) is_stored: bool,
+    /// When it comes due, if it does.
+    pub(crate) due: Option<Moment>,
+}
+
+/// What an invalidation did. The entry is given so that it is dropped outside the lock.
+#[derive(Debug)]
+pub(crate) struct Invalidated<K, V> {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) removed: Option<Arc<Entry<K, V>>>,
+}
+
+impl<K, V, T> fmt::Debug for Fence<K, V, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fence").field("flights", &self.flights).finish_non_exhaustive()
+    }
+}

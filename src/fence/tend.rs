@@ -1,0 +1,214 @@
+//! What is done behind the readers: evictions, moves, due entries, and looking around.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use super::{Carried, Fence, SHARDS, Shard};
+use crate::clock::Moment;
+use crate::entry::Entry;
+use crate::l1::{Overflow, SAMPLE};
+use crate::score::Decay;
+
+impl<K, V, T> Fence<K, V, T>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    T: Carried,
+{
+    /// Makes room where too much is held, and moves entries of moka back that were read often.
+    ///
+    /// Called after an entry was stored, outside its lock: only one shard is locked at a time.
+    /// `reads` is the number of reads served so far, by which ranks age.
+    pub(crate) fn tend(&self, now: Moment, reads: u64, due: impl Fn(&Entry<K, V>) -> Option<Moment>) {
+        let held = self.l1.held();
+        let entries = held.iter().map(|held| held.entries).sum::<u64>();
+        let turned = self.recorder.turn(reads, entries);
+        if self.recorder.turnover().must_rescale(turned) {
+            let turnover = self.recorder.turnover();
+            self.rescale(turnover, turned, |entry, by| entry.reads().rescale_rank(by));
+        }
+        if self.recorder.time().must_rescale(now.as_micros()) {
+            let time = self.recorder.time();
+            self.rescale(time, now.as_micros(), |entry, by| entry.reads().rescale_score(by));
+        }
+        while let Some(entry) = self.l1.next_rising() {
+            self.with_shard(entry.hash(), |shard| {
+                if self.l1.promote(&mut shard.room, &entry, due(&entry)) {
+                    shard.absent.forget(entry.hash());
+                    self.expect_due(shard.room.next_due());
+                }
+            });
+        }
+        // Each round makes room, or moves an entry from the staged to the proven; so the number of
+        // rounds only guards against a mistake.
+        for _ in 0..=2 * entries {
+            let Some(overflow) = self.l1.overflow() else { break };
+            self.evict_one(overflow, now);
+        }
+    }
+
+    /// Evicts the lowest of some entries picked at random. They are looked for in one shard, and
+    /// on in the next ones where that has too few.
+    fn evict_one(&self, overflow: Overflow, now: Moment) {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is a shard")]
+        let start = self.random() as usize % SHARDS;
+        let mut seen = 0;
+        let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
+        for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
+            let mut shard = shard.lock();
+            let sample = shard.room.sample(overflow, SAMPLE - seen, now, || self.random());
+            seen += sample.seen;
+            let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
+                lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)
+            };
+            if let Some(found) = sample.lowest.filter(is_lower) {
+                lowest = Some(found);
+            }
+            if seen >= SAMPLE {
+                // Nearly always the first shard has enough, and the lowest is at hand.
+                if let Some((_, entry)) = lowest.take_if(|(_, entry)| shard.room.holds(entry)) {
+                    self.evict_from(&mut shard, &entry, now);
+                    return;
+                }
+                break;
+            }
+        }
+        if let Some((_, entry)) = lowest {
+            self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, now));
+        }
+    }
+
+    fn evict_from(&self, shard: &mut Shard<K, V, T>, entry: &Arc<Entry<K, V>>, now: Moment) {
+        if let Some(left) = self.l1.evict(&mut shard.room, entry, &self.recorder, now) {
+            shard.absent.keep(left.hash(), &left.reads().past());
+        }
+    }
+
+    /// Multiplies all sums, then moves the landmark: in this order, see [`Decay::must_rescale`].
+    fn rescale(&self, decay: &Decay, position: u64, scale: impl Fn(&Entry<K, V>, f64)) {
+        let by = Decay::rescaling();
+        let is_rank = std::ptr::eq(decay, self.recorder.turnover());
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.room.entries().for_each(|entry| scale(entry, by));
+            if is_rank {
+                shard.absent.rescale_ranks(by);
+            } else {
+                shard.absent.rescale_scores(by);
+            }
+        }
+        self.l1.main_entries().iter().for_each(|entry| scale(entry, by));
+        decay.move_landmark(position);
+    }
+
+    /// The next random number. The sequence is that of `SplitMix64` (Steele, Lea and Flood, "Fast
+    /// splittable pseudorandom number generators", OOPSLA 2014).
+    pub(crate) fn random(&self) -> u64 {
+        let state = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Takes the entries that are due at `now`.
+    pub(crate) fn take_due(&self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
+        if now.as_micros() < self.next_due.load(SeqCst) {
+            return Vec::new();
+        }
+        // Set before looking: an entry that is stored meanwhile sets it to what it needs.
+        self.next_due.store(u64::MAX, SeqCst);
+        let mut due = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            due.append(&mut shard.room.take_due(now));
+            self.expect_due(shard.room.next_due());
+        }
+        due
+    }
+
+    /// When the next entry is due, or a little earlier.
+    pub(crate) fn next_due(&self) -> Moment {
+        Moment::from_micros(self.next_due.load(SeqCst))
+    }
+
+    pub(super) fn expect_due(&self, due: Moment) {
+        self.next_due.fetch_min(due.as_micros(), SeqCst);
+    }
+
+    /// The entries with the highest scores at `now`, highest first. Readers are not held up.
+    pub(crate) fn hottest(&self, count: usize, now: Moment) -> Vec<(f64, Arc<Entry<K, V>>)> {
+        let mut best: BinaryHeap<Reverse<Scored<K, V>>> = BinaryHeap::new();
+        let mut look = |entry: &Arc<Entry<K, V>>| {
+            let score = self.recorder.score(&entry.reads().past(), now);
+            if best.len() < count || best.peek().is_some_and(|Reverse(least)| least.score < score) {
+                best.push(Reverse(Scored { score, entry: Arc::clone(entry) }));
+                if best.len() > count {
+                    best.pop();
+                }
+            }
+        };
+        for shard in &self.shards {
+            shard.lock().room.entries().for_each(&mut look);
+        }
+        self.l1.main_entries().iter().for_each(&mut look);
+        best.into_sorted_vec()
+            .into_iter()
+            .map(|Reverse(scored)| (scored.score, scored.entry))
+            .collect()
+    }
+
+    /// The keys whose reads are remembered although they have no entry.
+    pub(crate) fn tracked_absent(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().absent.len()).sum()
+    }
+
+    /// Takes the number of keys that full tables forgot since the last call.
+    pub(crate) fn take_tracked_dropped(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().absent.take_dropped()).sum()
+    }
+
+    /// Forgets everything: entries, reads, and what the flights under way will bring.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            for (_, flight) in shard.flights.drain() {
+                flight.poison();
+            }
+            let cleared = self.l1.clear_room(&mut shard.room);
+            shard.absent.clear();
+            drop(shard);
+            // Values are dropped outside the lock.
+            drop(cleared);
+        }
+        self.l1.clear_main();
+    }
+}
+
+/// An entry in the order of its score.
+struct Scored<K, V> {
+    score: f64,
+    entry: Arc<Entry<K, V>>,
+}
+
+impl<K, V> Ord for Scored<K, V> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.score.total_cmp(&other.score).then_with(|| other.entry.hash().cmp(&self.entry.hash()))
+    }
+}
+
+impl<K, V> PartialOrd for Scored<K, V> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K, V> PartialEq for Scored<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<K, V> Eq for Scored<K, V> {}

@@ -1,0 +1,221 @@
+//! One load per key: what those who wait for the same load share.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::clock::Moment;
+use crate::entry::{Entry, Origin, Why};
+use crate::error::Error;
+use crate::fence::Carried;
+use crate::limits::{Class, Lent, Urgency};
+
+/// What a flight carries: who wants it, how urgently, and what came of it.
+///
+/// The load itself runs in a task that belongs to the engine. Those who wait hold nothing that it
+/// needs, so a caller that goes away ends nothing, and every caller gets the same outcome.
+#[derive(Debug)]
+pub(crate) struct Pad<K, V> {
+    pub(crate) started: Moment,
+    pub(crate) why: Why,
+    /// Shared by the flights of one batch.
+    pub(crate) urgency: Arc<Urgency>,
+    /// Values of L2 that are older than this are not what was asked for.
+    max_age: Option<Duration>,
+    is_asked: AtomicBool,
+    outcome: OnceLock<Outcome<K, V>>,
+    landed: Notify,
+}
+
+/// What came of a flight.
+pub(crate) type Outcome<K, V> = Result<Arrival<K, V>, Error>;
+
+/// An entry, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Arrival<K, V> {
+    pub(crate) entry: Arc<Entry<K, V>>,
+    pub(crate) from: ReadFrom,
+}
+
+/// Who answered a read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadFrom {
+    /// The memory of this process.
+    L1,
+    /// The second tier.
+    L2,
+    /// The source, through the loader.
+    Source,
+}
+
+impl<K, V> Clone for Arrival<K, V> {
+    fn clone(&self) -> Self {
+        Self { entry: Arc::clone(&self.entry), from: self.from }
+    }
+}
+
+impl<K, V> Pad<K, V> {
+    pub(crate) fn new(started: Moment, why: Why, urgency: Arc<Urgency>) -> Self {
+        Self {
+            started,
+            why,
+            urgency,
+            max_age: None,
+            is_asked: AtomicBool::new(why.origin == Origin::Demand),
+            outcome: OnceLock::new(),
+            landed: Notify::new(),
+        }
+    }
+
+    /// The same for a caller who accepts nothing older than this.
+    pub(crate) fn within(self, max_age: Option<Duration>) -> Self {
+        Self { max_age, ..self }
+    }
+
+    /// Whether a value that was loaded at `loaded_at` is what was asked for.
+    pub(crate) fn accepts(&self, loaded_at: Moment, now: Moment) -> bool {
+        self.max_age.is_none_or(|max_age| now.since(loaded_at) < max_age)
+    }
+
+    /// Whether somebody waits for it, or came to.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(Relaxed)
+    }
+
+    /// Why it is loading, as of now.
+    pub(crate) fn origin(&self) -> Origin {
+        if self.is_asked() { Origin::Demand } else { self.why.origin }
+    }
+
+    /// Tells everybody who waits. Only the first outcome counts.
+    pub(crate) fn land(&self, outcome: Outcome<K, V>) {
+        if self.outcome.set(outcome).is_ok() {
+            self.landed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn has_landed(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
+    /// Waits for the outcome.
+    pub(crate) async fn outcome(&self) -> Outcome<K, V> {
+        loop {
+            let mut landed = std::pin::pin!(self.landed.notified());
+            // Registered before looking, so that an outcome which comes in between is not missed.
+            landed.as_mut().enable();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome.clone();
+            }
+            landed.await;
+        }
+    }
+}
+
+impl<K, V> Carried for Pad<K, V> {
+    /// Whatever it was begun for, it is demand from now on.
+    fn ask(&self) {
+        self.is_asked.store(true, Relaxed);
+        self.urgency.raise(Class::Demand);
+    }
+}
+
+/// The loads that the present one is part of: its own keys, those of the loader that reads it, and
+/// so on.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    resource: usize,
+    hashes: Vec<u64>,
+    parent: Option<Arc<Self>>,
+}
+
+tokio::task_local! {
+    static CHAIN: Arc<Chain>;
+}
+
+impl Chain {
+    /// The loads that the caller is part of, if it is a loader.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CHAIN.try_with(Arc::clone).ok()
+    }
+
+    /// A chain with one load more.
+    pub(crate) fn extended(parent: Option<Arc<Self>>, resource: usize, hashes: Vec<u64>) -> Arc<Self> {
+        Arc::new(Self { resource, hashes, parent })
+    }
+
+    /// Runs `load` as the last of these loads.
+    pub(crate) fn scope<F: Future>(self: Arc<Self>, load: F) -> impl Future<Output = F::Output> {
+        CHAIN.scope(self, load)
+    }
+
+    /// Whether this key is one of those being loaded.
+    pub(crate) fn contains(&self, resource: usize, hash: u64) -> bool {
+        self.links().any(|link| link.resource == resource && link.hashes.contains(&hash))
+    }
+
+    /// Lends a load that a loader waits for what its own loads hold: a slot of the engine, and one
+    /// of the source if they are of the same.
+    pub(crate) fn lend(&self, urgency: &Urgency, resource: usize) {
+        urgency.lend(Lent::Engine);
+        if self.links().any(|link| link.resource == resource) {
+            urgency.lend(Lent::Source);
+        }
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |link| link.parent.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Reason;
+
+    fn pad(origin: Origin) -> Pad<u32, ()> {
+        let why = Why { origin, reason: Reason::Expiry, probability: 1.0 };
+        Pad::new(Moment::START, why, Arc::new(Urgency::new(origin.into())))
+    }
+
+    #[tokio::test]
+    async fn everybody_gets_the_first_outcome() {
+        let pad = pad(Origin::Demand);
+        let (early, late, ()) = tokio::join!(pad.outcome(), pad.outcome(), async {
+            pad.land(Err(Error::ShutDown));
+            pad.land(Err(Error::Overloaded { resource: "user".into(), flights: 1 }));
+        });
+        for outcome in [early, late, pad.outcome().await] {
+            assert!(matches!(outcome, Err(Error::ShutDown)));
+        }
+    }
+
+    #[test]
+    fn a_preload_that_is_asked_for_is_demand() {
+        let pad = pad(Origin::Preload);
+        assert_eq!((pad.origin(), pad.urgency.class()), (Origin::Preload, Class::Preload));
+        pad.ask();
+        assert_eq!((pad.origin(), pad.urgency.class()), (Origin::Demand, Class::Demand));
+    }
+
+    #[tokio::test]
+    async fn a_chain_knows_its_loads_and_lends_what_they_hold() {
+        let outer = Chain::extended(None, 0, vec![1]);
+        let inner = Chain::extended(Some(Arc::clone(&outer)), 1, vec![2, 3]);
+        assert!(inner.contains(0, 1) && inner.contains(1, 3));
+        assert!(!inner.contains(0, 2) && !outer.contains(1, 2));
+        for (resource, source_too) in [(0, true), (1, true), (2, false)] {
+            let urgency = Urgency::new(Class::Demand);
+            inner.lend(&urgency, resource);
+            let lent = (urgency.is_lent(Lent::Engine), urgency.is_lent(Lent::Source));
+            assert_eq!(lent, (true, source_too), "resource {resource}");
+        }
+        assert!(Chain::current().is_none());
+        let seen = inner.scope(async { Chain::current().is_some_and(|c| c.contains(0, 1)) }).await;
+        assert!(seen);
+    }
+}

@@ -1,0 +1,28 @@
+//! Runs of the preloader: what is due and worth it is loaded before anybody asks.
+
+use std::sync::{Arc, Weak};
+
+use crate::background::{self, Next};
+use crate::clock::Moment;
+use crate::engine::Engine;
+
+/// Begins the runs. Each goes over all resources, and the next one begins when the first of them
+/// has something due, or earlier if one is woken: by an entry that comes due before that, or by a
+/// preload that ends and leaves room for another.
+pub(crate) fn start(engine: &Arc<Engine>) {
+    let weak = Arc::downgrade(engine);
+    let wake = Arc::clone(&engine.wake);
+    background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
+        std::future::ready(run(&weak))
+    });
+}
+
+/// One run.
+fn run(engine: &Weak<Engine>) -> Next {
+    let Some(engine) = engine.upgrade() else { return Next::Never };
+    let next = engine.resources().into_iter().map(|resource| resource.run_ahead()).min();
+    match next {
+        None | Some(Moment::NEVER) => Next::Woken,
+        Some(moment) => Next::At(moment),
+    }
+}

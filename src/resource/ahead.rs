@@ -1,0 +1,432 @@
+//! Loading ahead: what a run of the preloader does for one resource.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+
+use futures_util::StreamExt as _;
+
+use super::core::Core;
+use super::trip::Trip;
+use super::Resource;
+use crate::clock::Moment;
+use crate::entry::{Entry, Life, Origin, Reason, Why};
+use crate::fence::{Boarding, Caller};
+use crate::flight::Pad;
+use crate::key::Key;
+use crate::l1::Lookup;
+use crate::limits::{BreakerState, Bucket, Urgency};
+use crate::metrics::{Preload, PreloadOutcome};
+use crate::policy::{PreloadMode, PreloadPolicy};
+use crate::predictor::{Candidate, ClassicTable, OnceRead, Queue, read_within};
+use crate::sync::Mutex;
+use crate::task;
+
+/// What a resource knows of what it will load ahead.
+#[derive(Debug)]
+pub(super) struct Ahead<K> {
+    state: Mutex<State<K>>,
+    classic: Option<Mutex<ClassicTable<K>>>,
+    /// Calls of the loader for preloads that are under way.
+    calls: AtomicUsize,
+    /// The preloads begun so far, in keys.
+    begun: AtomicU64,
+    /// When the preloader looks at this resource next, as it last said, in microseconds.
+    awaited: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    queue: Queue<K>,
+    bucket: Bucket,
+    once_read: OnceRead,
+    next_round: Moment,
+}
+
+/// What came of [`Resource::preload`], in keys.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Preloaded {
+    /// Loaded, from L2 or the source.
+    pub loaded: usize,
+    /// The source has no such thing.
+    pub absent: usize,
+    /// Held fresh already, or loading.
+    pub held: usize,
+    /// The load failed.
+    pub failed: usize,
+    /// A limit did not let it start.
+    pub refused: usize,
+}
+
+/// Why a preload was not begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum NotBegun {
+    /// The key is held, loading, or gone.
+    NotNeeded,
+    /// A limit; it has been counted.
+    Refused,
+}
+
+impl Preloaded {
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            loaded: self.loaded + other.loaded,
+            absent: self.absent + other.absent,
+            held: self.held + other.held,
+            failed: self.failed + other.failed,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Ahead<K> {
+    pub(super) fn new(policy: &PreloadPolicy) -> Self {
+        let state = State {
+            queue: Queue::new(policy.queue_max),
+            bucket: Bucket::new(policy.loads_per_second, policy.burst),
+            once_read: OnceRead::new(),
+            next_round: match policy.mode {
+                PreloadMode::Classic(classic) => Moment::START.plus(classic.interval),
+                PreloadMode::Off | PreloadMode::Predicted => Moment::NEVER,
+            },
+        };
+        let classic = match policy.mode {
+            PreloadMode::Classic(terms) => Some(Mutex::new(ClassicTable::new(terms))),
+            PreloadMode::Off | PreloadMode::Predicted => None,
+        };
+        let (begun, awaited) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        Self { state: Mutex::new(state), classic, calls: AtomicUsize::new(0), begun, awaited }
+    }
+
+    /// Whether every read is to be reported, and not only those that find something to decide.
+    #[inline]
+    pub(super) const fn watches_reads(&self) -> bool {
+        self.classic.is_some()
+    }
+
+    pub(super) fn clear(&self) {
+        self.state.lock().queue.clear();
+        if let Some(classic) = &self.classic {
+            classic.lock().clear();
+        }
+    }
+
+    /// The keys that the classic rule knows.
+    pub(super) fn patterns(&self) -> usize {
+        self.classic.as_ref().map_or(0, |classic| classic.lock().len())
+    }
+
+    /// The preloads begun so far, in keys.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
+    /// The probability with which a key that was read once comes back in time.
+    pub(super) fn once_read_probability(&self) -> f64 {
+        self.state.lock().once_read.probability()
+    }
+}
+
+impl<K, V> Resource<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Loads keys that the caller expects to be read soon, and waits until they are there.
+    ///
+    /// Keys that are held fresh or loading are skipped. The loads take their turn behind demand and
+    /// renewals, and are spread by [`PreloadPolicy::loads_per_second`] and
+    /// [`PreloadPolicy::burst`], so a long list takes its time.
+    pub async fn preload<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Preloaded
+    where
+        K: Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized + 'a,
+    {
+        let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
+        self.core.preload_now(keys).await
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// When an entry with this life comes due for renewal, if it does.
+    pub(super) fn due(&self, life: &Life) -> Option<Moment> {
+        if self.policy.preload.mode != PreloadMode::Predicted {
+            return None;
+        }
+        let ttl = life.fresh_until.since(life.loaded_at);
+        // Half as much again as loads usually take, so that the new value is there in time.
+        let lead = self.policy.lead.unwrap_or_else(|| 3 * self.source.load_time.estimate() / 2);
+        let latest = life.fresh_until.minus(lead.min(ttl / 2));
+        let every = self.policy.refresh_every.map(|every| life.loaded_at.plus(self.shorten(every)));
+        Some(every.map_or(latest, |every| every.min(latest)))
+    }
+
+    /// Notes a read for rules that must see every one.
+    pub(super) fn note_asked(&self, key: &K, now: Moment) {
+        if let Some(classic) = &self.ahead.classic {
+            classic.lock().record(key, now);
+        }
+    }
+
+    /// Notes that a key which had been read once is read again, if it had come due meanwhile.
+    pub(super) fn note_return(&self, entry: &Entry<K, V>, now: Moment) {
+        if entry.take_due_once_read() && now < entry.life().fresh_until.plus(self.policy.ttl) {
+            self.ahead.state.lock().once_read.returned();
+        }
+    }
+
+    /// Wakes the preloader if something comes due before it would look.
+    pub(super) fn wake_if_earlier(&self) {
+        if self.fence.next_due().as_micros() < self.ahead.awaited.load(SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// A run of the preloader: finds what is due, and begins what the limits allow. Gives when to
+    /// look again; a preload that ends wakes the preloader earlier.
+    pub(super) fn run_ahead(self: &Arc<Self>) -> Moment {
+        let now = self.clock.now();
+        self.queue_due(now);
+        self.queue_classic(now);
+        let blocked_until = self.begin_queued(now);
+        let next_round = self.ahead.state.lock().next_round;
+        let next = self.fence.next_due().min(next_round).min(blocked_until);
+        self.ahead.awaited.store(next.as_micros(), SeqCst);
+        // What came due between the look above and the store must not wait for the next wake.
+        next.min(self.fence.next_due())
+    }
+
+    /// Queues the entries that are due and probably read again.
+    fn queue_due(&self, now: Moment) {
+        for entry in self.fence.take_due(now) {
+            let past = entry.reads().past();
+            let probability = if past.is_once_read() {
+                entry.mark_due_once_read();
+                let mut state = self.ahead.state.lock();
+                state.once_read.came_due();
+                state.once_read.probability()
+            } else {
+                past.rate(now).map_or(0.0, |rate| read_within(rate, self.policy.ttl))
+            };
+            if probability >= self.policy.preload.threshold {
+                self.queue_candidate(&entry, probability);
+            }
+        }
+    }
+
+    fn queue_candidate(&self, entry: &Entry<K, V>, probability: f64) {
+        let (key, hash) = (entry.key().clone(), entry.hash());
+        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+        let probability = probability as f32;
+        let candidate = Candidate { key, hash, probability, reason: Reason::Expiry };
+        let dropped = self.ahead.state.lock().queue.push(candidate);
+        if let Some(dropped) = dropped {
+            self.refuse(dropped.reason);
+        }
+    }
+
+    /// Queues what the classic rule takes, if a round is due.
+    fn queue_classic(&self, now: Moment) {
+        let (PreloadMode::Classic(terms), Some(classic)) =
+            (&self.policy.preload.mode, &self.ahead.classic)
+        else {
+            return;
+        };
+        let mut state = self.ahead.state.lock();
+        if now < state.next_round {
+            return;
+        }
+        // Counted from when it was due, and not from now, so that rounds do not drift.
+        while state.next_round <= now {
+            state.next_round = state.next_round.plus(terms.interval);
+        }
+        let is_fresh = |key: &K| self.holds_fresh(key);
+        for key in classic.lock().round(self.policy.preload.threshold, now, is_fresh) {
+            let hash = self.fence.hash(&key);
+            let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Classic };
+            if let Some(dropped) = state.queue.push(candidate) {
+                self.refuse(dropped.reason);
+            }
+        }
+    }
+
+    /// Begins queued preloads, best first, while slots and tokens last. Gives when the next token
+    /// comes, if that is what is missing.
+    fn begin_queued(self: &Arc<Self>, now: Moment) -> Moment {
+        let per_call = self.source.loader.keys_per_call().max(1);
+        let calls_max = self.policy.source.preload_slots();
+        while self.ahead.calls.load(Relaxed) < calls_max && self.source.limits.has_room_for_preload() {
+            let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
+            let mut trips = Vec::new();
+            let mut blocked_until = None;
+            while trips.len() < per_call {
+                let mut state = self.ahead.state.lock();
+                if state.queue.len() == 0 {
+                    break;
+                }
+                if !state.bucket.take(now) {
+                    blocked_until = Some(state.bucket.next_at(now));
+                    break;
+                }
+                let Some(candidate) = state.queue.pop() else { break };
+                drop(state);
+                match self.board_ahead(candidate, &urgency, now) {
+                    Ok(trip) => trips.push(trip),
+                    Err(_) => self.ahead.state.lock().bucket.give_back(),
+                }
+            }
+            if trips.is_empty() {
+                return blocked_until.unwrap_or(Moment::NEVER);
+            }
+            self.launch_ahead(trips, urgency);
+        }
+        Moment::NEVER
+    }
+
+    /// Begins the flight of a candidate, unless it is not needed, or not the time for it.
+    fn board_ahead(
+        self: &Arc<Self>,
+        candidate: Candidate<K>,
+        urgency: &Arc<Urgency>,
+        now: Moment,
+    ) -> Result<Trip<K, V>, NotBegun> {
+        let Candidate { key, hash, probability, reason } = candidate;
+        let is_gone = || self.fence.l1().find(Lookup::new(hash, &key)).is_none();
+        if reason == Reason::Expiry && is_gone() {
+            return Err(NotBegun::NotNeeded);
+        }
+        let is_down = self.source.limits.breaker(now) == BreakerState::Open;
+        if is_down || self.source.failing.retry_at(&key, now).is_some() {
+            return Err(self.refuse(reason));
+        }
+        let why = Why { origin: Origin::Preload, reason, probability };
+        let begin = || Pad::new(now, why, Arc::clone(urgency));
+        // What came due is fresh still, and what was renewed meanwhile comes due later.
+        let serves = |entry: &Entry<K, V>| match reason {
+            Reason::Expiry => entry.due().is_some() || entry.value().is_none(),
+            Reason::Classic | Reason::Requested => now < entry.life().fresh_until,
+        };
+        let caller = Caller { key: &key, hash, read_at: None, waits: false };
+        match self.fence.board(caller, serves, begin) {
+            Boarding::Started(start) => {
+                self.ahead.begun.fetch_add(1, Relaxed);
+                Ok(Trip::new(self, key, hash, start))
+            }
+            Boarding::Held(_) | Boarding::Joined(_) => Err(NotBegun::NotNeeded),
+            Boarding::Full => Err(self.refuse(reason)),
+        }
+    }
+
+    fn refuse(&self, reason: Reason) -> NotBegun {
+        self.tally.l1.preloads.one(Preload(reason, PreloadOutcome::Refused));
+        NotBegun::Refused
+    }
+
+    /// Begins the flights of one call, which holds its place among the calls until it ends.
+    fn launch_ahead(self: &Arc<Self>, trips: Vec<Trip<K, V>>, urgency: Arc<Urgency>) {
+        let place = Place::take(self);
+        let flying = Arc::clone(self).fly(trips, urgency, None);
+        self.tasks.launch(async move {
+            flying.await;
+            drop(place);
+        });
+    }
+
+    async fn preload_now(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+        let per_call = self.source.loader.keys_per_call().max(1);
+        let calls_max = self.policy.source.preload_slots();
+        let calls: Vec<_> = keys.chunks(per_call).map(<[K]>::to_vec).collect();
+        futures_util::stream::iter(calls)
+            .map(|keys| self.preload_call(keys))
+            .buffer_unordered(calls_max)
+            .fold(Preloaded::default(), async |sum, call| sum.plus(call))
+            .await
+    }
+
+    /// Loads the keys of one call of the loader, and waits for them.
+    async fn preload_call(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+        let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
+        let mut call = Preloaded::default();
+        let mut trips = Vec::new();
+        for key in keys {
+            self.await_token().await;
+            let hash = self.fence.hash(&key);
+            let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Requested };
+            let begun = self.board_ahead(candidate, &urgency, self.clock.now());
+            if begun.is_err() {
+                self.ahead.state.lock().bucket.give_back();
+            }
+            match begun {
+                Ok(trip) => trips.push(trip),
+                Err(NotBegun::NotNeeded) => call.held += 1,
+                Err(NotBegun::Refused) => call.refused += 1,
+            }
+        }
+        let flights: Vec<_> = trips.iter().map(|trip| Arc::clone(&trip.flight)).collect();
+        if !trips.is_empty() {
+            self.launch(trips, urgency);
+        }
+        for flight in flights {
+            match flight.load().outcome().await {
+                Ok(arrival) if arrival.entry.value().is_some() => call.loaded += 1,
+                Ok(_) => call.absent += 1,
+                Err(_) => call.failed += 1,
+            }
+        }
+        call
+    }
+
+    async fn await_token(&self) {
+        loop {
+            let now = self.clock.now();
+            let next = {
+                let mut state = self.ahead.state.lock();
+                if state.bucket.take(now) {
+                    return;
+                }
+                state.bucket.next_at(now)
+            };
+            task::sleep_until(self.clock.instant(next)).await;
+        }
+    }
+}
+
+/// A place among the calls for preloads that may be under way. Given back when it is dropped.
+struct Place<K, V>(Arc<Core<K, V>>)
+where
+    K: Key,
+    V: Send + Sync + 'static;
+
+impl<K, V> Place<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn take(core: &Arc<Core<K, V>>) -> Self {
+        core.ahead.calls.fetch_add(1, Relaxed);
+        Self(Arc::clone(core))
+    }
+}
+
+impl<K, V> Drop for Place<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        self.0.ahead.calls.fetch_sub(1, Relaxed);
+        // What waited for the place may begin.
+        if self.0.ahead.queued() > 0 {
+            self.0.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Declaring a resource.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Resource;
+use super::ahead::Ahead;
+use super::core::{Core, Shared, Source, Speech, Tally, Weigher};
+use crate::coherence::Outbox;
+use crate::engine::{Engine, Managed};
+use crate::error::{ConfigError, Error, LoadError};
+use crate::fence::{Fence, FenceTerms};
+use crate::flight::Pad;
+use crate::key::{Key, Name};
+use crate::l1::{L1, L1Tally, Shares};
+use crate::limits::{Failing, Limits, LoadTime};
+use crate::loader::{AnyLoader, LoadBlockingWith, LoadWith, Loaded, Loader};
+use crate::policy::{Capacity, Policy, PreloadMode, Store};
+use crate::recorder::Recorder;
+use crate::tier::Codec;
+
+/// Declares a resource: its loader, its policy, and how its entries are weighed.
+///
+/// Made by [`Forewarm::resource`](crate::Forewarm::resource).
+#[must_use = "a resource exists once it is built"]
+pub struct ResourceBuilder<K, V> {
+    engine: Arc<Engine>,
+    name: String,
+    policy: Policy,
+    codec: Option<Codec<V>>,
+    loader: Option<Arc<dyn AnyLoader<K, V>>>,
+    weigher: Option<Weigher<K, V>>,
+}
+
+impl<K, V> ResourceBuilder<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
+        let (name, policy) = (name.to_owned(), Policy::default());
+        Self { engine, name, policy, codec, loader: None, weigher: None }
+    }
+
+    /// The codec of values that can be serialised.
+    pub(crate) fn serde_codec() -> Codec<V>
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        Codec::new()
+    }
+
+    /// Sets the whole policy. Default: [`Policy::default`].
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Sets how long a value is fresh: [`Policy::ttl`].
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.policy.ttl = ttl;
+        self
+    }
+
+    /// Sets the most that is kept in memory: [`Policy::capacity`].
+    pub fn capacity(mut self, capacity: impl Into<Capacity>) -> Self {
+        self.policy.capacity = capacity.into();
+        self
+    }
+
+    /// Sets how long a stale value is served while a load renews it:
+    /// [`Policy::stale_while_revalidate`].
+    pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
+        self.policy.stale_while_revalidate = Some(span);
+        self
+    }
+
+    /// Sets how long a stale value is served when the load fails: [`Policy::stale_if_error`].
+    pub fn stale_if_error(mut self, span: Duration) -> Self {
+        self.policy.stale_if_error = Some(span);
+        self
+    }
+
+    /// Sets what decides which keys are loaded ahead: [`PreloadPolicy::mode`](crate::PreloadPolicy::mode).
+    pub fn preload(mut self, mode: PreloadMode) -> Self {
+        self.policy.preload.mode = mode;
+        self
+    }
+
+    /// Says how much of the capacity an entry takes, in its unit; `None` stands for "the source has
+    /// no such thing". Default: for a capacity in bytes, the length of the value's encoding (or its
+    /// size, where it has none), of the key's text, and what the cache itself needs; for one in
+    /// entries, 1.
+    pub fn weigher(self, weigh: impl Fn(&K, Option<&V>) -> u64 + Send + Sync + 'static) -> Self {
+        Self { weigher: Some(Weigher::User(Box::new(weigh))), ..self }
+    }
+
+    /// Sets the loader.
+    pub fn loader(self, loader: impl Loader<K, V>) -> Self {
+        Self { loader: Some(Arc::new(loader)), ..self }
+    }
+
+    /// Sets an async closure as the loader: `.load_with(|id| async move { .. })`. It gives a
+    /// value, an `Option`, or a [`Loaded`].
+    pub fn load_with<F, Fut, T>(self, load: F) -> Self
+    where
+        F: Fn(K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, LoadError>> + Send + 'static,
+        T: Into<Loaded<V>> + 'static,
+    {
+        self.loader(LoadWith::new(load))
+    }
+
+    /// Sets a closure that blocks its thread as the loader. It runs where blocking is allowed
+    /// (`tokio::task::spawn_blocking`); such a call goes on past its deadline, unheard.
+    pub fn load_blocking_with<F, T>(self, load: F) -> Self
+    where
+        F: Fn(K) -> Result<T, LoadError> + Send + Sync + 'static,
+        T: Into<Loaded<V>> + Send + 'static,
+    {
+        self.loader(LoadBlockingWith::new(load))
+    }
+
+    /// Declares the resource.
+    ///
+    /// # Errors
+    ///
+    /// The policy cannot work, the name is taken or is none, there is no loader, or the engine has
+    /// started: the error names the setting.
+    pub fn build(self) -> Result<Resource<K, V>, Error> {
+        let name = Name::parse(&self.name).map_err(|error| {
+            let remedy = "use 1 to 64 printable bytes without `:`";
+            ConfigError::new(format!("resource `{}`", self.name.escape_debug()), error.to_string(), remedy)
+        })?;
+        let resource: Arc<str> = name.as_str().into();
+        self.policy.check(&resource)?;
+        let Some(loader) = self.loader else {
+            let remedy = "give it one with `.loader(..)` or `.load_with(..)`";
+            return Err(ConfigError::new(format!("{resource}.loader"), "is missing", remedy).into());
+        };
+        let zone = self.policy.time_zone(&resource)?;
+        let (engine, policy) = (self.engine, self.policy);
+        let limits = &engine.config.l2;
+        let limit = |codec: Codec<V>| {
+            codec.with(policy.schema, limits.compress_over_bytes, policy.value_bytes_max)
+        };
+        let tally = Tally::new();
+        let core = Arc::new(Core {
+            id: engine.new_id(),
+            group: format!("{}:{resource}", engine.prefix),
+            zone,
+            clock: engine.clock.clone(),
+            tasks: Arc::clone(&engine.tasks),
+            fence: fence(&engine, &policy, Arc::clone(&tally.l1)),
+            source: source(&engine, &policy, loader),
+            shared: shared(&engine).filter(|_| self.codec.is_some() && policy.store == Store::Both),
+            codec: self.codec.map(limit),
+            weigher: self.weigher.unwrap_or(match policy.capacity {
+                Capacity::Bytes(_) => Weigher::Bytes,
+                Capacity::Entries(_) => Weigher::Entry,
+            }),
+            ahead: Ahead::new(&policy.preload),
+            speech: Speech::new(&engine.config),
+            wake: Arc::clone(&engine.wake),
+            name: resource,
+            policy,
+            tally,
+        });
+        engine.register(Arc::clone(&core) as Arc<dyn Managed>)?;
+        Ok(Resource::new(core))
+    }
+}
+
+fn source<K: Key, V>(
+    engine: &Engine,
+    policy: &Policy,
+    loader: Arc<dyn AnyLoader<K, V>>,
+) -> Source<K, V> {
+    let terms = &policy.source;
+    let slots = Arc::clone(&engine.slots);
+    Source {
+        loader,
+        limits: Limits::new(terms.clone(), engine.clock.clone(), slots, engine.seed),
+        failing: Failing::new(terms.backoff_min, terms.backoff_max, engine.seed),
+        load_time: LoadTime::default(),
+    }
+}
+
+fn shared<K>(engine: &Engine) -> Option<Shared<K>> {
+    let l2 = Arc::clone(engine.l2.as_ref()?);
+    let outbox = Outbox::new(l2.config().outbox_max);
+    Some(Shared { l2, outbox, undelivered: Arc::clone(&engine.undelivered) })
+}
+
+fn fence<K: Key, V: Send + Sync + 'static>(
+    engine: &Engine,
+    policy: &Policy,
+    tally: Arc<L1Tally>,
+) -> Fence<K, V, Pad<K, V>> {
+    let stages = policy.preload.mode != PreloadMode::Off;
+    let staging_share = if stages { policy.staging_share } else { 0.0 };
+    let shares = Shares::of(policy.capacity.amount(), policy.hot_share, staging_share);
+    let l1 = L1::new(shares, tally, engine.seed, engine.is_exact);
+    let terms = FenceTerms {
+        flights_max: policy.source.flights_max,
+        tracked_keys: policy.tracked_keys,
+        bucket: policy.ttl / BUCKETS_PER_TTL,
+        seed: engine.seed,
+    };
+    Fence::new(l1, Recorder::new(policy.half_life), terms)
+}
+
+/// Renewals are due to within this part of a ttl.
+const BUCKETS_PER_TTL: u32 = 1_024;
+
+impl<K, V> fmt::Debug for ResourceBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceBuilder")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

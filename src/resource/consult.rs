@@ -1,0 +1,193 @@
+//! What L2 says of the keys of a flight, before the source is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::{Core, Shared};
+use super::trip::{Landing, Trip};
+use crate::entry::{Life, Origin};
+use crate::flight::ReadFrom;
+use crate::key::Key;
+use crate::metrics::{L2Op, Refusal};
+use crate::policy::TrustOnRestart;
+use crate::task;
+use crate::tier::{Ask, Begun, Permit, Stored, Unreadable, Want};
+
+/// What a trip does after L2 was asked.
+enum Next {
+    /// It is over.
+    Landed,
+    /// It asks the source.
+    Load,
+    /// It asks L2 again, for a permit.
+    AskPermit,
+    /// It asks L2 again a little later: another engine is loading the key.
+    Wait,
+}
+
+/// The first and the longest wait for another engine.
+const WAIT_MIN: Duration = Duration::from_millis(10);
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Asks L2 for the keys of some trips. Those whose values are there land; the rest is left, as
+    /// far as possible with the permit to bring L2 what the source says.
+    pub(super) async fn consult(self: &Arc<Self>, trips: &mut Vec<Trip<K, V>>) {
+        let Some(shared) = &self.shared else { return };
+        if shared.outbox.overflow().is_some() {
+            return;
+        }
+        let (asking, mut rest): (Vec<_>, _) =
+            std::mem::take(trips).into_iter().partition(|trip| trip.full_key.is_some());
+        let mut asking: Vec<_> = asking.into_iter().map(|trip| (trip.want(), trip)).collect();
+        let give_up_at = self.clock.now().plus(shared.l2.config().busy_wait);
+        let mut wait = WAIT_MIN;
+        while !asking.is_empty() {
+            let Some(said) = self.begin(shared, &asking).await else {
+                rest.extend(asking.into_iter().map(|(_, trip)| trip));
+                break;
+            };
+            let mut waits = false;
+            for ((permit, begun), (want, mut trip)) in said.into_iter().zip(std::mem::take(&mut asking)) {
+                match self.heed(shared, &mut trip, permit, begun) {
+                    Next::Landed => {}
+                    Next::Load => rest.push(trip),
+                    Next::AskPermit => asking.push((Want::Permit, trip)),
+                    Next::Wait if self.clock.now() < give_up_at => {
+                        waits = true;
+                        asking.push((want, trip));
+                    }
+                    Next::Wait => {
+                        self.tally.refusals.one(Refusal::Busy);
+                        rest.push(trip);
+                    }
+                }
+            }
+            if waits {
+                task::sleep_until(self.clock.instant(self.clock.now().plus(wait))).await;
+                wait = (2 * wait).min(WAIT_MAX);
+            }
+        }
+        *trips = rest;
+    }
+
+    /// Asks L2 once, for all of these keys.
+    async fn begin(
+        &self,
+        shared: &Shared<K>,
+        asking: &[(Want, Trip<K, V>)],
+    ) -> Option<Vec<(Permit, Begun)>> {
+        let mut asks = Vec::with_capacity(asking.len());
+        for (want, trip) in asking {
+            let permit = shared.l2.new_permit();
+            asks.push(Ask { key: trip.full_key(), permit, want: *want });
+        }
+        // A second more than the load may take, so that no load outlives its permit by a hair.
+        let permit_for = self.policy.source.deadline + Duration::from_secs(1);
+        let begun = shared.l2.begin(&asks, permit_for).await?;
+        let permits = asks.iter().map(|ask| ask.permit);
+        Some(permits.zip(begun).collect())
+    }
+
+    /// Does what L2 said of one key.
+    fn heed(
+        self: &Arc<Self>,
+        shared: &Shared<K>,
+        trip: &mut Trip<K, V>,
+        permit: Permit,
+        begun: Begun,
+    ) -> Next {
+        match begun {
+            Begun::Hit(stored) => self.heed_value(shared, trip, &stored),
+            Begun::Permit => {
+                trip.permit = Some(permit);
+                Next::Load
+            }
+            Begun::Busy => Next::Wait,
+            Begun::Miss => {
+                shared.l2.failures().one(L2Op::Permit);
+                Next::Load
+            }
+        }
+    }
+
+    fn heed_value(
+        self: &Arc<Self>,
+        shared: &Shared<K>,
+        trip: &mut Trip<K, V>,
+        stored: &Stored,
+    ) -> Next {
+        let full_key = trip.full_key();
+        let decoded = self.codec.as_ref().map(|codec| codec.decode(full_key, &stored.value));
+        let (value, length) = match decoded {
+            Some(Ok((value, length))) => (value.map(Arc::new), length),
+            Some(Err(problem)) => {
+                // It is renewed like any other, which puts a readable value in its place.
+                shared.l2.failures().one(L2Op::Decode);
+                self.say_unreadable(problem);
+                return Next::AskPermit;
+            }
+            None => return Next::Load,
+        };
+        let now = self.clock.now();
+        let mut life = self.life_in_l2(now, stored);
+        match (stored.is_restored, self.policy.trust_on_restart) {
+            (true, TrustOnRestart::Never) => return Next::AskPermit,
+            (true, TrustOnRestart::StaleOnly) => {
+                (life.calm_until, life.fresh_until) = (now, now);
+                life.revalidate_for = life.revalidate_for.max(Duration::from_secs(1));
+            }
+            (true, TrustOnRestart::WithinTtl) | (false, _) => {}
+        }
+        if trip.pad().accepts(life.loaded_at, now) && self.is_promoted(trip, stored, &life) {
+            let weight = self.weigh(&trip.key, value.as_deref(), Some(length));
+            let is_stored = self.keeps() && !self.refuses_value(weight, Some(length));
+            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: true };
+            trip.land(value, life, weight, terms);
+            return Next::Landed;
+        }
+        trip.fallback = Some((value, life));
+        Next::AskPermit
+    }
+
+    /// Whether a value of L2 ends the flight: it is fresh, or it may be served while a load renews
+    /// it and nobody has asked for a renewal.
+    fn is_promoted(&self, trip: &Trip<K, V>, stored: &Stored, life: &Life) -> bool {
+        if !stored.fresh_for.is_zero() || stored.is_restored {
+            return true;
+        }
+        // L2 keeps it for a span that began when it became stale.
+        let stale_for = self.policy.kept_after_ttl().saturating_sub(stored.keep_for);
+        trip.pad().why.origin != Origin::Refresh && stale_for < life.revalidate_for
+    }
+
+    fn say_unreadable(&self, problem: Unreadable) {
+        if let Some(unsaid) = self.speech.unreadable.may_speak(self.clock.now()) {
+            let resource = &*self.name;
+            tracing::error!(resource, unsaid, "a stored value cannot be read and counts as a miss: {problem}");
+        }
+    }
+}
+
+impl<K, V> Trip<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn full_key(&self) -> &str {
+        self.full_key.as_deref().unwrap_or_default()
+    }
+
+    /// What to ask L2 for: who holds an entry wants it renewed.
+    fn want(&self) -> Want {
+        match (self.pad().why.origin, &self.held) {
+            (Origin::Demand, Some(_)) => Want::Fresh,
+            (Origin::Refresh | Origin::Preload, Some(_)) => Want::Permit,
+            (_, None) => Want::Value,
+        }
+    }
+}

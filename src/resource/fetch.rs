@@ -1,0 +1,313 @@
+//! The way of a read that memory did not answer at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::trip::Trip;
+use crate::clock::Moment;
+use crate::entry::{Entry, Freshness, Origin, Reason, Why};
+use crate::error::Error;
+use crate::fence::{Boarding, Caller, Flight};
+use crate::flight::{Arrival, Chain, Outcome, Pad, ReadFrom};
+use crate::key::Key;
+use crate::l1::Lookup;
+use crate::limits::Urgency;
+use crate::metrics::ReadOutcome;
+use crate::policy::EarlyRefresh;
+
+/// What a caller accepts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// Nothing older than this; zero accepts nothing that was loaded before the call.
+    pub(super) max_age: Option<Duration>,
+    /// Nothing past its ttl.
+    pub(super) is_fresh_only: bool,
+}
+
+/// What a read came to.
+pub(super) struct Fetched<K, V> {
+    pub(super) arrival: Arrival<K, V>,
+    /// Why the load had been begun, if somebody else had begun it.
+    pub(super) joined: Option<Origin>,
+}
+
+/// What a key has before its flight ends.
+pub(super) enum Boarded<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Memory had it after all.
+    Held(Arc<Entry<K, V>>),
+    /// Somebody else's load is under way.
+    Joined(Arc<Flight<Pad<K, V>>>),
+    /// The caller's load is to be begun.
+    Started(Trip<K, V>),
+    /// Nothing: there are too many.
+    Full(Error),
+}
+
+impl Wanted {
+    /// Whether an entry is what the caller wants.
+    fn is_served_by<K, V>(&self, entry: &Entry<K, V>, now: Moment) -> bool {
+        let life = entry.life();
+        let is_young = self.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        let is_good = match life.freshness(now) {
+            Freshness::Fresh => true,
+            Freshness::Stale => !self.is_fresh_only,
+            Freshness::Expired => false,
+        };
+        is_young && is_good
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Answers a read whose entry is fresh or not, but not calm: it may have to be renewed. `None`
+    /// if the entry cannot be served.
+    pub(super) fn serve_uneasy(
+        self: &Arc<Self>,
+        entry: &Arc<Entry<K, V>>,
+        wanted: Wanted,
+        now: Moment,
+    ) -> Option<ReadOutcome> {
+        if !wanted.is_served_by(entry, now) {
+            return None;
+        }
+        self.fence.recorder().record(entry.reads(), now);
+        self.note_asked(entry.key(), now);
+        self.note_read(entry, now);
+        let is_fresh = entry.freshness(now) == Freshness::Fresh;
+        if !is_fresh || (!entry.is_calm(now) && self.draws_early_refresh(entry, now)) {
+            self.renew(entry, now);
+        }
+        let outcome = match (is_fresh, entry.value()) {
+            (true, Some(_)) => ReadOutcome::L1Hit,
+            (true, None) => ReadOutcome::L1Absent,
+            (false, _) => ReadOutcome::L1Stale,
+        };
+        self.tally.reads.one(outcome);
+        Some(outcome)
+    }
+
+    /// Whether this read renews an entry that is still fresh.
+    fn draws_early_refresh(&self, entry: &Entry<K, V>, now: Moment) -> bool {
+        match self.policy.early_refresh {
+            None => false,
+            Some(EarlyRefresh::After(_)) => true,
+            Some(EarlyRefresh::XFetch { scale }) => {
+                #[expect(clippy::cast_precision_loss, reason = "53 random bits")]
+                let random = ((self.fence.random() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+                let left = entry.life().fresh_until.since(now);
+                scale.as_secs_f64() * -random.ln() >= left.as_secs_f64()
+            }
+        }
+    }
+
+    /// Begins a load that renews an entry, unless one is under way, or it is too early for another.
+    pub(super) fn renew(self: &Arc<Self>, entry: &Entry<K, V>, now: Moment) {
+        let (key, hash, life) = (entry.key(), entry.hash(), entry.life());
+        let spacing = self.policy.refresh_spacing.unwrap_or_default();
+        if now.since(life.loaded_at) < spacing || self.source.failing.retry_at(key, now).is_some() {
+            return;
+        }
+        let why = Why { origin: Origin::Refresh, reason: Reason::Expiry, probability: 1.0 };
+        let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
+        let begin = || Pad::new(now, why, Arc::clone(&urgency));
+        let caller = Caller { key, hash, read_at: None, waits: false };
+        let boarding = self.fence.board(caller, |held| held.life() != life, begin);
+        if let Boarding::Started(start) = boarding {
+            let trip = Trip::new(self, key.clone(), hash, start);
+            self.launch(vec![trip], urgency);
+        }
+    }
+
+    /// Begins the flights of some trips.
+    pub(super) fn launch(self: &Arc<Self>, trips: Vec<Trip<K, V>>, urgency: Arc<Urgency>) {
+        let chain = Chain::current();
+        self.tasks.launch(Arc::clone(self).fly(trips, urgency, chain));
+    }
+
+    /// Reads a key that memory did not answer.
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        key: K,
+        hash: u64,
+        wanted: Wanted,
+    ) -> Result<Fetched<K, V>, Error> {
+        let called_at = self.clock.now();
+        self.note_asked(&key, called_at);
+        let mut read_at = Some(called_at);
+        loop {
+            let now = self.clock.now();
+            if let Some(outcome) = self.serve_fallback(&key, hash, wanted, now) {
+                return Ok(outcome);
+            }
+            let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
+            let caller = Caller { key: &key, hash, read_at: read_at.take(), waits: true };
+            let (flight, joined) = match self.board(caller, wanted, &urgency, now)? {
+                Boarded::Held(entry) => return Ok(self.serve_held(entry, now)),
+                Boarded::Full(error) => return self.fall_back(&key, hash, wanted, error),
+                Boarded::Joined(flight) => {
+                    let origin = flight.load().why.origin;
+                    (flight, Some(origin))
+                }
+                Boarded::Started(trip) => {
+                    let flight = Arc::clone(&trip.flight);
+                    self.launch(vec![trip], urgency);
+                    (flight, None)
+                }
+            };
+            let outcome = flight.load().outcome().await;
+            // A load that was under way before the call may have brought what is too old for it.
+            let is_early = flight.load().started < called_at;
+            if let Ok(arrival) = &outcome
+                && is_early
+                && !wanted.is_served_by(&arrival.entry, self.clock.now())
+            {
+                continue;
+            }
+            return self.settle(&key, hash, wanted, outcome, joined);
+        }
+    }
+
+    /// Comes for a key: what memory has, a flight to wait for, or one to begin.
+    pub(super) fn board(
+        self: &Arc<Self>,
+        caller: Caller<'_, K>,
+        wanted: Wanted,
+        urgency: &Arc<Urgency>,
+        now: Moment,
+    ) -> Result<Boarded<K, V>, Error> {
+        let Caller { key, hash, .. } = caller;
+        let chain = Chain::current();
+        if chain.as_ref().is_some_and(|chain| chain.contains(self.id, hash)) {
+            let (resource, key) = (Arc::clone(&self.name), self.label(key, hash));
+            self.tally.reads.one(ReadOutcome::SourceError);
+            return Err(Error::Recursive { resource, key });
+        }
+        if self.tasks.is_stopping() {
+            self.tally.reads.one(ReadOutcome::SourceError);
+            return Err(Error::ShutDown);
+        }
+        let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
+        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(wanted.max_age);
+        let serves = |entry: &Entry<K, V>| wanted.is_served_by(entry, now);
+        let boarding = self.fence.board(caller, serves, begin);
+        Ok(match boarding {
+            Boarding::Held(entry) => Boarded::Held(entry),
+            Boarding::Joined(flight) => {
+                self.lend(chain.as_deref(), &flight.load().urgency);
+                Boarded::Joined(flight)
+            }
+            Boarding::Started(start) => {
+                self.lend(chain.as_deref(), urgency);
+                if let Some(held) = &start.held {
+                    self.note_return(held, now);
+                }
+                Boarded::Started(Trip::new(self, key.clone(), hash, start))
+            }
+            Boarding::Full => {
+                let flights = self.policy.source.flights_max;
+                Boarded::Full(Error::Overloaded { resource: Arc::clone(&self.name), flights })
+            }
+        })
+    }
+
+    fn lend(&self, chain: Option<&Chain>, urgency: &Urgency) {
+        if let Some(chain) = chain {
+            chain.lend(urgency, self.id);
+        }
+    }
+
+    /// Counts a read that found its key in memory when it came to load it.
+    pub(super) fn serve_held(self: &Arc<Self>, entry: Arc<Entry<K, V>>, now: Moment) -> Fetched<K, V> {
+        self.note_read(&entry, now);
+        let outcome = match (entry.freshness(now), entry.value()) {
+            (Freshness::Fresh, Some(_)) => ReadOutcome::L1Hit,
+            (Freshness::Fresh, None) => ReadOutcome::L1Absent,
+            (Freshness::Stale | Freshness::Expired, _) => ReadOutcome::L1Stale,
+        };
+        self.tally.reads.one(outcome);
+        Fetched { arrival: Arrival { entry, from: ReadFrom::L1 }, joined: None }
+    }
+
+    /// What a flight's outcome is for one who waited for it.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        key: &K,
+        hash: u64,
+        wanted: Wanted,
+        outcome: Outcome<K, V>,
+        joined: Option<Origin>,
+    ) -> Result<Fetched<K, V>, Error> {
+        let arrival = match outcome {
+            Ok(arrival) => arrival,
+            Err(error) => return self.fall_back(key, hash, wanted, error),
+        };
+        let now = self.clock.now();
+        let is_stale = arrival.entry.freshness(now) != Freshness::Fresh;
+        let outcome = match (arrival.from, arrival.entry.value()) {
+            (ReadFrom::L2 | ReadFrom::L1, Some(_)) if is_stale => ReadOutcome::L2Stale,
+            (ReadFrom::L2 | ReadFrom::L1, Some(_)) => ReadOutcome::L2Hit,
+            (ReadFrom::L2 | ReadFrom::L1, None) => ReadOutcome::L2Absent,
+            (ReadFrom::Source, Some(_)) => ReadOutcome::SourceHit,
+            (ReadFrom::Source, None) => ReadOutcome::SourceAbsent,
+        };
+        self.tally.reads.one(outcome);
+        self.note_miss(key, hash, outcome);
+        if outcome == ReadOutcome::L2Stale {
+            self.renew(&arrival.entry, now);
+        }
+        Ok(Fetched { arrival, joined })
+    }
+
+    /// Serves what is past its time at once, if a load would only wait or fail: the key keeps
+    /// failing, and this is not the time to try it again.
+    pub(super) fn serve_fallback(
+        &self,
+        key: &K,
+        hash: u64,
+        wanted: Wanted,
+        now: Moment,
+    ) -> Option<Fetched<K, V>> {
+        self.source.failing.retry_at(key, now)?;
+        let fallback = self.fallback(key, hash, wanted, now)?;
+        self.fence.recorder().record(fallback.arrival.entry.reads(), now);
+        Some(fallback)
+    }
+
+    /// Serves what is past its time instead of an error, if the policy allows it.
+    pub(super) fn fall_back(
+        &self,
+        key: &K,
+        hash: u64,
+        wanted: Wanted,
+        error: Error,
+    ) -> Result<Fetched<K, V>, Error> {
+        let fallback = self.fallback(key, hash, wanted, self.clock.now());
+        if fallback.is_none() {
+            self.tally.reads.one(ReadOutcome::SourceError);
+        }
+        fallback.ok_or(error)
+    }
+
+    /// The entry in memory, if it may be served although it is past its time. One that was
+    /// invalidated is not in memory any more, so it cannot come back this way.
+    fn fallback(&self, key: &K, hash: u64, wanted: Wanted, now: Moment) -> Option<Fetched<K, V>> {
+        self.policy.stale_if_error.filter(|_| !wanted.is_fresh_only)?;
+        let entry = self.fence.l1().find(Lookup::new(hash, key))?;
+        let life = entry.life();
+        let is_young = wanted.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        if !is_young || !life.is_kept(now) {
+            return None;
+        }
+        self.tally.reads.one(ReadOutcome::SourceStale);
+        let arrival = Arrival { entry, from: ReadFrom::L1 };
+        Some(Fetched { arrival, joined: None })
+    }
+}

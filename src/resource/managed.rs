@@ -1,0 +1,93 @@
+//! What the engine does with a resource.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use metrics::Label;
+
+use super::core::Core;
+use crate::clock::Moment;
+use crate::engine::Managed;
+use crate::key::Key;
+use crate::limits::BreakerState;
+use crate::metrics::{
+    BREAKER, FLIGHTS, Full, L1_BYTES, L1_CAPACITY, L1_ENTRIES, OUTBOX, THRESHOLD, TRACKED,
+};
+use crate::stats::ResourceStats;
+
+impl<K, V> Managed for Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn run_ahead(self: Arc<Self>) -> Moment {
+        Self::run_ahead(&self)
+    }
+
+    fn deliver_queued(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(Self::deliver_queued(self))
+    }
+
+    fn tidy(&self) {
+        self.fence.l1().settle();
+        self.tend();
+        self.source.failing.tidy(self.clock.now());
+    }
+
+    fn stats(&self) -> ResourceStats {
+        Self::stats(self)
+    }
+
+    fn publish(&self) {
+        let resource = [Label::new("resource", self.name.to_string())];
+        self.tally.reads.publish(&resource);
+        self.tally.loads.publish(&resource);
+        self.tally.refreshes.publish(&resource);
+        self.tally.refusals.publish(&resource);
+        self.tally.l1.preloads.publish(&resource);
+        self.tally.l1.evictions.publish(&resource);
+        self.tally.l1.full.add(Full::Reads, self.fence.take_tracked_dropped());
+        self.tally.l1.full.publish(&resource);
+        self.publish_states();
+    }
+
+    fn clear(&self) {
+        Self::clear(self);
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    fn publish_states(&self) {
+        let resource = || Label::new("resource", self.name.to_string());
+        let gauge = |name, value: f64| metrics::gauge!(name, vec![resource()]).set(value);
+        self.fence.l1().settle();
+        let held = self.fence.l1().held();
+        for (segment, held) in ["hot", "staging", "main"].into_iter().zip(held) {
+            let labels = vec![resource(), Label::from_static_parts("segment", segment)];
+            metrics::gauge!(L1_ENTRIES, labels.clone()).set(held.entries as f64);
+            metrics::gauge!(L1_BYTES, labels).set(held.weight as f64);
+        }
+        gauge(L1_CAPACITY, self.policy.capacity.amount() as f64);
+        gauge(THRESHOLD, self.policy.preload.threshold);
+        gauge(FLIGHTS, self.fence.flights() as f64);
+        gauge(TRACKED, self.fence.tracked_absent() as f64);
+        if let Some(shared) = &self.shared {
+            gauge(OUTBOX, shared.outbox.len() as f64);
+        }
+        gauge(BREAKER, match self.source.limits.breaker(self.clock.now()) {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
+        });
+    }
+}

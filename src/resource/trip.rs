@@ -1,0 +1,369 @@
+//! A flight from its start to its end: L2, the source, memory, and L2 again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::source::{Answered, Failure, Request};
+use crate::clock::Moment;
+use crate::entry::{Entry, Life, Origin};
+use crate::error::{Error, LoadError};
+use crate::fence::{Flight, NewEntry, Start};
+use crate::flight::{Arrival, Chain, Pad, ReadFrom};
+use crate::key::Key;
+use crate::limits::Urgency;
+use crate::loader::{Answer, LoadContext, Loaded};
+use crate::metrics::{Full, Preload, PreloadOutcome, Refresh, Refusal};
+use crate::tier::{EncodeError, Fill, Filled, Permit};
+
+/// A load that this process makes, of one key.
+///
+/// Whatever happens to it, even that its task is dropped, those who wait are told.
+pub(super) struct Trip<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    core: Arc<Core<K, V>>,
+    pub(super) key: K,
+    pub(super) hash: u64,
+    pub(super) flight: Arc<Flight<Pad<K, V>>>,
+    /// The entry held so far.
+    pub(super) held: Option<Arc<Entry<K, V>>>,
+    /// The full key, if it may be read from L2.
+    pub(super) full_key: Option<String>,
+    pub(super) permit: Option<Permit>,
+    /// A value of L2 that is served only if the source fails.
+    pub(super) fallback: Option<(Option<Arc<V>>, Life)>,
+}
+
+/// A value to be brought to L2.
+pub(super) struct Delivery<K, V> {
+    pub(super) key: K,
+    pub(super) hash: u64,
+    pub(super) flight: Arc<Flight<Pad<K, V>>>,
+    pub(super) full_key: String,
+    pub(super) permit: Permit,
+    pub(super) bytes: Vec<u8>,
+    pub(super) life: Life,
+}
+
+impl<K, V> Trip<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    pub(super) fn new(
+        core: &Arc<Core<K, V>>,
+        key: K,
+        hash: u64,
+        start: Start<K, V, Pad<K, V>>,
+    ) -> Self {
+        let full_key = core.full_key(&key).filter(|_| start.is_gate_open);
+        let (flight, held) = (start.flight, start.held);
+        let core = Arc::clone(core);
+        Self { core, key, hash, flight, held, full_key, permit: None, fallback: None }
+    }
+
+    pub(super) fn pad(&self) -> &Pad<K, V> {
+        self.flight.load()
+    }
+
+    /// Lands a value, or its absence; gives the entry, and whether it was stored.
+    pub(super) fn land(
+        &self,
+        value: Option<Arc<V>>,
+        life: Life,
+        weight: u32,
+        terms: Landing,
+    ) -> (Arc<Entry<K, V>>, bool) {
+        let (core, pad) = (&self.core, self.pad());
+        let waits_for_return = self.held.as_ref().is_some_and(|held| held.take_due_once_read());
+        let due = core.due(&life).filter(|_| value.is_some() && terms.comes_due);
+        let make = |past| {
+            let entry = Entry::new(self.key.clone(), self.hash, value, weight);
+            let entry = entry.living(life).because(pad.why).with_past(past);
+            let is_unread = pad.why.origin == Origin::Preload && !pad.is_asked();
+            let entry = if is_unread { entry.unread() } else { entry };
+            if waits_for_return {
+                entry.mark_due_once_read();
+            }
+            NewEntry { entry, is_stored: terms.is_stored, due }
+        };
+        let landing = core.fence.land(&self.flight, &self.key, self.hash, make);
+        if terms.is_stored && !landing.is_stored {
+            core.tally.refusals.one(Refusal::Invalidated);
+        }
+        core.settle_preload(pad, landing.is_stored);
+        pad.land(Ok(Arrival { entry: Arc::clone(&landing.entry), from: terms.from }));
+        core.stored();
+        (landing.entry, landing.is_stored)
+    }
+
+    /// Ends without a value.
+    pub(super) fn fail(self, error: Error) {
+        let (core, pad) = (&self.core, self.pad());
+        if let Some((value, life)) = &self.fallback {
+            let weight = core.weigh(&self.key, value.as_deref(), None);
+            let terms = Landing { from: ReadFrom::L2, is_stored: core.keeps(), comes_due: false };
+            self.land(value.clone(), *life, weight, terms);
+            return;
+        }
+        core.fence.give_up(&self.flight, &self.key, self.hash);
+        if pad.why.origin == Origin::Preload {
+            core.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::Failed));
+        }
+        pad.land(Err(error));
+    }
+}
+
+/// How a value is landed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Landing {
+    pub(super) from: ReadFrom,
+    pub(super) is_stored: bool,
+    /// Whether it may be renewed ahead of its expiry.
+    pub(super) comes_due: bool,
+}
+
+impl<K, V> Drop for Trip<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if !self.pad().has_landed() {
+            self.core.fence.give_up(&self.flight, &self.key, self.hash);
+            self.pad().land(Err(Error::ShutDown));
+        }
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Makes the trips that were begun together. The keys are asked of L2 in one go, and what is
+    /// left of the source in as few calls as it takes.
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        mut trips: Vec<Trip<K, V>>,
+        urgency: Arc<Urgency>,
+        parent: Option<Arc<Chain>>,
+    ) {
+        self.consult(&mut trips).await;
+        if trips.is_empty() {
+            return;
+        }
+        let per_call = self.source.loader.keys_per_call().max(1);
+        let mut calls = Vec::new();
+        while !trips.is_empty() {
+            let rest = trips.split_off(per_call.min(trips.len()));
+            let call = std::mem::replace(&mut trips, rest);
+            calls.push(self.load(call, Arc::clone(&urgency), parent.clone()));
+        }
+        if calls.len() == 1
+            && let Some(call) = calls.pop()
+        {
+            call.await;
+        } else {
+            futures_util::future::join_all(calls).await;
+        }
+    }
+
+    /// Asks the source for keys in one call, lands each as it comes, and brings them to L2.
+    async fn load(
+        self: &Arc<Self>,
+        trips: Vec<Trip<K, V>>,
+        urgency: Arc<Urgency>,
+        parent: Option<Arc<Chain>>,
+    ) {
+        let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
+        let deadline = began.plus(self.policy.source.deadline);
+        let end = self.clock.instant(deadline);
+        let hashes: Vec<u64> = trips.iter().map(|trip| trip.hash).collect();
+        let salt = hashes.first().copied().unwrap_or_default();
+        let keys = trips.iter().map(|trip| {
+            let held = trip.held.as_ref();
+            let since = held.map(|held| held.life().loaded_at);
+            let value = held.and_then(|held| held.value().cloned());
+            (trip.key.clone(), LoadContext::new(trip.pad().origin(), end, value, since))
+        });
+        let keys = keys.collect();
+        let chain = Chain::extended(parent, self.id, hashes);
+        let request = Request { keys, urgency, chain, deadline, salt };
+        let mut trips: Vec<Option<Trip<K, V>>> = trips.into_iter().map(Some).collect();
+        let mut deliveries = Vec::new();
+        self.ask(request, |place, answered| {
+            if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
+                deliveries.extend(self.arrive(trip, answered));
+            }
+        })
+        .await;
+        self.fill(deliveries).await;
+    }
+
+    /// Lands what the source said of a key; gives what is to be brought to L2.
+    fn arrive(self: &Arc<Self>, trip: Trip<K, V>, answered: Answered<V>) -> Option<Delivery<K, V>> {
+        let renews = trip.held.is_some();
+        match answered.result.and_then(|loaded| self.resolve(&trip, loaded)) {
+            Ok((value, loaded)) => {
+                self.source.failing.succeeded(&trip.key);
+                if renews {
+                    self.tally.refreshes.one(Refresh::Done);
+                    self.say_renewed(&trip);
+                }
+                self.land_loaded(&trip, value, &loaded, answered.asked_at)
+            }
+            Err(failure) => {
+                if !self.source.failing.failed(trip.key.clone(), self.clock.now()) {
+                    self.tally.l1.full.one(Full::Failing);
+                }
+                if renews {
+                    self.tally.refreshes.one(Refresh::Failed);
+                }
+                let error = self.error(&trip.key, trip.hash, failure);
+                self.say_failed(&trip, &error);
+                trip.fail(error);
+                None
+            }
+        }
+    }
+
+    /// The value that an answer stands for.
+    fn resolve(
+        &self,
+        trip: &Trip<K, V>,
+        loaded: Loaded<V>,
+    ) -> Result<(Option<Arc<V>>, Loaded<V>), Failure> {
+        let value = match &loaded.answer {
+            Answer::Found(value) => Some(Arc::clone(value)),
+            Answer::Absent => None,
+            Answer::Unchanged => match &trip.held {
+                Some(held) => held.value().cloned(),
+                None => {
+                    let problem = "the loader said `unchanged`, but nothing was held";
+                    return Err(Failure::Load(LoadError::permanent(problem)));
+                }
+            },
+        };
+        Ok((value, loaded))
+    }
+
+    fn land_loaded(
+        &self,
+        trip: &Trip<K, V>,
+        value: Option<Arc<V>>,
+        loaded: &Loaded<V>,
+        asked_at: Moment,
+    ) -> Option<Delivery<K, V>> {
+        let life = self.life(asked_at, loaded.ttl, value.is_some());
+        let encoding = self.encode(trip, value.as_deref());
+        let encoded = encoding.as_ref().map(|(_, length)| *length);
+        let weight = self.weigh(&trip.key, value.as_deref(), encoded);
+        let refusal = self.refuses_key(&trip.key).or_else(|| {
+            self.refuses_value(weight, encoded).then_some(Refusal::ValueSize)
+        });
+        if let Some(refusal) = refusal {
+            self.tally.refusals.one(refusal);
+        }
+        let is_kept = loaded.is_stored && life.is_some() && self.keeps() && refusal.is_none();
+        let no_life = || Life {
+            loaded_at: asked_at,
+            calm_until: asked_at,
+            fresh_until: asked_at,
+            revalidate_for: Duration::ZERO,
+            keep_until: asked_at,
+        };
+        let life = life.unwrap_or_else(no_life);
+        let terms = Landing { from: ReadFrom::Source, is_stored: is_kept, comes_due: true };
+        let (_, is_stored) = trip.land(value, life, weight, terms);
+        let ((bytes, _), full_key, permit) = (encoding?, trip.full_key.clone()?, trip.permit?);
+        let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
+        is_stored.then_some(Delivery { key, hash, flight, full_key, permit, bytes, life })
+    }
+
+    /// The bytes for L2, if the trip has a permit to bring them, and the length of the encoding.
+    fn encode(&self, trip: &Trip<K, V>, value: Option<&V>) -> Option<(Vec<u8>, usize)> {
+        let (codec, full_key, _) = (self.codec.as_ref()?, trip.full_key.as_ref()?, trip.permit?);
+        match codec.encode(full_key, value) {
+            Ok(encoding) => Some(encoding),
+            Err(error) => {
+                self.tally.refusals.one(match error {
+                    EncodeError::TooLarge(_) => Refusal::ValueSize,
+                    EncodeError::Serialize(_) => Refusal::Encoding,
+                });
+                None
+            }
+        }
+    }
+
+    /// Brings values to L2. Nobody waits for it; a permit voided meanwhile refuses it there.
+    async fn fill(&self, deliveries: Vec<Delivery<K, V>>) {
+        let Some(shared) = &self.shared else { return };
+        let now = self.clock.now();
+        let may_fill = |delivery: &&Delivery<K, V>| {
+            !delivery.flight.is_poisoned()
+                && self.fence.is_gate_open(&delivery.key, delivery.hash)
+                && shared.outbox.overflow().is_none()
+        };
+        let fills: Vec<_> = deliveries
+            .iter()
+            .filter(may_fill)
+            .map(|delivery| Fill {
+                key: &delivery.full_key,
+                permit: delivery.permit,
+                value: &delivery.bytes,
+                age: now.since(delivery.life.loaded_at),
+                fresh_for: delivery.life.fresh_until.since(now),
+                keep_for: delivery.life.keep_until.since(now),
+            })
+            .collect();
+        if fills.is_empty() {
+            return;
+        }
+        let filled = shared.l2.fill(&fills).await.unwrap_or_default();
+        let refused = filled.iter().filter(|filled| **filled == Filled::Refused).count();
+        self.tally.refusals.add(Refusal::Permit, refused as u64);
+    }
+
+    /// Counts what came of a preload, if it is known now.
+    fn settle_preload(&self, pad: &Pad<K, V>, is_stored: bool) {
+        if pad.why.origin != Origin::Preload {
+            return;
+        }
+        let outcome = if pad.is_asked() {
+            PreloadOutcome::Late
+        } else if is_stored {
+            // It is read, or leaves unread; then it counts.
+            return;
+        } else {
+            PreloadOutcome::Wasted
+        };
+        self.tally.l1.preloads.one(Preload(pad.why.reason, outcome));
+    }
+
+    /// An entry was stored: makes room, and wakes the preloader if something comes due earlier.
+    pub(super) fn stored(&self) {
+        self.tend();
+        self.wake_if_earlier();
+    }
+
+    fn say_renewed(&self, trip: &Trip<K, V>) {
+        if let Some(unsaid) = self.speech.renewals.may_speak(self.clock.now()) {
+            let (resource, key) = (&*self.name, self.label(&trip.key, trip.hash));
+            let origin = trip.pad().origin().label();
+            tracing::info!(resource, %key, origin, unsaid, "renewed");
+        }
+    }
+
+    fn say_failed(&self, trip: &Trip<K, V>, error: &Error) {
+        if let Some(unsaid) = self.speech.failures.may_speak(self.clock.now()) {
+            let origin = trip.pad().origin().label();
+            let cause = std::error::Error::source(error).and_then(std::error::Error::source);
+            let cause = cause.map(ToString::to_string).unwrap_or_default();
+            tracing::error!(resource = &*self.name, origin, cause, unsaid, "{error}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What keeps an engine in order: deliveries to L2, expired rows, evictions put off, summaries.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::background::{self, Next};
+use crate::coherence::L2;
+use crate::engine::Engine;
+
+/// Rows removed in one transaction: few enough that a writer who waits does not notice.
+const ROWS_PER_SWEEP: u32 = 500;
+/// Between two tries to deliver what is queued for L2.
+const REDELIVERY: Duration = Duration::from_millis(200);
+/// Between two rounds of tidying.
+const TIDYING: Duration = Duration::from_secs(5);
+
+/// Begins all upkeep.
+pub(crate) fn start(engine: &Arc<Engine>) {
+    deliver(engine);
+    tidy(engine);
+    if let Some(every) = engine.config.summary_every {
+        summarise(engine, every);
+    }
+    if let Some(l2) = &engine.l2 {
+        sweep(engine, l2);
+    }
+}
+
+/// Delivers queued invalidations until none waits.
+fn deliver(engine: &Arc<Engine>) {
+    let weak = Arc::downgrade(engine);
+    let wake = Arc::clone(&engine.undelivered);
+    background::repeat(&engine.tasks, engine.clock.clone(), wake, move || deliver_once(weak.clone()));
+}
+
+async fn deliver_once(engine: Weak<Engine>) -> Next {
+    let Some(engine) = engine.upgrade() else { return Next::Never };
+    let mut is_done = true;
+    for resource in engine.resources() {
+        is_done &= resource.deliver_queued().await;
+    }
+    if is_done { Next::Woken } else { Next::After(REDELIVERY) }
+}
+
+fn tidy(engine: &Arc<Engine>) {
+    let weak = Arc::downgrade(engine);
+    repeat(engine, move || {
+        let Some(engine) = weak.upgrade() else { return std::future::ready(Next::Never) };
+        engine.resources().iter().for_each(|resource| resource.tidy());
+        std::future::ready(Next::After(TIDYING))
+    });
+}
+
+/// Says now and then how each resource is doing, if it was read.
+fn summarise(engine: &Arc<Engine>, every: Duration) {
+    let weak = Arc::downgrade(engine);
+    let mut said = Vec::new();
+    repeat(engine, move || {
+        let Some(engine) = weak.upgrade() else { return std::future::ready(Next::Never) };
+        let resources = engine.resources();
+        said.resize(resources.len(), 0);
+        for (resource, said) in resources.iter().zip(&mut said) {
+            let stats = resource.stats();
+            if stats.total_accesses > *said {
+                *said = stats.total_accesses;
+                tracing::info!(
+                    resource = stats.resource,
+                    reads = stats.total_accesses,
+                    hit_ratio = stats.hit_ratio(),
+                    misses = stats.misses,
+                    loads = stats.loads,
+                    preloads = stats.preload_count,
+                    preloads_useful = stats.preload_hits,
+                    entries = stats.entries,
+                    "summary"
+                );
+            }
+        }
+        std::future::ready(Next::After(every))
+    });
+}
+
+/// Removes rows of L2 that are of no more use, in small steps.
+fn sweep(engine: &Arc<Engine>, l2: &Arc<L2>) {
+    let (l2, every) = (Arc::downgrade(l2), engine.config.l2.sweep_every);
+    repeat(engine, move || sweep_once(l2.clone(), every));
+}
+
+async fn sweep_once(l2: Weak<L2>, every: Duration) -> Next {
+    let Some(l2) = l2.upgrade() else { return Next::Never };
+    let swept = l2.sweep(ROWS_PER_SWEEP).await.unwrap_or_default();
+    if let Some(size) = l2.size().await {
+        l2.publish_size(size);
+    }
+    // Others get a turn between two steps.
+    if swept.has_more { Next::After(Duration::from_millis(10)) } else { Next::After(every) }
+}
+
+fn repeat<Job, Run>(engine: &Engine, job: Job)
+where
+    Job: FnMut() -> Run + Send + 'static,
+    Run: Future<Output = Next> + Send,
+{
+    background::repeat(&engine.tasks, engine.clock.clone(), Arc::new(Notify::new()), job);
+}
