@@ -365,6 +365,14 @@ where
         self.with_shard(hash, |shard| shard.gates.open(key));
     }
 
+    /// What an invalidation would be without the fence: the entry goes, and that is all. Only to
+    /// show that the exploration notices.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn forget(&self, key: &K, hash: u64) {
+        let lookup = Lookup::new(hash, key);
+        self.with_shard(hash, |shard| self.l1.remove(&mut shard.room, lookup, Eviction::Cleared));
+    }
+
     /// The keys that are loading, or waiting to be loaded.
     pub(crate) fn flights(&self) -> usize {
         self.flights.load(Relaxed)

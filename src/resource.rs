@@ -34,6 +34,8 @@ mod builder;
 mod consult;
 mod core;
 mod explain;
+#[cfg(all(test, shuttle))]
+mod explored;
 mod fetch;
 mod managed;
 mod source;

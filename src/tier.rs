@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
-#[cfg(feature = "sqlite")]
 //pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod codec;
-#[cfg(feature = "sqlite")]
 //mod sqlite;
 
 /// A store of encoded values behind the memory of a process: L2.

@@ -1,7 +1,10 @@
-//! Tasks of shuttle's executor, for exploring orders of events.
+//! Tasks of shuttle's executor, for exploring orders of events. There are no timers: a deadline
+//! never comes, and a wait is over at once.
 
 use std::future::Future;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 /// The tasks of one engine.
@@ -14,7 +17,10 @@ impl Tasks {
     }
 
     pub(crate) fn launch(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.spawn(work);
+        let mut work = Box::pin(work);
+        if work.as_mut().now_or_never().is_none() {
+            self.spawn(work);
+        }
     }
 
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -22,8 +28,22 @@ impl Tasks {
         drop(shuttle::future::spawn(work));
     }
 
+    pub(crate) fn spawn_loop(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(work);
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         false
+    }
+
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending()
+    }
+
+    pub(crate) async fn settled(&self) {}
+
+    pub(crate) async fn shut_down(&self, _deadline: Duration) -> bool {
+        true
     }
 
     pub(crate) fn stop(&self) {}
