@@ -22,6 +22,10 @@ mod limits;
 mod loader;
 mod tier;
 
+// The command.
+#[cfg(feature = "service")]
+mod replay;
+
 pub use self::config::{Config, L2Config, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
