@@ -23,6 +23,8 @@ mod log;
 mod metered;
 mod names;
 mod reading;
+#[cfg(test)]
+mod recorded;
 
 /// Requests that were once made, in the order of time.
 #[derive(Clone, Debug)]
