@@ -92,7 +92,9 @@ impl Forewarm {
         self.life.is_started.store(true, SeqCst);
         metrics::describe();
         preloader::start(&self.engine);
-        upkeep::start(&self.engine);
+        if !self.engine.is_exact {
+            upkeep::start(&self.engine);
+        }
         let prefix = self.engine.prefix.as_str();
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");

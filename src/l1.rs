@@ -149,22 +149,37 @@ impl<K, V> Room<K, V> {
         self.proven.holds(entry) || self.staged.holds(entry)
     }
 
-    /// Looks at up to `count` entries of the hot segment, at random, and gives the one to evict.
+    /// Looks at up to `count` entries of the hot segment, at random, and gives the one to evict;
+    /// the one that is spared is so only while there are others.
     pub(crate) fn sample(
         &self,
         overflow: Overflow,
         count: usize,
         now: Moment,
+        spared: Option<&Arc<Entry<K, V>>>,
         random: impl FnMut() -> u64,
     ) -> Sample<K, V> {
+        let is_spared = |entry: &Arc<Entry<K, V>>| spared.is_some_and(|one| Arc::ptr_eq(one, entry));
         match overflow {
             Overflow::Proven => self.proven.sample(count, random, |entry| {
-                // What nobody may be served any more goes first.
-                if entry.life().is_kept(now) { entry.reads().rank() } else { -1.0 }
+                if is_spared(entry) {
+                    f64::INFINITY
+                } else if entry.life().is_kept(now) {
+                    entry.reads().rank()
+                } else {
+                    // What nobody may be served any more goes first.
+                    -1.0
+                }
             }),
             Overflow::Staged => self.staged.sample(count, random, |entry| {
-                // One that was read is no longer staged, and is found out first of all.
-                if entry.is_unread() { f64::from(entry.why().probability) } else { -1.0 }
+                if is_spared(entry) {
+                    f64::INFINITY
+                } else if entry.is_unread() {
+                    f64::from(entry.why().probability)
+                } else {
+                    // One that was read is no longer staged, and is found out first of all.
+                    -1.0
+                }
             }),
         }
     }
@@ -240,7 +255,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
+        self.hot.find(lookup).or_else(|| self.main.find(lookup.key()))
     }
 
     /// Whether an entry could fit at all.
@@ -307,7 +322,7 @@ where
         Q: Eq + Hash + ?Sized,
     {
         let Some(old) = self.hot.find(lookup) else {
-            return self.main.get(lookup.key()).map(|old| (old, Segment::Main));
+            return self.main.find(lookup.key()).map(|old| (old, Segment::Main));
         };
         self.slots(room, old.is_staged()).remove(&old);
         room.wheel.remove(&old);
@@ -371,7 +386,7 @@ where
         due: Option<Moment>,
     ) -> bool {
         entry.clear_rising();
-        let is_there = self.main.get(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
+        let is_there = self.main.find(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
         if is_there {
             self.slots(room, false).push(entry);
             self.hot.insert(entry);

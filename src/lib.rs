@@ -87,8 +87,13 @@ mod background;
 mod preloader;
 mod upkeep;
 
-// Assembly.
+// Assembly and shell.
 mod builder;
+#[cfg(feature = "service")]
+mod replay;
+#[cfg(feature = "service")]
+#[doc(hidden)]
+pub mod service;
 
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};

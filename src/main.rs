@@ -1,1 +1,5 @@
-fn main() {}
+//! The command `forewarm`.
+
+fn main() -> std::process::ExitCode {
+    forewarm::service::main()
+}

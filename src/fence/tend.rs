@@ -20,9 +20,16 @@ where
 {
     /// Makes room where too much is held, and moves entries of moka back that were read often.
     ///
-    /// Called after an entry was stored, outside its lock: only one shard is locked at a time.
+    /// Called after an entry was stored, outside its lock: only one shard is locked at a time. That
+    /// entry is spared: to evict it at once would be to admit by rank, which measures worse.
     /// `reads` is the number of reads served so far, by which ranks age.
-    pub(crate) fn tend(&self, now: Moment, reads: u64, due: impl Fn(&Entry<K, V>) -> Option<Moment>) {
+    pub(crate) fn tend(
+        &self,
+        now: Moment,
+        reads: u64,
+        spared: Option<&Arc<Entry<K, V>>>,
+        due: impl Fn(&Entry<K, V>) -> Option<Moment>,
+    ) {
         let held = self.l1.held();
         let entries = held.iter().map(|held| held.entries).sum::<u64>();
         let turned = self.recorder.turn(reads, entries);
@@ -46,20 +53,21 @@ where
         // rounds only guards against a mistake.
         for _ in 0..=2 * entries {
             let Some(overflow) = self.l1.overflow() else { break };
-            self.evict_one(overflow, now);
+            self.evict_one(overflow, now, spared);
         }
     }
 
     /// Evicts the lowest of some entries picked at random. They are looked for in one shard, and
     /// on in the next ones where that has too few.
-    fn evict_one(&self, overflow: Overflow, now: Moment) {
+    fn evict_one(&self, overflow: Overflow, now: Moment, spared: Option<&Arc<Entry<K, V>>>) {
         #[expect(clippy::cast_possible_truncation, reason = "the remainder is a shard")]
         let start = self.random() as usize % SHARDS;
         let mut seen = 0;
         let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
             let mut shard = shard.lock();
-            let sample = shard.room.sample(overflow, SAMPLE - seen, now, || self.random());
+            let sample =
+                shard.room.sample(overflow, SAMPLE - seen, now, spared, || self.random());
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
                 lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)

@@ -50,12 +50,23 @@ where
         Self { cache, tally, rising: ArrayQueue::new(RISING_MAX), is_eager }
     }
 
+    /// The entry of a key that is read. Moka counts the read, whether or not there is an entry.
     pub(super) fn get<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
         self.cache.as_ref()?.get(key)
+    }
+
+    /// The same for a look that is no read: where there is nothing, moka counts nothing.
+    pub(super) fn find<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let cache = self.cache.as_ref()?;
+        cache.contains_key(key).then(|| cache.get(key)).flatten()
     }
 
     /// Offers an entry that was read about this often of late.

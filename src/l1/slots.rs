@@ -48,7 +48,7 @@ impl<K, V> Slots<K, V> {
         &self,
         count: usize,
         mut random: impl FnMut() -> u64,
-        judge: impl Fn(&Entry<K, V>) -> f64,
+        judge: impl Fn(&Arc<Entry<K, V>>) -> f64,
     ) -> Sample<K, V> {
         let judged = |entry: &Arc<Entry<K, V>>| (judge(entry), Arc::clone(entry));
         let lower = |a: &(f64, _), b: &(f64, _)| a.0.total_cmp(&b.0);

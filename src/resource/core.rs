@@ -267,10 +267,11 @@ where
         }
     }
 
-    /// Makes room in memory, and moves what is read often to where reads cost least.
-    pub(super) fn tend(&self) {
+    /// Makes room in memory, though not at the cost of the entry that needed it, and moves what is
+    /// read often to where reads cost least.
+    pub(super) fn tend(&self, spared: Option<&Arc<Entry<K, V>>>) {
         let due = |entry: &Entry<K, V>| self.due(&entry.life());
-        self.fence.tend(self.clock.now(), self.tally.reads.total(), due);
+        self.fence.tend(self.clock.now(), self.tally.reads.total(), spared, due);
     }
 }
 

@@ -35,7 +35,7 @@ where
 
     fn tidy(&self) {
         self.fence.l1().settle();
-        self.tend();
+        self.tend(None);
         self.source.failing.tidy(self.clock.now());
     }
 

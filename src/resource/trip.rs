@@ -96,7 +96,7 @@ where
         }
         core.settle_preload(pad, landing.is_stored);
         pad.land(Ok(Arrival { entry: Arc::clone(&landing.entry), from: terms.from }));
-        core.stored();
+        core.stored(&landing.entry);
         (landing.entry, landing.is_stored)
     }
 
@@ -345,8 +345,8 @@ where
     }
 
     /// An entry was stored: makes room, and wakes the preloader if something comes due earlier.
-    pub(super) fn stored(&self) {
-        self.tend();
+    pub(super) fn stored(&self, entry: &Arc<Entry<K, V>>) {
+        self.tend(Some(entry));
         self.wake_if_earlier();
     }
 

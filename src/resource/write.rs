@@ -87,8 +87,8 @@ where
                 None => NewEntry { entry, is_stored: false, due: None },
             }
         });
+        core.stored(&landing.entry);
         drop(landing);
-        core.stored();
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
         let change = match (encoding, life) {
             (Some((bytes, _)), Some(life)) => Change::Put { bytes, life, ticket },

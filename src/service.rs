@@ -1,0 +1,37 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod console;
+mod replay;
+
+/// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
+#[derive(Debug, Parser)]
+#[command(name = "forewarm", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Options),
+}
+
+/// Runs the command; the whole of the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Replay(options) => replay::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

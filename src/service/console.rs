@@ -1,0 +1,48 @@
+//! What people see on their terminal.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What a command may fail with.
+pub(super) type Failure = Box<dyn Error + Send + Sync>;
+
+/// Writes what a command is asked for. A reader that has gone away is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Says what went wrong, and why, and why that.
+pub(super) fn complain(error: &(dyn Error + Send + Sync)) {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("\n  because: {error}"));
+        cause = error.source();
+    }
+    // If even that cannot be said, there is nobody to say it to.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// A progress bar on standard error; it does not show where that is no terminal.
+pub(super) fn progress_bar(length: u64, what: String) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_message(what);
+    let template = "{msg:40} {bar:30} {percent:>3} % {eta:>4} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Reads a span as people write it: `300s`, `20ms`, `1h 30m`.
+pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|error| format!("{error}; write it like `300s` or `20ms`"))?;
+    Duration::try_from(span).map_err(|_negative| "a span is not negative".to_owned())
+}

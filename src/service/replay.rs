@@ -1,0 +1,227 @@
+//! `forewarm replay`: what would it bring?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{CellAlignment, Table};
+use indicatif::ProgressBar;
+
+use super::console::{self, Failure};
+use crate::replay::trace::Trace;
+use crate::replay::{Row, Rule, Terms, replay};
+
+/// Replays recorded requests against the engine, and tells what it would have brought.
+///
+/// Reads CSV files with the columns `timestamp_s` and `key`, and logs of Apache and nginx in their
+/// combined format; plain, or packed with gzip, xz or zstd. Time is simulated: a day takes seconds.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// Files of recorded requests.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How long a value is fresh, or `none`.
+    #[arg(long, default_value = "300s", value_parser = parse_ttl, value_name = "SPAN")]
+    ttl: Ttl,
+    /// How many keys fit in memory: a number, a share of the different keys like `10%`, or `none`.
+    #[arg(long, default_value = "none", value_parser = parse_room, value_name = "N")]
+    capacity: Room,
+    /// How long the source takes to answer.
+    #[arg(long, default_value = "0ms", value_parser = console::parse_span, value_name = "SPAN")]
+    latency: Duration,
+    /// The probability from which a key is loaded ahead; may be given several times.
+    #[arg(long, default_values_t = [0.5], value_parser = parse_threshold, value_name = "P")]
+    threshold: Vec<f64>,
+    /// What decides when a key is loaded: `demand`, `refresh`, `classic` or `xfetch`; `xfetch=0.3`
+    /// spreads renewals over 0.3 ttls. May be given several times.
+    #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
+    policy: Vec<Rule>,
+    /// The share of the requests that come first and are not counted.
+    #[arg(long, default_value_t = 0.2, value_parser = parse_warmup, value_name = "SHARE")]
+    warmup: f64,
+    /// Spreads requests with equal times evenly over this span.
+    #[arg(long, default_value = "0s", value_parser = console::parse_span, value_name = "SPAN")]
+    spread: Duration,
+    /// Reads no more than this many requests of each file.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Chooses the random numbers; the same seed gives the same figures.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Prints an array of objects instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long a value is fresh; `None` for ever.
+#[derive(Clone, Copy, Debug)]
+struct Ttl(Option<Duration>);
+
+/// How many keys fit.
+#[derive(Clone, Copy, Debug)]
+enum Room {
+    Keys(u64),
+    Share(f64),
+    Endless,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for file in &options.files {
+        let reading = console::progress_bar(file_bytes(file), format!("reading {}", file.display()));
+        let trace = Trace::read(file, options.limit, |bytes| reading.set_position(bytes));
+        reading.finish_and_clear();
+        let mut trace = trace?;
+        trace.spread(options.spread);
+        rows.extend(options.replay_all(&trace)?);
+    }
+    console::print(&if options.json { serde_json::to_string_pretty(&rows)? } else { table(&rows) })
+}
+
+fn file_bytes(file: &PathBuf) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+impl Options {
+    /// Replays a trace under every policy and threshold. Demand alone is always replayed, since it
+    /// is what the others are compared with.
+    fn replay_all(&self, trace: &Trace) -> Result<Vec<Row>, Failure> {
+        let demand = self.replay(trace, Rule::Demand, self.threshold.first().copied())?;
+        let mut rows = Vec::new();
+        for rule in &self.policy {
+            match rule {
+                Rule::Demand => rows.push(demand.clone()),
+                Rule::Refresh => {
+                    for threshold in &self.threshold {
+                        rows.push(self.replay(trace, *rule, Some(*threshold))?);
+                    }
+                }
+                Rule::Classic | Rule::XFetch(_) => rows.push(self.replay(trace, *rule, None)?),
+            }
+        }
+        for row in &mut rows {
+            #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+            let more = row.loads as f64 / demand.loads as f64 - 1.0;
+            row.loads_vs_demand = (demand.loads > 0).then_some(more);
+        }
+        Ok(rows)
+    }
+
+    fn replay(&self, trace: &Trace, rule: Rule, threshold: Option<f64>) -> Result<Row, Failure> {
+        let terms = Terms {
+            rule,
+            ttl: self.ttl.0,
+            capacity: self.capacity.in_keys(trace.keys),
+            latency: self.latency,
+            threshold: threshold.unwrap_or(0.5),
+            warmup: self.warmup,
+            seed: self.seed,
+        };
+        let bar: ProgressBar =
+            console::progress_bar(trace.requests.len() as u64, format!("{} {}", trace.name, rule.name()));
+        let row = replay(trace, &terms, |done| bar.set_position(done));
+        bar.finish_and_clear();
+        Ok(row?)
+    }
+}
+
+impl Room {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a number of keys"
+    )]
+    fn in_keys(self, keys: u32) -> Option<u64> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Share(share) => Some(((f64::from(keys) * share) as u64).max(1)),
+            Self::Endless => None,
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY);
+    table.set_header([
+        "trace", "policy", "threshold", "ttl s", "capacity", "latency ms", "requests", "miss %", "hit %", "late",
+        "loads", "vs demand", "preloads", "useful", "wasted", "precision", "p50 ms", "p99 ms", "cpu s",
+    ]);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    for row in rows {
+        table.add_row([
+            row.trace.clone(),
+            row.policy.to_owned(),
+            format!("{}", row.threshold),
+            or_none(row.ttl_s.map(|ttl| ttl.to_string())),
+            or_none(row.capacity.map(|keys| keys.to_string())),
+            format!("{}", row.latency_s * 1e3),
+            row.requests.to_string(),
+            format!("{:.2}", row.miss_ratio * 100.0),
+            format!("{:.2}", row.hit_ratio * 100.0),
+            row.late.to_string(),
+            row.loads.to_string(),
+            row.loads_vs_demand.map_or_else(String::new, |more| format!("{:+.1} %", more * 100.0)),
+            row.preloads.to_string(),
+            row.useful.to_string(),
+            row.wasted.to_string(),
+            row.precision.map_or_else(String::new, |share| format!("{share:.3}")),
+            format!("{:.1}", row.wait_p50_ms),
+            format!("{:.1}", row.wait_p99_ms),
+            format!("{:.2}", row.cpu_s),
+        ]);
+    }
+    table.to_string()
+}
+
+fn parse_ttl(text: &str) -> Result<Ttl, String> {
+    if text == "none" {
+        return Ok(Ttl(None));
+    }
+    let ttl = console::parse_span(text)?;
+    if ttl.is_zero() { Err("a ttl is not zero; `none` never expires".into()) } else { Ok(Ttl(Some(ttl))) }
+}
+
+fn parse_room(text: &str) -> Result<Room, String> {
+    let wrong = "write a number of keys, a share like `10%`, or `none`";
+    if text == "none" {
+        return Ok(Room::Endless);
+    }
+    if let Some(percent) = text.strip_suffix('%') {
+        let share = percent.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
+        return share.map(|percent| Room::Share(percent / 100.0)).ok_or_else(|| wrong.to_owned());
+    }
+    let keys = text.parse().ok().filter(|keys| *keys > 0);
+    keys.map(Room::Keys).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_threshold(text: &str) -> Result<f64, String> {
+    let threshold = text.parse().ok().filter(|threshold| *threshold > 0.0 && *threshold <= 1.0);
+    threshold.ok_or_else(|| "a threshold is more than 0 and at most 1".to_owned())
+}
+
+fn parse_warmup(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "a share of the requests is from 0 to less than 1".to_owned())
+}
+
+fn parse_rule(text: &str) -> Result<Rule, String> {
+    /// The spread of `XFetch` in ttls, if none is given.
+    const SPREAD: f64 = 0.1;
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    match (name, value) {
+        ("demand", None) => Ok(Rule::Demand),
+        ("refresh", None) => Ok(Rule::Refresh),
+        ("classic", None) => Ok(Rule::Classic),
+        ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
+        ("xfetch", Some(spread)) => {
+            let spread = spread.parse().ok().filter(|spread: &f64| *spread > 0.0 && spread.is_finite());
+            spread.map(Rule::XFetch).ok_or_else(|| "write `xfetch=0.1` or the like".to_owned())
+        }
+        _ => Err("the policies are `demand`, `refresh`, `classic` and `xfetch`".to_owned()),
+    }
+}
