@@ -140,12 +140,16 @@ impl L2 {
     fn failed(&self, op: L2Op, now: Moment, error: &TierError) {
         self.failures.one(op);
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        let (op, retry_in) = (op.label(), self.config.breaker_open_for);
         if self.breaker.failed(now) {
-            tracing::warn!(op, cause, ?retry_in, "the second tier is left alone");
+            self.say_left_alone(op, &cause);
         } else if let Some(unsaid) = self.quiet.may_speak(now) {
-            tracing::error!(op, cause, unsaid, "the second tier failed");
+            tracing::error!(op = op.label(), cause, unsaid, "the second tier failed");
         }
+    }
+
+    fn say_left_alone(&self, op: L2Op, cause: &str) {
+        let retry_in = self.config.breaker_open_for;
+        tracing::warn!(op = op.label(), cause, ?retry_in, "the second tier is left alone");
     }
 }
 

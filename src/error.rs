@@ -89,20 +89,6 @@ impl Error {
             }
         }
     }
-
-    /// The word for this failure in metrics.
-    pub(crate) const fn label(&self) -> &'static str {
-        match self {
-            Self::Load { .. } => "error",
-            Self::Deadline { .. } => "deadline",
-            Self::Panicked { .. } => "panic",
-            Self::Recursive { .. } => "recursive",
-            Self::BreakerOpen { .. } => "breaker",
-            Self::Overloaded { .. } => "overloaded",
-            Self::ShutDown => "shutdown",
-            Self::Config(_) => "config",
-        }
-    }
 }
 
 /// Why a loader could not answer.

@@ -91,7 +91,7 @@ pub(crate) trait Carried {
 }
 
 /// Somebody who comes for a key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Caller<'a, K> {
     pub(crate) key: &'a K,
     pub(crate) hash: u64,
@@ -100,6 +100,14 @@ pub(crate) struct Caller<'a, K> {
     /// The caller waits for the flight, whoever began it.
     pub(crate) waits: bool,
 }
+
+impl<K> Clone for Caller<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Caller<'_, K> {}
 
 /// What somebody finds who comes for a key.
 pub(crate) enum Boarding<K, V, T> {
@@ -128,6 +136,7 @@ pub(crate) struct Landing<K, V> {
     /// The entry that was stored, or why none was.
     pub(crate) entry: Arc<Entry<K, V>>,
     pub(crate) is_stored: bool,
+    #[expect(dead_code, reason = "what was replaced is dropped with this, outside the lock")]
     pub(crate) replaced: Option<Arc<Entry<K, V>>>,
 }
 
@@ -188,7 +197,6 @@ where
     }
 
     fn with_shard<R>(&self, hash: u64, act: impl FnOnce(&mut Shard<K, V, T>) -> R) -> R {
-        #[expect(clippy::cast_possible_truncation, reason = "six bits")]
         let place = (hash >> 58) as usize;
         #[expect(clippy::indexing_slicing, reason = "there are 64 shards")]
         let mut shard = self.shards[place].lock();
@@ -227,8 +235,7 @@ where
                 self.flights.fetch_sub(1, Relaxed);
                 return Boarding::Full;
             }
-            let flight =
-                Arc::new(Flight { is_poisoned: AtomicBool::new(false), load: begin() });
+            let flight = Arc::new(Flight { is_poisoned: AtomicBool::new(false), load: begin() });
             shard.flights.insert(key.clone(), Arc::clone(&flight));
             let is_gate_open = shard.gates.is_open(key);
             Boarding::Started(Start { flight, held, is_gate_open })
@@ -333,7 +340,13 @@ where
 
     /// Makes a key's entry stale; a flight under way, which may bring what is no fresher, is
     /// treated as in [`Fence::invalidate`].
-    pub(crate) fn expire(&self, key: &K, hash: u64, now: Moment, closes_gate: bool) -> Option<Ticket> {
+    pub(crate) fn expire(
+        &self,
+        key: &K,
+        hash: u64,
+        now: Moment,
+        closes_gate: bool,
+    ) -> Option<Ticket> {
         self.with_shard(hash, |shard| {
             let ticket = closes_gate.then(|| shard.gates.close(key));
             Self::poison(shard, key);

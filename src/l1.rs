@@ -19,8 +19,8 @@ use crate::entry::Entry;
 use crate::metrics::{Counters, Eviction, Full, Preload, PreloadOutcome};
 use crate::recorder::Recorder;
 
-pub(crate) use self::hot::Lookup;
 use self::hot::Hot;
+pub(crate) use self::hot::Lookup;
 use self::main::Main;
 use self::slots::Slots;
 use self::wheel::Wheel;
@@ -149,38 +149,49 @@ impl<K, V> Room<K, V> {
         self.proven.holds(entry) || self.staged.holds(entry)
     }
 
-    /// Looks at up to `count` entries of the hot segment, at random, and gives the one to evict;
-    /// the one that is spared is so only while there are others.
+    /// Looks at up to `count` entries at random, and gives the one to evict.
     pub(crate) fn sample(
         &self,
-        overflow: Overflow,
+        search: Search<'_, K, V>,
         count: usize,
-        now: Moment,
-        spared: Option<&Arc<Entry<K, V>>>,
         random: impl FnMut() -> u64,
     ) -> Sample<K, V> {
-        let is_spared = |entry: &Arc<Entry<K, V>>| spared.is_some_and(|one| Arc::ptr_eq(one, entry));
-        match overflow {
-            Overflow::Proven => self.proven.sample(count, random, |entry| {
-                if is_spared(entry) {
-                    f64::INFINITY
-                } else if entry.life().is_kept(now) {
-                    entry.reads().rank()
-                } else {
-                    // What nobody may be served any more goes first.
-                    -1.0
-                }
-            }),
-            Overflow::Staged => self.staged.sample(count, random, |entry| {
-                if is_spared(entry) {
-                    f64::INFINITY
-                } else if entry.is_unread() {
-                    f64::from(entry.why().probability)
-                } else {
-                    // One that was read is no longer staged, and is found out first of all.
-                    -1.0
-                }
-            }),
+        let slots = match search.overflow {
+            Overflow::Proven => &self.proven,
+            Overflow::Staged => &self.staged,
+        };
+        slots.sample(count, random, |entry| search.worth(entry))
+    }
+}
+
+/// What an eviction looks for.
+#[derive(Debug)]
+pub(crate) struct Search<'a, K, V> {
+    pub(crate) overflow: Overflow,
+    /// This entry is not evicted while there are others.
+    pub(crate) spared: Option<&'a Arc<Entry<K, V>>>,
+    pub(crate) now: Moment,
+}
+
+impl<K, V> Clone for Search<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Search<'_, K, V> {}
+
+impl<K, V> Search<'_, K, V> {
+    /// What an entry is worth; the least goes.
+    fn worth(&self, entry: &Arc<Entry<K, V>>) -> f64 {
+        if self.spared.is_some_and(|spared| Arc::ptr_eq(spared, entry)) {
+            return f64::INFINITY;
+        }
+        match self.overflow {
+            Overflow::Proven if entry.life().is_kept(self.now) => entry.reads().rank(),
+            Overflow::Staged if entry.is_unread() => f64::from(entry.why().probability),
+            // What nobody may be served any more; and what was read, and so is no longer staged.
+            Overflow::Proven | Overflow::Staged => -1.0,
         }
     }
 }
@@ -215,12 +226,12 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.hot.read(lookup, (context, look), |entry, (context, look)| look(entry, context)).or_else(
-            |(context, look)| match self.read_main(lookup) {
+        self.hot
+            .read(lookup, (context, look), |entry, (context, look)| look(entry, context))
+            .or_else(|(context, look)| match self.read_main(lookup) {
                 Some(entry) => Ok(self.look_and_rise(&entry, context, look)),
                 None => Err(context),
-            },
-        )
+            })
     }
 
     #[cold]

@@ -51,10 +51,6 @@ impl Limits {
         Self { policy, clock, own, all, breaker, seed }
     }
 
-    pub(crate) const fn policy(&self) -> &SourcePolicy {
-        &self.policy
-    }
-
     /// Whether the source may be asked now.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::background::{self, Next};
 use crate::clock::Moment;
-use crate::engine::Engine;
+use crate::engine::{Engine, Managed};
 
 /// Begins the runs. Each goes over all resources, and the next one begins when the first of them
 /// has something due, or earlier if one is woken: by an entry that comes due before that, or by a
@@ -20,7 +20,7 @@ pub(crate) fn start(engine: &Arc<Engine>) {
 /// One run.
 fn run(engine: &Weak<Engine>) -> Next {
     let Some(engine) = engine.upgrade() else { return Next::Never };
-    let next = engine.resources().into_iter().map(|resource| resource.run_ahead()).min();
+    let next = engine.resources().into_iter().map(Managed::run_ahead).min();
     match next {
         None | Some(Moment::NEVER) => Next::Woken,
         Some(moment) => Next::At(moment),

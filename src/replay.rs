@@ -196,6 +196,7 @@ async fn drive(
 }
 
 /// One request: how long it waited, and for what.
+#[derive(Clone, Copy, Debug)]
 struct Request {
     is_counted: bool,
     is_miss: bool,

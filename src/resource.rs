@@ -300,7 +300,9 @@ where
         self.fence.recorder().record(entry.reads(), now);
         let is_found = entry.value().is_some();
         self.tally.reads.one(if is_found { ReadOutcome::L1Hit } else { ReadOutcome::L1Absent });
-        if entry.is_unread() || self.ahead.watches_reads() || LevelFilter::current() >= LevelFilter::DEBUG
+        if entry.is_unread()
+            || self.ahead.watches_reads()
+            || LevelFilter::current() >= LevelFilter::DEBUG
         {
             self.note_asked(entry.key(), now);
             self.note_read(entry, now);
@@ -338,7 +340,11 @@ where
         self.ask(request, |_, answered| answer = Some(answered)).await;
         let (asked_at, result) = answer
             .map_or((now, Err(Failure::Deadline)), |answered| (answered.asked_at, answered.result));
-        self.tally.reads.one(if result.is_ok() { ReadOutcome::Bypass } else { ReadOutcome::SourceError });
+        self.tally.reads.one(if result.is_ok() {
+            ReadOutcome::Bypass
+        } else {
+            ReadOutcome::SourceError
+        });
         let loaded = result.map_err(|failure| self.error(&key, hash, failure))?;
         let value = match loaded.answer {
             Answer::Found(value) => Some(value),

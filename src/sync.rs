@@ -2,12 +2,10 @@
 //! may meet.
 
 #[cfg(not(shuttle))]
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use parking_lot::Mutex;
 
 #[cfg(shuttle)]
 pub(crate) use self::explored::Mutex;
-#[cfg(shuttle)]
-pub(crate) use shuttle::sync::MutexGuard;
 
 #[cfg(shuttle)]
 mod explored {

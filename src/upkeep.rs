@@ -32,7 +32,9 @@ pub(crate) fn start(engine: &Arc<Engine>) {
 fn deliver(engine: &Arc<Engine>) {
     let weak = Arc::downgrade(engine);
     let wake = Arc::clone(&engine.undelivered);
-    background::repeat(&engine.tasks, engine.clock.clone(), wake, move || deliver_once(weak.clone()));
+    background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
+        deliver_once(weak.clone())
+    });
 }
 
 async fn deliver_once(engine: Weak<Engine>) -> Next {

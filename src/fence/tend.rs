@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use super::{Carried, Fence, SHARDS, Shard};
 use crate::clock::Moment;
 use crate::entry::Entry;
-use crate::l1::{Overflow, SAMPLE};
+use crate::l1::{SAMPLE, Search};
 use crate::score::Decay;
 
 impl<K, V, T> Fence<K, V, T>
@@ -53,21 +53,20 @@ where
         // rounds only guards against a mistake.
         for _ in 0..=2 * entries {
             let Some(overflow) = self.l1.overflow() else { break };
-            self.evict_one(overflow, now, spared);
+            self.evict_one(Search { overflow, spared, now });
         }
     }
 
     /// Evicts the lowest of some entries picked at random. They are looked for in one shard, and
     /// on in the next ones where that has too few.
-    fn evict_one(&self, overflow: Overflow, now: Moment, spared: Option<&Arc<Entry<K, V>>>) {
+    fn evict_one(&self, search: Search<'_, K, V>) {
         #[expect(clippy::cast_possible_truncation, reason = "the remainder is a shard")]
         let start = self.random() as usize % SHARDS;
         let mut seen = 0;
         let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
             let mut shard = shard.lock();
-            let sample =
-                shard.room.sample(overflow, SAMPLE - seen, now, spared, || self.random());
+            let sample = shard.room.sample(search, SAMPLE - seen, || self.random());
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
                 lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)
@@ -78,14 +77,14 @@ where
             if seen >= SAMPLE {
                 // Nearly always the first shard has enough, and the lowest is at hand.
                 if let Some((_, entry)) = lowest.take_if(|(_, entry)| shard.room.holds(entry)) {
-                    self.evict_from(&mut shard, &entry, now);
+                    self.evict_from(&mut shard, &entry, search.now);
                     return;
                 }
                 break;
             }
         }
         if let Some((_, entry)) = lowest {
-            self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, now));
+            self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search.now));
         }
     }
 

@@ -20,7 +20,11 @@ impl Chain {
     }
 
     /// A chain with one load more.
-    pub(crate) fn extended(parent: Option<Arc<Self>>, resource: usize, hashes: Vec<u64>) -> Arc<Self> {
+    pub(crate) fn extended(
+        parent: Option<Arc<Self>>,
+        resource: usize,
+        hashes: Vec<u64>,
+    ) -> Arc<Self> {
         Arc::new(Self { resource, hashes, parent })
     }
 

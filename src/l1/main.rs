@@ -17,11 +17,14 @@ use crate::metrics::Eviction;
 /// Moka as storage: it bounds memory, and never judges freshness or loads.
 pub(super) struct Main<K, V> {
     /// None where the hot segment has the whole capacity.
-    cache: Option<Cache<K, Arc<Entry<K, V>>, FixedState>>,
+    cache: Option<Moka<K, V>>,
     tally: Arc<L1Tally>,
     rising: ArrayQueue<Arc<Entry<K, V>>>,
     is_eager: bool,
 }
+
+/// Moka with our entries as its values.
+type Moka<K, V> = Cache<K, Arc<Entry<K, V>>, FixedState>;
 
 /// Entries that may move back at the next occasion; more wait for another read.
 const RISING_MAX: usize = 1_024;

@@ -71,7 +71,8 @@ impl<K: Eq + Hash> Failing<K> {
         self.keys.clear();
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.keys.len()
     }
 }

@@ -54,15 +54,6 @@ impl ReadOutcome {
         Self::SourceError,
         Self::Bypass,
     ];
-
-    /// Whether nobody had to wait for the source.
-    pub(crate) const fn is_hit(self) -> bool {
-        self.index_const() < Self::SourceHit as usize
-    }
-
-    const fn index_const(self) -> usize {
-        self as usize
-    }
 }
 
 impl Event for ReadOutcome {
@@ -71,7 +62,7 @@ impl Event for ReadOutcome {
     }
 
     fn index(self) -> usize {
-        self.index_const()
+        self as usize
     }
 
     fn metric(self) -> &'static str {

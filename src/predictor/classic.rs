@@ -70,8 +70,8 @@ impl<K: Clone + Eq + Hash> ClassicTable<K> {
         }
     }
 
-    /// A key's score at `now`: `count x decay_per_hour ^ (hours since its last read)`.
-    pub(crate) fn score(&self, key: &K, now: Moment) -> Option<f64> {
+    #[cfg(test)]
+    fn score(&self, key: &K, now: Moment) -> Option<f64> {
         self.patterns.get(key).map(|pattern| self.score_of(pattern, now))
     }
 

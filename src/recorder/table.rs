@@ -109,7 +109,6 @@ impl Table {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves what fits")]
     fn set(&self, hash: u64) -> usize {
         (hash >> 8) as usize & (self.sets.len() - 1)
     }
@@ -137,7 +136,6 @@ impl Slot {
 }
 
 /// Never zero, which marks an empty slot.
-#[expect(clippy::cast_possible_truncation, reason = "the upper half")]
 const fn fingerprint(hash: u64) -> u32 {
     (hash >> 32) as u32 | 1
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Seq
 
 use futures_util::StreamExt as _;
 
+use super::Resource;
 use super::core::Core;
 use super::trip::Trip;
-use super::Resource;
 use crate::clock::Moment;
 use crate::entry::{Entry, Life, Origin, Reason, Why};
 use crate::fence::{Boarding, Caller};
@@ -264,7 +264,9 @@ where
     fn begin_queued(self: &Arc<Self>, now: Moment) -> Moment {
         let per_call = self.source.loader.keys_per_call().max(1);
         let calls_max = self.policy.source.preload_slots();
-        while self.ahead.calls.load(Relaxed) < calls_max && self.source.limits.has_room_for_preload() {
+        while self.ahead.calls.load(Relaxed) < calls_max
+            && self.source.limits.has_room_for_preload()
+        {
             let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
             let mut trips = Vec::new();
             let mut blocked_until = None;

@@ -61,7 +61,8 @@ where
                 Place::Waits { key, hash, flight, joined } => {
                     let outcome = flight.load().outcome().await;
                     let wanted = Wanted::default();
-                    let fetched = self.core.settle(&key, hash, wanted, outcome, joined);
+                    let lookup = Lookup::new(hash, &key);
+                    let fetched = self.core.settle(lookup, wanted, outcome, joined);
                     fetched.map(|fetched| fetched.arrival.entry.value().cloned())
                 }
             });
@@ -79,14 +80,15 @@ where
         let core = &self.core;
         let now = core.clock.now();
         core.note_asked(&key, now);
-        if let Some(fetched) = core.serve_fallback(&key, hash, Wanted::default(), now) {
+        let lookup = Lookup::new(hash, &key);
+        if let Some(fetched) = core.serve_fallback(lookup, Wanted::default(), now) {
             return Place::Done(Ok(fetched.arrival.entry.value().cloned()));
         }
         let caller = Caller { key: &key, hash, read_at: Some(now), waits: true };
         match core.board(caller, Wanted::default(), urgency, now) {
             Err(error) => Place::Done(Err(error)),
             Ok(Boarded::Full(error)) => {
-                let fetched = core.fall_back(&key, hash, Wanted::default(), error);
+                let fetched = core.fall_back(lookup, Wanted::default(), error);
                 Place::Done(fetched.map(|fetched| fetched.arrival.entry.value().cloned()))
             }
             Ok(Boarded::Held(entry)) => {

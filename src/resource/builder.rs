@@ -134,7 +134,11 @@ where
     pub fn build(self) -> Result<Resource<K, V>, Error> {
         let name = Name::parse(&self.name).map_err(|error| {
             let remedy = "use 1 to 64 printable bytes without `:`";
-            ConfigError::new(format!("resource `{}`", self.name.escape_debug()), error.to_string(), remedy)
+            ConfigError::new(
+                format!("resource `{}`", self.name.escape_debug()),
+                error.to_string(),
+                remedy,
+            )
         })?;
         let resource: Arc<str> = name.as_str().into();
         self.policy.check(&resource)?;

@@ -52,7 +52,9 @@ where
                 break;
             };
             let mut waits = false;
-            for ((permit, begun), (want, mut trip)) in said.into_iter().zip(std::mem::take(&mut asking)) {
+            for ((permit, begun), (want, mut trip)) in
+                said.into_iter().zip(std::mem::take(&mut asking))
+            {
                 match self.heed(shared, &mut trip, permit, begun) {
                     Next::Landed => {}
                     Next::Load => rest.push(trip),
@@ -168,7 +170,11 @@ where
     fn say_unreadable(&self, problem: Unreadable) {
         if let Some(unsaid) = self.speech.unreadable.may_speak(self.clock.now()) {
             let resource = &*self.name;
-            tracing::error!(resource, unsaid, "a stored value cannot be read and counts as a miss: {problem}");
+            tracing::error!(
+                resource,
+                unsaid,
+                "a stored value cannot be read and counts as a miss: {problem}"
+            );
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::entry::{Entry, Life};
 use crate::fence::Fence;
 use crate::flight::Pad;
 use crate::key::{Key, KeyLabel, text_bytes};
+use crate::l1::{L1Tally, Lookup};
 use crate::limits::{Failing, Limits, LoadTime, Quiet};
 use crate::loader::AnyLoader;
-use crate::l1::L1Tally;
 use crate::metrics::{Counters, Load, OwnedCounters, ReadOutcome, Refresh, Refusal};
 use crate::policy::{Capacity, EarlyRefresh, Policy, Store};
 use crate::task::Tasks;
@@ -119,10 +119,13 @@ pub(super) enum Weigher<K, V> {
     /// One of a number of entries.
     Entry,
     /// What the user says.
-    User(Box<dyn Fn(&K, Option<&V>) -> u64 + Send + Sync>),
+    User(Box<Weigh<K, V>>),
     /// The bytes of its encoding where it has one, and of the key and of what surrounds them.
     Bytes,
 }
+
+/// How a user weighs an entry.
+type Weigh<K, V> = dyn Fn(&K, Option<&V>) -> u64 + Send + Sync;
 
 /// What an entry takes beyond its key and value, in bytes: measured, see `benches/README.md`.
 const ENTRY_BYTES: usize = 320;
@@ -194,7 +197,12 @@ where
     }
 
     /// The life of a value whose load began at `loaded_at`; `None` if it is not to be kept.
-    pub(super) fn life(&self, loaded_at: Moment, ttl: Option<Duration>, is_found: bool) -> Option<Life> {
+    pub(super) fn life(
+        &self,
+        loaded_at: Moment,
+        ttl: Option<Duration>,
+        is_found: bool,
+    ) -> Option<Life> {
         let ttl = match ttl {
             Some(ttl) => ttl,
             None if is_found => self.policy.ttl,
@@ -259,11 +267,12 @@ where
     }
 
     /// Says that a read was not answered by memory.
-    pub(super) fn note_miss(&self, key: &K, hash: u64, outcome: ReadOutcome) {
-        let (resource, label) = (&*self.name, || self.label(key, hash));
-        match self.speech.miss_level {
-            MissLevel::Debug => tracing::debug!(resource, key = %label(), ?outcome, "miss"),
-            MissLevel::Info => tracing::info!(resource, key = %label(), ?outcome, "miss"),
+    pub(super) fn say_miss(&self, lookup: Lookup<'_, K>, outcome: ReadOutcome) {
+        let (resource, key) = (&*self.name, || self.label(lookup.key(), lookup.hash()));
+        if self.speech.miss_level == MissLevel::Info {
+            tracing::info!(resource, key = %key(), ?outcome, "miss");
+        } else {
+            tracing::debug!(resource, key = %key(), ?outcome, "miss");
         }
     }
 

@@ -120,7 +120,11 @@ enum Writing {
 }
 
 /// Runs readers and writers against each other, each a task, and looks once more when all is over.
-fn meet(tier: Option<SimTier>, readers: &'static [&'static [Reading]], writers: &'static [&'static [Writing]]) {
+fn meet(
+    tier: Option<SimTier>,
+    readers: &'static [&'static [Reading]],
+    writers: &'static [&'static [Writing]],
+) {
     block_on(async move {
         let builder = Forewarm::builder();
         let builder = match tier {
@@ -238,7 +242,8 @@ fn without_the_fence_a_stale_read_is_found() {
 /// The same exploration finds the fault if L2 takes values without a permit.
 #[test]
 fn without_permits_a_stale_read_is_found() {
-    let (schedules, is_ok) = explore(|| meet(Some(SimTier::without_permits()), READERS, INVALIDATORS));
+    let (schedules, is_ok) =
+        explore(|| meet(Some(SimTier::without_permits()), READERS, INVALIDATORS));
     println!("without permits: a stale read in schedule {schedules}");
     assert!(!is_ok, "{schedules} schedules found nothing");
 }
@@ -282,7 +287,10 @@ impl SimTier {
     }
 
     #[expect(clippy::unused_async, reason = "what calls a store waits for it")]
-    async fn call<T>(&self, act: impl FnOnce(&mut HashMap<String, Row>) -> T) -> Result<T, TierError> {
+    async fn call<T>(
+        &self,
+        act: impl FnOnce(&mut HashMap<String, Row>) -> T,
+    ) -> Result<T, TierError> {
         let fate = if self.fails { shuttle::rand::thread_rng().gen_range(0..6) } else { 6 };
         // Points at which the scheduler may turn to somebody else.
         self.steps.fetch_add(1, SeqCst);
@@ -296,7 +304,11 @@ impl SimTier {
 }
 
 impl Tier for SimTier {
-    async fn begin(&self, asks: &[Ask<'_>], _permit_for: Duration) -> Result<Vec<Begun>, TierError> {
+    async fn begin(
+        &self,
+        asks: &[Ask<'_>],
+        _permit_for: Duration,
+    ) -> Result<Vec<Begun>, TierError> {
         self.call(|rows| {
             let begin = |ask: &Ask<'_>| {
                 let row = rows.entry(ask.key.to_owned()).or_default();

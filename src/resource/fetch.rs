@@ -144,14 +144,15 @@ where
         let mut read_at = Some(called_at);
         loop {
             let now = self.clock.now();
-            if let Some(outcome) = self.serve_fallback(&key, hash, wanted, now) {
-                return Ok(outcome);
+            let lookup = Lookup::new(hash, &key);
+            if let Some(fetched) = self.serve_fallback(lookup, wanted, now) {
+                return Ok(fetched);
             }
             let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
             let caller = Caller { key: &key, hash, read_at: read_at.take(), waits: true };
             let (flight, joined) = match self.board(caller, wanted, &urgency, now)? {
                 Boarded::Held(entry) => return Ok(self.serve_held(entry, now)),
-                Boarded::Full(error) => return self.fall_back(&key, hash, wanted, error),
+                Boarded::Full(error) => return self.fall_back(lookup, wanted, error),
                 Boarded::Joined(flight) => {
                     let origin = flight.load().why.origin;
                     (flight, Some(origin))
@@ -171,7 +172,7 @@ where
             {
                 continue;
             }
-            return self.settle(&key, hash, wanted, outcome, joined);
+            return self.settle(lookup, wanted, outcome, joined);
         }
     }
 
@@ -225,7 +226,11 @@ where
     }
 
     /// Counts a read that found its key in memory when it came to load it.
-    pub(super) fn serve_held(self: &Arc<Self>, entry: Arc<Entry<K, V>>, now: Moment) -> Fetched<K, V> {
+    pub(super) fn serve_held(
+        self: &Arc<Self>,
+        entry: Arc<Entry<K, V>>,
+        now: Moment,
+    ) -> Fetched<K, V> {
         self.note_read(&entry, now);
         let outcome = match (entry.freshness(now), entry.value()) {
             (Freshness::Fresh, Some(_)) => ReadOutcome::L1Hit,
@@ -239,15 +244,14 @@ where
     /// What a flight's outcome is for one who waited for it.
     pub(super) fn settle(
         self: &Arc<Self>,
-        key: &K,
-        hash: u64,
+        lookup: Lookup<'_, K>,
         wanted: Wanted,
         outcome: Outcome<K, V>,
         joined: Option<Origin>,
     ) -> Result<Fetched<K, V>, Error> {
         let arrival = match outcome {
             Ok(arrival) => arrival,
-            Err(error) => return self.fall_back(key, hash, wanted, error),
+            Err(error) => return self.fall_back(lookup, wanted, error),
         };
         let now = self.clock.now();
         let is_stale = arrival.entry.freshness(now) != Freshness::Fresh;
@@ -259,7 +263,7 @@ where
             (ReadFrom::Source, None) => ReadOutcome::SourceAbsent,
         };
         self.tally.reads.one(outcome);
-        self.note_miss(key, hash, outcome);
+        self.say_miss(lookup, outcome);
         if outcome == ReadOutcome::L2Stale {
             self.renew(&arrival.entry, now);
         }
@@ -270,13 +274,12 @@ where
     /// failing, and this is not the time to try it again.
     pub(super) fn serve_fallback(
         &self,
-        key: &K,
-        hash: u64,
+        lookup: Lookup<'_, K>,
         wanted: Wanted,
         now: Moment,
     ) -> Option<Fetched<K, V>> {
-        self.source.failing.retry_at(key, now)?;
-        let fallback = self.fallback(key, hash, wanted, now)?;
+        self.source.failing.retry_at(lookup.key(), now)?;
+        let fallback = self.fallback(lookup, wanted, now)?;
         self.fence.recorder().record(fallback.arrival.entry.reads(), now);
         Some(fallback)
     }
@@ -284,12 +287,11 @@ where
     /// Serves what is past its time instead of an error, if the policy allows it.
     pub(super) fn fall_back(
         &self,
-        key: &K,
-        hash: u64,
+        lookup: Lookup<'_, K>,
         wanted: Wanted,
         error: Error,
     ) -> Result<Fetched<K, V>, Error> {
-        let fallback = self.fallback(key, hash, wanted, self.clock.now());
+        let fallback = self.fallback(lookup, wanted, self.clock.now());
         if fallback.is_none() {
             self.tally.reads.one(ReadOutcome::SourceError);
         }
@@ -298,9 +300,14 @@ where
 
     /// The entry in memory, if it may be served although it is past its time. One that was
     /// invalidated is not in memory any more, so it cannot come back this way.
-    fn fallback(&self, key: &K, hash: u64, wanted: Wanted, now: Moment) -> Option<Fetched<K, V>> {
+    fn fallback(
+        &self,
+        lookup: Lookup<'_, K>,
+        wanted: Wanted,
+        now: Moment,
+    ) -> Option<Fetched<K, V>> {
         self.policy.stale_if_error.filter(|_| !wanted.is_fresh_only)?;
-        let entry = self.fence.l1().find(Lookup::new(hash, key))?;
+        let entry = self.fence.l1().find(lookup)?;
         let life = entry.life();
         let is_young = wanted.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
         if !is_young || !life.is_kept(now) {

@@ -84,10 +84,13 @@ where
         if let Some(shared) = &self.shared {
             gauge(OUTBOX, shared.outbox.len() as f64);
         }
-        gauge(BREAKER, match self.source.limits.breaker(self.clock.now()) {
-            BreakerState::Closed => 0.0,
-            BreakerState::HalfOpen => 1.0,
-            BreakerState::Open => 2.0,
-        });
+        gauge(
+            BREAKER,
+            match self.source.limits.breaker(self.clock.now()) {
+                BreakerState::Closed => 0.0,
+                BreakerState::HalfOpen => 1.0,
+                BreakerState::Open => 2.0,
+            },
+        );
     }
 }

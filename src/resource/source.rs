@@ -1,6 +1,5 @@
 //! Asking the source: attempts under limits, each answer as soon as it is there.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +46,7 @@ pub(super) enum Failure {
 /// What one call came to.
 enum Call<V> {
     Answered(Vec<Result<Loaded<V>, LoadError>>),
-    Panicked(Box<dyn Any + Send>),
+    Panicked,
     Late,
 }
 
@@ -86,7 +85,7 @@ where
             self.count(&keys, &call, asked_at);
             let results = match call {
                 Call::Answered(results) => results,
-                Call::Panicked(_) => return fail_all(&places, Failure::Panicked),
+                Call::Panicked => return fail_all(&places, Failure::Panicked),
                 Call::Late => return fail_all(&places, Failure::Deadline),
             };
             let retry_in = waits.next().filter(|wait| asked_at.plus(*wait) < deadline);
@@ -122,7 +121,8 @@ where
         };
         match AssertUnwindSafe(call).catch_unwind().await {
             Ok(results) => Call::Answered(results),
-            Err(panic) => Call::Panicked(panic),
+            // The panic hook has said what there is to say.
+            Err(_) => Call::Panicked,
         }
     }
 
@@ -140,13 +140,14 @@ where
         for (place, (_, cx)) in keys.iter().enumerate() {
             let outcome = match call {
                 Call::Answered(results) => outcome(results.get(place)),
-                Call::Panicked(_) => LoadOutcome::Panicked,
+                Call::Panicked => LoadOutcome::Panicked,
                 Call::Late => LoadOutcome::Deadline,
             };
             self.tally.loads.one(Load(cx.origin(), outcome));
         }
         if let Some((_, cx)) = keys.first() {
-            let labels = [("resource", self.name.to_string()), ("origin", cx.origin().label().into())];
+            let labels =
+                [("resource", self.name.to_string()), ("origin", cx.origin().label().into())];
             metrics::histogram!(LOAD_SECONDS, &labels).record(took.as_secs_f64());
         }
         // A source that answers "this cannot be" is there; so is one that answers at all.
@@ -158,7 +159,7 @@ where
                 self.source.load_time.record(took);
                 self.source.limits.answered();
             }
-            Call::Answered(_) | Call::Panicked(_) | Call::Late => self.source.limits.failed(),
+            Call::Answered(_) | Call::Panicked | Call::Late => self.source.limits.failed(),
         }
     }
 

@@ -50,9 +50,8 @@ where
 {
     pub(super) fn stats(&self) -> ResourceStats {
         let read = |outcome| self.tally.reads.get(outcome);
-        let preloads = |outcome| {
-            self.tally.l1.preloads.sum(|preload: Preload| preload.1 == outcome)
-        };
+        let preloads =
+            |outcome| self.tally.l1.preloads.sum(|preload: Preload| preload.1 == outcome);
         let held = self.fence.l1().held();
         let entries = held.iter().map(|held| held.entries).sum();
         let patterns = match self.ahead.patterns() {
@@ -72,7 +71,10 @@ where
             resource: self.name.to_string(),
             l1_hits: read(ReadOutcome::L1Hit) + read(ReadOutcome::L1Absent),
             l1_stale: read(ReadOutcome::L1Stale),
-            l2_hits: [ReadOutcome::L2Hit, ReadOutcome::L2Stale, ReadOutcome::L2Absent].map(read).iter().sum(),
+            l2_hits: [ReadOutcome::L2Hit, ReadOutcome::L2Stale, ReadOutcome::L2Absent]
+                .map(read)
+                .iter()
+                .sum(),
             misses: [ReadOutcome::SourceHit, ReadOutcome::SourceAbsent].map(read).iter().sum(),
             stale_on_error: read(ReadOutcome::SourceStale),
             errors: read(ReadOutcome::SourceError),

@@ -262,9 +262,9 @@ where
         let encoding = self.encode(trip, value.as_deref());
         let encoded = encoding.as_ref().map(|(_, length)| *length);
         let weight = self.weigh(&trip.key, value.as_deref(), encoded);
-        let refusal = self.refuses_key(&trip.key).or_else(|| {
-            self.refuses_value(weight, encoded).then_some(Refusal::ValueSize)
-        });
+        let refusal = self
+            .refuses_key(&trip.key)
+            .or_else(|| self.refuses_value(weight, encoded).then_some(Refusal::ValueSize));
         if let Some(refusal) = refusal {
             self.tally.refusals.one(refusal);
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::core::{Core, Shared};
 use super::Resource;
+use super::core::{Core, Shared};
 use crate::coherence::Waiting;
 use crate::entry::{Entry, Life, Origin, Reason, Why};
 use crate::fence::{NewEntry, Ticket};
@@ -52,7 +52,9 @@ where
         // The value is dropped here, outside the lock.
         drop(fenced.removed);
         match (full_key, fenced.ticket) {
-            (Some(full_key), Some(_)) => core.deliver_one(key, hash, full_key, Change::Invalidate).await,
+            (Some(full_key), Some(_)) => {
+                core.deliver_one(key, hash, full_key, Change::Invalidate).await
+            }
             _ => Delivery::Applied,
         }
     }
@@ -109,7 +111,9 @@ where
         let full_key = core.full_key(&key);
         let ticket = core.fence.expire(&key, hash, core.clock.now(), full_key.is_some());
         match (full_key, ticket) {
-            (Some(full_key), Some(_)) => core.deliver_one(key, hash, full_key, Change::Expire).await,
+            (Some(full_key), Some(_)) => {
+                core.deliver_one(key, hash, full_key, Change::Expire).await
+            }
             _ => Delivery::Applied,
         }
     }
@@ -153,8 +157,8 @@ where
         let core = Arc::clone(self);
         self.tasks.launch(async move {
             let delivery = core.tell_l2(key, hash, full_key, change).await;
-            // Nobody may be waiting any more.
-            drop(done.send(delivery));
+            // The caller may have gone away.
+            done.send(delivery).ok();
         });
         delivered.await.unwrap_or(Delivery::Queued)
     }

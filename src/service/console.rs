@@ -30,6 +30,11 @@ pub(super) fn complain(error: &(dyn Error + Send + Sync)) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
+/// Says something besides what a command is asked for.
+pub(super) fn note(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
 /// A progress bar on standard error; it does not show where that is no terminal.
 pub(super) fn progress_bar(length: u64, what: String) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what);

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 
 use super::console::{self, Failure};
-use crate::replay::trace::Trace;
+use crate::replay::trace::{Notes, Trace};
 use crate::replay::{Row, Rule, Terms, replay};
 
 /// Replays recorded requests against the engine, and tells what it would have brought.
@@ -69,10 +69,12 @@ enum Room {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for file in &options.files {
-        let reading = console::progress_bar(file_bytes(file), format!("reading {}", file.display()));
+        let reading =
+            console::progress_bar(file_bytes(file), format!("reading {}", file.display()));
         let trace = Trace::read(file, options.limit, |bytes| reading.set_position(bytes));
         reading.finish_and_clear();
         let mut trace = trace?;
+        console::note(&described(&trace));
         trace.spread(options.spread);
         rows.extend(options.replay_all(&trace)?);
     }
@@ -81,6 +83,21 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 fn file_bytes(file: &PathBuf) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// What was read of a file, in a line.
+fn described(trace: &Trace) -> String {
+    let Notes { out_of_order, skipped, unreadable, .. } = trace.notes;
+    let (requests, keys, clients) = (trace.requests.len(), trace.keys, trace.clients);
+    let mut text = format!("{}: {requests} requests, {keys} keys, {clients} clients", trace.name);
+    for (count, what) in
+        [(skipped, "no reads"), (unreadable, "unreadable"), (out_of_order, "out of order")]
+    {
+        if count > 0 {
+            text.push_str(&format!("; {count} lines {what}"));
+        }
+    }
+    text
 }
 
 impl Options {
@@ -118,8 +135,10 @@ impl Options {
             warmup: self.warmup,
             seed: self.seed,
         };
-        let bar: ProgressBar =
-            console::progress_bar(trace.requests.len() as u64, format!("{} {}", trace.name, rule.name()));
+        let bar: ProgressBar = console::progress_bar(
+            trace.requests.len() as u64,
+            format!("{} {}", trace.name, rule.name()),
+        );
         let row = replay(trace, &terms, |done| bar.set_position(done));
         bar.finish_and_clear();
         Ok(row?)
@@ -145,8 +164,25 @@ fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_header([
-        "trace", "policy", "threshold", "ttl s", "capacity", "latency ms", "requests", "miss %", "hit %", "late",
-        "loads", "vs demand", "preloads", "useful", "wasted", "precision", "p50 ms", "p99 ms", "cpu s",
+        "trace",
+        "policy",
+        "threshold",
+        "ttl s",
+        "capacity",
+        "latency ms",
+        "requests",
+        "miss %",
+        "hit %",
+        "late",
+        "loads",
+        "vs demand",
+        "preloads",
+        "useful",
+        "wasted",
+        "precision",
+        "p50 ms",
+        "p99 ms",
+        "cpu s",
     ]);
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -183,7 +219,11 @@ fn parse_ttl(text: &str) -> Result<Ttl, String> {
         return Ok(Ttl(None));
     }
     let ttl = console::parse_span(text)?;
-    if ttl.is_zero() { Err("a ttl is not zero; `none` never expires".into()) } else { Ok(Ttl(Some(ttl))) }
+    if ttl.is_zero() {
+        Err("a ttl is not zero; `none` never expires".into())
+    } else {
+        Ok(Ttl(Some(ttl)))
+    }
 }
 
 fn parse_room(text: &str) -> Result<Room, String> {
@@ -212,14 +252,16 @@ fn parse_warmup(text: &str) -> Result<f64, String> {
 fn parse_rule(text: &str) -> Result<Rule, String> {
     /// The spread of `XFetch` in ttls, if none is given.
     const SPREAD: f64 = 0.1;
-    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    let (name, value) =
+        text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     match (name, value) {
         ("demand", None) => Ok(Rule::Demand),
         ("refresh", None) => Ok(Rule::Refresh),
         ("classic", None) => Ok(Rule::Classic),
         ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
         ("xfetch", Some(spread)) => {
-            let spread = spread.parse().ok().filter(|spread: &f64| *spread > 0.0 && spread.is_finite());
+            let spread =
+                spread.parse().ok().filter(|spread: &f64| *spread > 0.0 && spread.is_finite());
             spread.map(Rule::XFetch).ok_or_else(|| "write `xfetch=0.1` or the like".to_owned())
         }
         _ => Err("the policies are `demand`, `refresh`, `classic` and `xfetch`".to_owned()),
