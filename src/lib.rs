@@ -26,6 +26,9 @@ mod tier;
 #[cfg(feature = "service")]
 mod replay;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
+
 pub use self::config::{Config, L2Config, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
