@@ -151,6 +151,8 @@ impl Config {
 mod tests {
     use super::*;
 
+    type Spoil = fn(&mut Config);
+
     #[test]
     fn the_default_works() {
         assert_eq!(Config::default().check().unwrap().as_str(), "forewarm");
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_and_named() {
-        let cases: [(&str, fn(&mut Config)); 6] = [
+        let cases: [(&str, Spoil); 6] = [
             ("prefix", |c| c.prefix = "a:b".into()),
             ("loads_max", |c| c.loads_max = 0),
             ("summary_every", |c| c.summary_every = Some(Duration::ZERO)),

@@ -95,6 +95,11 @@ mod replay;
 #[doc(hidden)]
 pub mod service;
 
+// For the fuzz targets.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};
 pub use self::config::{Config, L2Config, MissLevel};

@@ -317,6 +317,8 @@ impl Checks<'_> {
 mod tests {
     use super::*;
 
+    type Spoil = fn(&mut Policy);
+
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
@@ -326,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_and_named() {
-        let cases: [(&str, fn(&mut Policy)); 22] = [
+        let cases: [(&str, Spoil); 22] = [
             ("ttl", |p| p.ttl = Duration::ZERO),
             ("ttl", |p| (p.ttl, p.refresh_every) = (59 * SECOND, Some(30 * SECOND))),
             ("absent_ttl", |p| p.absent_ttl = Some(Duration::ZERO)),

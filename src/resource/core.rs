@@ -269,11 +269,15 @@ where
     /// Says that a read was not answered by memory.
     pub(super) fn say_miss(&self, lookup: Lookup<'_, K>, outcome: ReadOutcome) {
         let (resource, key) = (&*self.name, || self.label(lookup.key(), lookup.hash()));
-        if self.speech.miss_level == MissLevel::Info {
-            tracing::info!(resource, key = %key(), ?outcome, "miss");
-        } else {
-            tracing::debug!(resource, key = %key(), ?outcome, "miss");
+        match self.speech.miss_level {
+            MissLevel::Info => self.say_miss_aloud(lookup, outcome),
+            MissLevel::Debug => tracing::debug!(resource, key = %key(), ?outcome, "miss"),
         }
+    }
+
+    fn say_miss_aloud(&self, lookup: Lookup<'_, K>, outcome: ReadOutcome) {
+        let (resource, key) = (&*self.name, || self.label(lookup.key(), lookup.hash()));
+        tracing::info!(resource, key = %key(), ?outcome, "miss");
     }
 
     /// Makes room in memory, though not at the cost of the entry that needed it, and moves what is
