@@ -267,7 +267,7 @@ where
         Q: Eq + Hash + ?Sized,
         F: FnOnce(&Entry<K, V>) -> R,
     {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let seen = self.fence.l1().read(lookup, take, |entry, take| {
             if !entry.is_calm(now) {
                 return Err((take, Arc::clone(entry)));
