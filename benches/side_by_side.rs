@@ -38,8 +38,13 @@ struct Figure {
 fn main() {
     let wants_json = std::env::args().any(|argument| argument == "--json");
     let is_trial = std::env::args().any(|argument| argument == "--test");
-    let effort = if is_trial { Effort { rounds: 1, reads: 1_000 } } else { Effort { rounds: ROUNDS, reads: READS } };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let effort = if is_trial {
+        Effort { rounds: 1, reads: 1_000 }
+    } else {
+        Effort { rounds: ROUNDS, reads: READS }
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut figures = Vec::new();
     for keys in [100_000, 1_000] {
         for threads in [1, 2] {
@@ -77,7 +82,12 @@ impl<'a> Case<'a> {
 }
 
 /// Measures all cases in turns; the first one is the yardstick.
-fn in_turns(what: &str, rounds: usize, unit: &'static str, mut cases: Vec<Case<'_>>) -> Vec<Figure> {
+fn in_turns(
+    what: &str,
+    rounds: usize,
+    unit: &'static str,
+    mut cases: Vec<Case<'_>>,
+) -> Vec<Figure> {
     for case in &mut cases {
         (case.measure)();
     }
@@ -89,7 +99,8 @@ fn in_turns(what: &str, rounds: usize, unit: &'static str, mut cases: Vec<Case<'
     }
     let yardstick = times[0].clone();
     let figure = |(case, times): (Case<'_>, Vec<f64>)| {
-        let ratios = times.iter().zip(&yardstick).map(|(time, yardstick)| time / yardstick).collect();
+        let ratios =
+            times.iter().zip(&yardstick).map(|(time, yardstick)| time / yardstick).collect();
         let ratio = median(ratios);
         Figure {
             name: format!("{what}: {}", case.name),
@@ -160,7 +171,11 @@ fn policy(entries: u64) -> Policy {
     Policy {
         capacity: Capacity::Entries(entries),
         absent_ttl: None,
-        source: SourcePolicy { concurrency: 1 << 16, flights_max: 1 << 20, ..SourcePolicy::default() },
+        source: SourcePolicy {
+            concurrency: 1 << 16,
+            flights_max: 1 << 20,
+            ..SourcePolicy::default()
+        },
         ..Policy::default()
     }
 }
@@ -181,7 +196,8 @@ async fn engine(entries: u64) -> (Forewarm, Resource<String, Value>) {
 /// A hit with everything on against a bare hit of moka.
 fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<Figure> {
     let names = names(keys);
-    let streams: Vec<_> = (0..threads).map(|thread| zipf(keys, effort.reads, 7 + thread as u64)).collect();
+    let streams: Vec<_> =
+        (0..threads).map(|thread| zipf(keys, effort.reads, 7 + thread as u64)).collect();
     let moka = Moka::builder().max_capacity(4 * keys as u64).build();
     let (_forewarm, resource) = runtime.block_on(engine(4 * keys as u64));
     runtime.block_on(async {
@@ -215,7 +231,9 @@ fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<F
         })
     };
     let by_peek = || {
-        on_threads(threads, effort.reads, |thread| read(thread, &|key| drop(black_box(resource.peek(key)))))
+        on_threads(threads, effort.reads, |thread| {
+            read(thread, &|key| drop(black_box(resource.peek(key))))
+        })
     };
     let what = format!("hit, {keys} keys, {threads} thread{}", if threads == 1 { "" } else { "s" });
     let cases = vec![

@@ -91,6 +91,7 @@ impl Forewarm {
         }
         self.life.is_started.store(true, SeqCst);
         metrics::describe();
+        self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
         if !self.engine.is_exact {
             upkeep::start(&self.engine);

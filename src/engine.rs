@@ -59,6 +59,9 @@ pub(crate) trait Managed: Send + Sync + 'static {
 
     fn stats(&self) -> ResourceStats;
 
+    /// Finds the histograms of the recorder that is installed now.
+    fn find_timings(&self);
+
     /// Brings the figures to the `metrics` facade.
     fn publish(&self);
 

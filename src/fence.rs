@@ -46,6 +46,8 @@ pub(crate) struct Fence<K, V, T> {
     /// When the next entry is due, in microseconds.
     next_due: AtomicU64,
     random: AtomicU64,
+    /// The entries stored so far.
+    stored: AtomicU64,
 }
 
 /// What one lock protects: everything there is of the keys whose hashes lead here.
@@ -177,6 +179,7 @@ where
             flights_max: terms.flights_max,
             next_due: AtomicU64::new(u64::MAX),
             random: AtomicU64::new(terms.seed),
+            stored: AtomicU64::new(0),
         }
     }
 

@@ -108,6 +108,9 @@ impl<K, V> Pad<K, V> {
 
     /// Waits for the outcome.
     pub(crate) async fn outcome(&self) -> Outcome<K, V> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome.clone();
+        }
         loop {
             let mut landed = std::pin::pin!(self.landed.notified());
             // Registered before looking, so that an outcome which comes in between is not missed.

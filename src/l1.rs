@@ -117,6 +117,11 @@ impl L1Tally {
     /// Counts an entry that left, and a preload that nobody read.
     fn left<K, V>(&self, entry: &Entry<K, V>, why: Eviction) {
         self.evictions.one(why);
+        self.settle_unread(entry);
+    }
+
+    /// Counts a preload that nobody read in the hot segment.
+    fn settle_unread<K, V>(&self, entry: &Entry<K, V>) {
         if entry.settle() {
             self.preloads.one(Preload(entry.why().reason, PreloadOutcome::Wasted));
         }
@@ -210,7 +215,7 @@ where
     V: Send + Sync + 'static,
 {
     pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
-        let main = Main::new(shares.main, Arc::clone(&tally), seed, is_eager);
+        let main = Main::new(shares.main, seed, is_eager);
         Self { hot: Hot::new(), main, shares, tally, floor_bits: AtomicU64::new(0) }
     }
 
@@ -266,7 +271,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.hot.find(lookup).or_else(|| self.main.find(lookup.key()))
+        self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
     }
 
     /// Whether an entry could fit at all.
@@ -333,7 +338,7 @@ where
         Q: Eq + Hash + ?Sized,
     {
         let Some(old) = self.hot.find(lookup) else {
-            return self.main.find(lookup.key()).map(|old| (old, Segment::Main));
+            return self.main.get(lookup.key()).map(|old| (old, Segment::Main));
         };
         self.slots(room, old.is_staged()).remove(&old);
         room.wheel.remove(&old);
@@ -371,9 +376,10 @@ where
             return None;
         }
         room.wheel.remove(entry);
-        if !is_staged && entry.life().is_kept(now) {
+        if !is_staged && entry.life().is_kept(now) && self.shares.main > 0 {
             let rank = entry.reads().rank();
             self.floor_bits.store(rank.to_bits(), Relaxed);
+            self.tally.settle_unread(entry);
             // It is in both for a moment, so that a reader who looks in both always finds it.
             self.main.offer(entry, recorder.recent_reads(rank));
         } else {
@@ -397,7 +403,7 @@ where
         due: Option<Moment>,
     ) -> bool {
         entry.clear_rising();
-        let is_there = self.main.find(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
+        let is_there = self.main.get(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
         if is_there {
             self.slots(room, false).push(entry);
             self.hot.insert(entry);
@@ -425,9 +431,10 @@ where
         self.main.entries()
     }
 
-    /// Lets moka do what it has put off.
+    /// Lets moka do what it has put off, and counts what it evicted.
     pub(crate) fn settle(&self) {
         self.main.settle();
+        self.tally.evictions.add(Eviction::Capacity, self.main.take_evicted());
     }
 
     /// Takes every entry of a room out.

@@ -57,7 +57,7 @@ impl Limits {
     ///
     /// How long it is left alone, if the breaker is open.
     pub(crate) fn check_breaker(&self) -> Result<(), Duration> {
-        self.breaker.admit(self.clock.now())
+        self.breaker.admit(self.clock.recent())
     }
 
     /// Waits for a turn. The source's own slot comes first and the shared one second, so two

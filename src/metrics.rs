@@ -5,9 +5,11 @@ pub(crate) use self::events::{
     Event, Eviction, Full, L2Op, Load, LoadOutcome, Preload, PreloadOutcome, ReadOutcome, Refresh,
     Refusal,
 };
+pub(crate) use self::timings::Timings;
 
 mod counters;
 mod events;
+mod timings;
 
 /// What kind of figure a metric is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

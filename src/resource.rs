@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::smallvec;
 use tracing::level_filters::LevelFilter;
 
 use crate::clock::Moment;
@@ -333,8 +334,8 @@ where
         if let Some(parent) = &parent {
             parent.lend(&urgency, self.id);
         }
-        let chain = Chain::extended(parent, self.id, vec![hash]);
-        let keys = vec![(key.clone(), cx)];
+        let chain = Chain::extended(parent, self.id, smallvec![hash]);
+        let keys = smallvec![(key.clone(), cx)];
         let mut answer = None;
         let request = Request { keys, urgency, chain, deadline, salt: hash };
         self.ask(request, |_, answered| answer = Some(answered)).await;

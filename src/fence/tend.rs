@@ -12,6 +12,11 @@ use crate::entry::Entry;
 use crate::l1::{SAMPLE, Search};
 use crate::score::Decay;
 
+/// Entries stored between two looks at the reads served.
+const STORED_PER_TURN: u64 = 16;
+/// More entries than this are not evicted in one go; the rest goes with the next entry.
+const ROUNDS_MAX: usize = 4_096;
+
 impl<K, V, T> Fence<K, V, T>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -22,24 +27,17 @@ where
     ///
     /// Called after an entry was stored, outside its lock: only one shard is locked at a time. That
     /// entry is spared: to evict it at once would be to admit by rank, which measures worse.
-    /// `reads` is the number of reads served so far, by which ranks age.
+    /// `reads` gives the number of reads served so far, by which ranks age.
     pub(crate) fn tend(
         &self,
         now: Moment,
-        reads: u64,
+        reads: impl Fn() -> u64,
         spared: Option<&Arc<Entry<K, V>>>,
         due: impl Fn(&Entry<K, V>) -> Option<Moment>,
     ) {
-        let held = self.l1.held();
-        let entries = held.iter().map(|held| held.entries).sum::<u64>();
-        let turned = self.recorder.turn(reads, entries);
-        if self.recorder.turnover().must_rescale(turned) {
-            let turnover = self.recorder.turnover();
-            self.rescale(turnover, turned, |entry, by| entry.reads().rescale_rank(by));
-        }
-        if self.recorder.time().must_rescale(now.as_micros()) {
-            let time = self.recorder.time();
-            self.rescale(time, now.as_micros(), |entry, by| entry.reads().rescale_score(by));
+        // Ranks hardly age from one entry to the next, and reads are summed over all threads.
+        if self.stored.fetch_add(1, Relaxed).is_multiple_of(STORED_PER_TURN) {
+            self.turn(now, reads());
         }
         while let Some(entry) = self.l1.next_rising() {
             self.with_shard(entry.hash(), |shard| {
@@ -49,11 +47,23 @@ where
                 }
             });
         }
-        // Each round makes room, or moves an entry from the staged to the proven; so the number of
-        // rounds only guards against a mistake.
-        for _ in 0..=2 * entries {
+        // Each round makes room, or moves an entry from the staged to the proven.
+        for _ in 0..ROUNDS_MAX {
             let Some(overflow) = self.l1.overflow() else { break };
             self.evict_one(Search { overflow, spared, now });
+        }
+    }
+
+    /// Lets ranks age by the reads served, and moves landmarks where it is time.
+    fn turn(&self, now: Moment, reads: u64) {
+        let entries = self.l1.held().iter().map(|held| held.entries).sum();
+        let turned = self.recorder.turn(reads, entries);
+        let (turnover, time) = (self.recorder.turnover(), self.recorder.time());
+        if turnover.must_rescale(turned) {
+            self.rescale(turnover, turned, |entry, by| entry.reads().rescale_rank(by));
+        }
+        if time.must_rescale(now.as_micros()) {
+            self.rescale(time, now.as_micros(), |entry, by| entry.reads().rescale_score(by));
         }
     }
 

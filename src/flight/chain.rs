@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::limits::{Lent, Urgency};
 
 /// The loads that the present one is part of: its own keys, those of the loader that reads it, and
@@ -9,7 +11,7 @@ use crate::limits::{Lent, Urgency};
 #[derive(Debug)]
 pub(crate) struct Chain {
     resource: usize,
-    hashes: Vec<u64>,
+    hashes: SmallVec<[u64; 1]>,
     parent: Option<Arc<Self>>,
 }
 
@@ -23,7 +25,7 @@ impl Chain {
     pub(crate) fn extended(
         parent: Option<Arc<Self>>,
         resource: usize,
-        hashes: Vec<u64>,
+        hashes: SmallVec<[u64; 1]>,
     ) -> Arc<Self> {
         Arc::new(Self { resource, hashes, parent })
     }
@@ -92,11 +94,12 @@ mod local {
 mod tests {
     use super::*;
     use crate::limits::Class;
+    use smallvec::smallvec;
 
     #[tokio::test]
     async fn a_chain_knows_its_loads_and_lends_what_they_hold() {
-        let outer = Chain::extended(None, 0, vec![1]);
-        let inner = Chain::extended(Some(Arc::clone(&outer)), 1, vec![2, 3]);
+        let outer = Chain::extended(None, 0, smallvec![1]);
+        let inner = Chain::extended(Some(Arc::clone(&outer)), 1, smallvec![2, 3]);
         assert!(inner.contains(0, 1) && inner.contains(1, 3));
         assert!(!inner.contains(0, 2) && !outer.contains(1, 2));
         for (resource, source_too) in [(0, true), (1, true), (2, false)] {

@@ -4,21 +4,24 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 use foldhash::fast::FixedState;
-use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
-use super::{Held, L1Tally};
+use super::Held;
 use crate::entry::Entry;
-use crate::metrics::Eviction;
 
 /// Moka as storage: it bounds memory, and never judges freshness or loads.
 pub(super) struct Main<K, V> {
     /// None where the hot segment has the whole capacity.
     cache: Option<Moka<K, V>>,
-    tally: Arc<L1Tally>,
+    /// The entries that were put in, and those that we took out.
+    offered: AtomicU64,
+    taken: AtomicU64,
+    /// Those that moka evicted, as far as they have been counted.
+    evicted: AtomicU64,
     rising: ArrayQueue<Arc<Entry<K, V>>>,
     is_eager: bool,
 }
@@ -38,32 +41,24 @@ where
 {
     /// With `is_eager`, everything is done at once instead of when moka finds time: slower, and
     /// the same from run to run.
-    pub(super) fn new(capacity: u64, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
-        let counted = Arc::clone(&tally);
+    pub(super) fn new(capacity: u64, seed: u64, is_eager: bool) -> Self {
         let builder = Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_key, entry: &Arc<Entry<K, V>>| entry.weight32())
-            // It runs inside moka's calls, which we make under our locks: so it takes none.
-            .eviction_listener(move |_key, entry: Arc<Entry<K, V>>, cause| {
-                if cause == RemovalCause::Size {
-                    counted.left(&entry, Eviction::Capacity);
-                }
-            });
+            .weigher(|_key, entry: &Arc<Entry<K, V>>| entry.weight32());
         let cache = (capacity > 0).then(|| builder.build_with_hasher(FixedState::with_seed(seed)));
-        Self { cache, tally, rising: ArrayQueue::new(RISING_MAX), is_eager }
+        Self {
+            cache,
+            offered: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            rising: ArrayQueue::new(RISING_MAX),
+            is_eager,
+        }
     }
 
-    /// The entry of a key that is read. Moka counts the read, whether or not there is an entry.
+    /// The entry of a key. Where there is none, moka counts no read: what is offered to it later
+    /// brings its reads along.
     pub(super) fn get<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.cache.as_ref()?.get(key)
-    }
-
-    /// The same for a look that is no read: where there is nothing, moka counts nothing.
-    pub(super) fn find<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -79,23 +74,30 @@ where
         reason = "a small positive number"
     )]
     pub(super) fn offer(&self, entry: &Arc<Entry<K, V>>, recent_reads: f64) {
-        let Some(cache) = &self.cache else {
-            self.tally.left(entry, Eviction::Capacity);
-            return;
-        };
+        let Some(cache) = &self.cache else { return };
         // Reads of a key that is not there count in moka's sketch, which admits by frequency.
-        for _ in 0..recent_reads.clamp(0.0, REPLAYED_MAX) as u32 {
+        for _ in 0..recent_reads.ceil().clamp(0.0, REPLAYED_MAX) as u32 {
             cache.get(entry.key());
         }
         cache.insert(entry.key().clone(), Arc::clone(entry));
+        self.offered.fetch_add(1, Relaxed);
         self.settle_if_eager();
     }
 
     pub(super) fn remove(&self, key: &K) {
         if let Some(cache) = &self.cache {
             cache.invalidate(key);
+            self.taken.fetch_add(1, Relaxed);
             self.settle_if_eager();
         }
+    }
+
+    /// Takes the number of entries that moka evicted since the last call: those that came and are
+    /// neither there nor were taken out. Moka could tell of each, but that makes its writes slower.
+    pub(super) fn take_evicted(&self) -> u64 {
+        let gone = self.offered.load(Relaxed).saturating_sub(self.taken.load(Relaxed));
+        let evicted = gone.saturating_sub(self.held().entries);
+        evicted.saturating_sub(self.evicted.fetch_max(evicted, Relaxed))
     }
 
     /// Notes an entry that may move back; gives whether there was room to note it.

@@ -63,6 +63,13 @@ impl Slots {
     /// Waits for a slot; gives none if one is lent. While it waits, the load may become more
     /// urgent, or be lent a slot.
     pub(crate) async fn enter(self: &Arc<Self>, urgency: &Urgency, lent: Lent) -> Option<Slot> {
+        if urgency.is_lent(lent) {
+            return None;
+        }
+        // Nearly always there is room, and nothing to wait for.
+        if let Some(slot) = self.take(urgency.class()) {
+            return Some(slot);
+        }
         loop {
             let mut changed = std::pin::pin!(urgency.changed());
             // From here on no change is missed, even one that comes before the wait.
@@ -81,6 +88,14 @@ impl Slots {
                 () = changed => {}
             }
         }
+    }
+
+    fn take(self: &Arc<Self>, class: Class) -> Option<Slot> {
+        let mut state = self.0.lock();
+        state.may_take(class).then(|| {
+            state.take(class);
+            Slot { slots: Some(Arc::clone(self)), class }
+        })
     }
 
     fn take_or_queue(self: &Arc<Self>, class: Class) -> Result<Slot, oneshot::Receiver<Slot>> {

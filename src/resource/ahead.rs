@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use futures_util::StreamExt as _;
+use smallvec::SmallVec;
 
 use super::Resource;
 use super::core::Core;
-use super::trip::Trip;
+use super::trip::{Trip, Trips};
 use crate::clock::Moment;
 use crate::entry::{Entry, Life, Origin, Reason, Why};
 use crate::fence::{Boarding, Caller};
@@ -268,7 +269,7 @@ where
             && self.source.limits.has_room_for_preload()
         {
             let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
-            let mut trips = Vec::new();
+            let mut trips = SmallVec::new();
             let mut blocked_until = None;
             while trips.len() < per_call {
                 let mut state = self.ahead.state.lock();
@@ -334,7 +335,7 @@ where
     }
 
     /// Begins the flights of one call, which holds its place among the calls until it ends.
-    fn launch_ahead(self: &Arc<Self>, trips: Vec<Trip<K, V>>, urgency: Arc<Urgency>) {
+    fn launch_ahead(self: &Arc<Self>, trips: Trips<K, V>, urgency: Arc<Urgency>) {
         let place = Place::take(self);
         let flying = Arc::clone(self).fly(trips, urgency, None);
         self.tasks.launch(async move {
@@ -358,7 +359,7 @@ where
     async fn preload_call(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
         let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
         let mut call = Preloaded::default();
-        let mut trips = Vec::new();
+        let mut trips: Trips<K, V> = SmallVec::new();
         for key in keys {
             self.await_token().await;
             let hash = self.fence.hash(&key);

@@ -4,8 +4,11 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::Resource;
 use super::fetch::{Boarded, Wanted};
+use super::trip::Trips;
 use crate::entry::Origin;
 use crate::error::Error;
 use crate::fence::{Caller, Flight};
@@ -40,7 +43,7 @@ where
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized + 'a,
     {
         let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
-        let mut trips = Vec::new();
+        let mut trips = SmallVec::new();
         let mut places = Vec::new();
         for key in keys {
             let hash = self.core.fence.hash(key);
@@ -75,7 +78,7 @@ where
         key: K,
         hash: u64,
         urgency: &Arc<Urgency>,
-        trips: &mut Vec<super::trip::Trip<K, V>>,
+        trips: &mut Trips<K, V>,
     ) -> Place<K, V> {
         let core = &self.core;
         let now = core.clock.now();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{Core, Shared};
-use super::trip::{Landing, Trip};
+use super::trip::{Landing, Trip, Trips};
 use crate::entry::{Life, Origin};
 use crate::flight::ReadFrom;
 use crate::key::Key;
@@ -36,12 +36,12 @@ where
 {
     /// Asks L2 for the keys of some trips. Those whose values are there land; the rest is left, as
     /// far as possible with the permit to bring L2 what the source says.
-    pub(super) async fn consult(self: &Arc<Self>, trips: &mut Vec<Trip<K, V>>) {
+    pub(super) async fn consult(self: &Arc<Self>, trips: &mut Trips<K, V>) {
         let Some(shared) = &self.shared else { return };
         if shared.outbox.overflow().is_some() {
             return;
         }
-        let (asking, mut rest): (Vec<_>, _) =
+        let (asking, mut rest): (Trips<K, V>, _) =
             std::mem::take(trips).into_iter().partition(|trip| trip.full_key.is_some());
         let mut asking: Vec<_> = asking.into_iter().map(|trip| (trip.want(), trip)).collect();
         let give_up_at = self.clock.now().plus(shared.l2.config().busy_wait);

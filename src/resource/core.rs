@@ -19,7 +19,7 @@ use crate::key::{Key, KeyLabel, text_bytes};
 use crate::l1::{L1Tally, Lookup};
 use crate::limits::{Failing, Limits, LoadTime, Quiet};
 use crate::loader::AnyLoader;
-use crate::metrics::{Counters, Load, OwnedCounters, ReadOutcome, Refresh, Refusal};
+use crate::metrics::{Counters, Load, OwnedCounters, ReadOutcome, Refresh, Refusal, Timings};
 use crate::policy::{Capacity, EarlyRefresh, Policy, Store};
 use crate::task::Tasks;
 use crate::tier::{Codec, Stored};
@@ -75,6 +75,7 @@ pub(super) struct Tally {
     pub(super) loads: Counters<Load>,
     pub(super) refreshes: Counters<Refresh>,
     pub(super) refusals: Counters<Refusal>,
+    pub(super) timings: Timings,
     pub(super) l1: Arc<L1Tally>,
 }
 
@@ -96,6 +97,7 @@ impl Tally {
             loads: Counters::new(),
             refreshes: Counters::new(),
             refusals: Counters::new(),
+            timings: Timings::default(),
             l1: Arc::new(L1Tally::new()),
         }
     }
@@ -284,7 +286,7 @@ where
     /// read often to where reads cost least.
     pub(super) fn tend(&self, spared: Option<&Arc<Entry<K, V>>>) {
         let due = |entry: &Entry<K, V>| self.due(&entry.life());
-        self.fence.tend(self.clock.now(), self.tally.reads.total(), spared, due);
+        self.fence.tend(self.clock.recent(), || self.tally.reads.total(), spared, due);
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::smallvec;
+
 use super::core::Core;
-use super::trip::Trip;
+use super::trip::{Trip, Trips};
 use crate::clock::Moment;
 use crate::entry::{Entry, Freshness, Origin, Reason, Why};
 use crate::error::Error;
@@ -122,12 +124,12 @@ where
         let boarding = self.fence.board(caller, |held| held.life() != life, begin);
         if let Boarding::Started(start) = boarding {
             let trip = Trip::new(self, key.clone(), hash, start);
-            self.launch(vec![trip], urgency);
+            self.launch(smallvec![trip], urgency);
         }
     }
 
     /// Begins the flights of some trips.
-    pub(super) fn launch(self: &Arc<Self>, trips: Vec<Trip<K, V>>, urgency: Arc<Urgency>) {
+    pub(super) fn launch(self: &Arc<Self>, trips: Trips<K, V>, urgency: Arc<Urgency>) {
         let chain = Chain::current();
         self.tasks.launch(Arc::clone(self).fly(trips, urgency, chain));
     }
@@ -140,10 +142,10 @@ where
         wanted: Wanted,
     ) -> Result<Fetched<K, V>, Error> {
         let called_at = self.clock.now();
+        let mut now = called_at;
         self.note_asked(&key, called_at);
         let mut read_at = Some(called_at);
         loop {
-            let now = self.clock.now();
             let lookup = Lookup::new(hash, &key);
             if let Some(fetched) = self.serve_fallback(lookup, wanted, now) {
                 return Ok(fetched);
@@ -159,7 +161,7 @@ where
                 }
                 Boarded::Started(trip) => {
                     let flight = Arc::clone(&trip.flight);
-                    self.launch(vec![trip], urgency);
+                    self.launch(smallvec![trip], urgency);
                     (flight, None)
                 }
             };
@@ -168,8 +170,9 @@ where
             let is_early = flight.load().started < called_at;
             if let Ok(arrival) = &outcome
                 && is_early
-                && !wanted.is_served_by(&arrival.entry, self.clock.now())
+                && !wanted.is_served_by(&arrival.entry, self.clock.recent())
             {
+                now = self.clock.now();
                 continue;
             }
             return self.settle(lookup, wanted, outcome, joined);
@@ -253,7 +256,7 @@ where
             Ok(arrival) => arrival,
             Err(error) => return self.fall_back(lookup, wanted, error),
         };
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let is_stale = arrival.entry.freshness(now) != Freshness::Fresh;
         let outcome = match (arrival.from, arrival.entry.value()) {
             (ReadFrom::L2 | ReadFrom::L1, Some(_)) if is_stale => ReadOutcome::L2Stale,

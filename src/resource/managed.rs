@@ -43,7 +43,12 @@ where
         Self::stats(self)
     }
 
+    fn find_timings(&self) {
+        self.tally.timings.find(&self.name);
+    }
+
     fn publish(&self) {
+        self.find_timings();
         let resource = [Label::new("resource", self.name.to_string())];
         self.tally.reads.publish(&resource);
         self.tally.loads.publish(&resource);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use smallvec::{SmallVec, smallvec};
 
 use super::core::Core;
 use crate::clock::Moment;
@@ -13,12 +14,12 @@ use crate::flight::Chain;
 use crate::key::Key;
 use crate::limits::Urgency;
 use crate::loader::{Answer, LoadContext, Loaded};
-use crate::metrics::{LOAD_SECONDS, Load, LoadOutcome};
+use crate::metrics::{Load, LoadOutcome};
 use crate::task;
 
 /// Keys to be asked of the source in one call.
 pub(super) struct Request<K, V> {
-    pub(super) keys: Vec<(K, LoadContext<V>)>,
+    pub(super) keys: SmallVec<[(K, LoadContext<V>); 1]>,
     pub(super) urgency: Arc<Urgency>,
     /// The loads that wait for this one, itself included.
     pub(super) chain: Arc<Chain>,
@@ -45,7 +46,7 @@ pub(super) enum Failure {
 
 /// What one call came to.
 enum Call<V> {
-    Answered(Vec<Result<Loaded<V>, LoadError>>),
+    Answered(SmallVec<[Result<Loaded<V>, LoadError>; 1]>),
     Panicked,
     Late,
 }
@@ -63,10 +64,10 @@ where
         mut deliver: impl FnMut(usize, Answered<V>) + Send,
     ) {
         let Request { mut keys, urgency, chain, deadline, salt } = request;
-        let mut places: Vec<usize> = (0..keys.len()).collect();
+        let mut places: SmallVec<[usize; 1]> = (0..keys.len()).collect();
         let mut waits = self.source.limits.backoff(salt);
         loop {
-            let asked_at = self.clock.now();
+            let asked_at = self.clock.recent();
             let mut fail_all = |places: &[usize], failure: Failure| {
                 for place in places {
                     deliver(*place, Answered { asked_at, result: Err(failure.clone()) });
@@ -91,7 +92,7 @@ where
             let retry_in = waits.next().filter(|wait| asked_at.plus(*wait) < deadline);
             let missing = || Err(LoadError::permanent("the loader gave fewer results than keys"));
             let results = results.into_iter().chain(std::iter::repeat_with(missing));
-            let (mut kept, mut kept_places) = (Vec::new(), Vec::new());
+            let (mut kept, mut kept_places) = (SmallVec::new(), SmallVec::new());
             for ((place, key), result) in places.into_iter().zip(keys).zip(results) {
                 match result {
                     Err(error) if error.is_transient() && retry_in.is_some() => {
@@ -115,8 +116,8 @@ where
         let loader = &self.source.loader;
         let call = async {
             match keys {
-                [(key, cx)] => vec![loader.load(key, cx).await],
-                keys => loader.load_many(keys).await,
+                [(key, cx)] => smallvec![loader.load(key, cx).await],
+                keys => loader.load_many(keys).await.into(),
             }
         };
         match AssertUnwindSafe(call).catch_unwind().await {
@@ -146,9 +147,7 @@ where
             self.tally.loads.one(Load(cx.origin(), outcome));
         }
         if let Some((_, cx)) = keys.first() {
-            let labels =
-                [("resource", self.name.to_string()), ("origin", cx.origin().label().into())];
-            metrics::histogram!(LOAD_SECONDS, &labels).record(took.as_secs_f64());
+            self.tally.timings.record(cx.origin(), took);
         }
         // A source that answers "this cannot be" is there; so is one that answers at all.
         let is_there = |result: &Result<Loaded<V>, LoadError>| {

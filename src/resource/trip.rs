@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::core::Core;
 use super::source::{Answered, Failure, Request};
 use crate::clock::Moment;
@@ -36,6 +38,9 @@ where
     /// A value of L2 that is served only if the source fails.
     pub(super) fallback: Option<(Option<Arc<V>>, Life)>,
 }
+
+/// Trips that begin together; nearly always one.
+pub(super) type Trips<K, V> = SmallVec<[Trip<K, V>; 1]>;
 
 /// A value to be brought to L2.
 pub(super) struct Delivery<K, V> {
@@ -148,7 +153,7 @@ where
     /// left of the source in as few calls as it takes.
     pub(super) async fn fly(
         self: Arc<Self>,
-        mut trips: Vec<Trip<K, V>>,
+        mut trips: Trips<K, V>,
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
     ) {
@@ -157,32 +162,29 @@ where
             return;
         }
         let per_call = self.source.loader.keys_per_call().max(1);
+        if trips.len() <= per_call {
+            return self.load(trips, urgency, parent).await;
+        }
         let mut calls = Vec::new();
-        while !trips.is_empty() {
-            let rest = trips.split_off(per_call.min(trips.len()));
-            let call = std::mem::replace(&mut trips, rest);
+        let mut trips = trips.into_iter();
+        while trips.len() > 0 {
+            let call = trips.by_ref().take(per_call).collect();
             calls.push(self.load(call, Arc::clone(&urgency), parent.clone()));
         }
-        if calls.len() == 1
-            && let Some(call) = calls.pop()
-        {
-            call.await;
-        } else {
-            futures_util::future::join_all(calls).await;
-        }
+        futures_util::future::join_all(calls).await;
     }
 
     /// Asks the source for keys in one call, lands each as it comes, and brings them to L2.
     async fn load(
         self: &Arc<Self>,
-        trips: Vec<Trip<K, V>>,
+        trips: Trips<K, V>,
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
     ) {
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
-        let hashes: Vec<u64> = trips.iter().map(|trip| trip.hash).collect();
+        let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let keys = trips.iter().map(|trip| {
             let held = trip.held.as_ref();
@@ -193,7 +195,7 @@ where
         let keys = keys.collect();
         let chain = Chain::extended(parent, self.id, hashes);
         let request = Request { keys, urgency, chain, deadline, salt };
-        let mut trips: Vec<Option<Trip<K, V>>> = trips.into_iter().map(Some).collect();
+        let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
         let mut deliveries = Vec::new();
         self.ask(request, |place, answered| {
             if let Some(trip) = trips.get_mut(place).and_then(Option::take) {

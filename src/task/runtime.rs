@@ -1,6 +1,7 @@
 //! Tasks of a tokio runtime.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -102,5 +103,11 @@ pub(crate) async fn sleep_until(instant: Instant) {
 
 /// Waits for `work` until `instant`; `None` if it took longer.
 pub(crate) async fn timeout_at<F: Future>(instant: Instant, work: F) -> Option<F::Output> {
-    tokio::time::timeout_at(instant, work).await.ok()
+    let mut work = std::pin::pin!(work);
+    // What is ready at once needs no timer.
+    let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+    match first {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => tokio::time::timeout_at(instant, work).await.ok(),
+    }
 }
