@@ -11,23 +11,28 @@ use crate::score::{Past, Reads};
 
 /// A value or its absence, as memory holds it.
 ///
-/// The words that a hit touches come first. Those of its place are written under the lock of its
-/// shard only; they are atomic because the entry is shared.
+/// The words that a hit or a sample touches come first, together with the counts of the `Arc`
+/// around it in one cache line. Those of its place are written under the lock of its shard only;
+/// they are atomic because the entry is shared.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Entry<K, V> {
     /// Before this moment a read has nothing to decide.
     calm_until: AtomicU64,
     reads: Reads,
-    flags: AtomicU32,
-    slot: AtomicU32,
-    due_bucket: AtomicU64,
-    due_place: AtomicU32,
-    weight: u32,
+    /// The end of everything: not even a failed load serves it any more.
+    keep_until: Moment,
     hash: u64,
     value: Option<Arc<V>>,
     key: K,
+    flags: AtomicU32,
+    weight: u32,
+    slot: AtomicU32,
+    due_place: AtomicU32,
+    due_bucket: AtomicU64,
     fresh_until: AtomicU64,
-    life: Life,
+    loaded_at: Moment,
+    revalidate_for: Duration,
     why: Why,
 }
 
@@ -131,36 +136,35 @@ const DUE_ONCE_READ: u32 = 1 << 3;
 
 impl<K, V> Entry<K, V> {
     pub(crate) fn new(key: K, hash: u64, value: Option<Arc<V>>, weight: u32) -> Self {
-        let life = Life {
-            loaded_at: Moment::START,
-            calm_until: Moment::START,
-            fresh_until: Moment::START,
-            revalidate_for: Duration::ZERO,
-            keep_until: Moment::START,
-        };
         let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
         Self {
             calm_until: AtomicU64::new(0),
             reads: Reads::new(Past::NONE),
-            flags: AtomicU32::new(0),
-            slot: AtomicU32::new(u32::MAX),
-            due_bucket: AtomicU64::new(u64::MAX),
-            due_place: AtomicU32::new(u32::MAX),
-            weight,
+            keep_until: Moment::START,
             hash,
             value,
             key,
+            flags: AtomicU32::new(0),
+            weight,
+            slot: AtomicU32::new(u32::MAX),
+            due_place: AtomicU32::new(u32::MAX),
+            due_bucket: AtomicU64::new(u64::MAX),
             fresh_until: AtomicU64::new(0),
-            life,
+            loaded_at: Moment::START,
+            revalidate_for: Duration::ZERO,
             why,
         }
     }
 
-    pub(crate) fn living(mut self, life: Life) -> Self {
-        self.calm_until = AtomicU64::new(life.calm_until.as_micros());
-        self.fresh_until = AtomicU64::new(life.fresh_until.as_micros());
-        self.life = life;
-        self
+    pub(crate) fn living(self, life: Life) -> Self {
+        Self {
+            calm_until: AtomicU64::new(life.calm_until.as_micros()),
+            keep_until: life.keep_until,
+            fresh_until: AtomicU64::new(life.fresh_until.as_micros()),
+            loaded_at: life.loaded_at,
+            revalidate_for: life.revalidate_for,
+            ..self
+        }
     }
 
     pub(crate) fn because(mut self, why: Why) -> Self {
@@ -207,7 +211,19 @@ impl<K, V> Entry<K, V> {
     }
 
     pub(crate) fn life(&self) -> Life {
-        Life { fresh_until: Moment::from_micros(self.fresh_until.load(Relaxed)), ..self.life }
+        Life {
+            loaded_at: self.loaded_at,
+            calm_until: Moment::from_micros(self.calm_until.load(Relaxed)),
+            fresh_until: Moment::from_micros(self.fresh_until.load(Relaxed)),
+            revalidate_for: self.revalidate_for,
+            keep_until: self.keep_until,
+        }
+    }
+
+    /// Whether it may be served at `now` if the load that should renew it fails.
+    #[inline]
+    pub(crate) fn is_kept(&self, now: Moment) -> bool {
+        now < self.keep_until
     }
 
     /// Whether a read at `now` has nothing to decide: the entry is fresh, and nothing is to renew.
@@ -306,11 +322,6 @@ impl Life {
             Freshness::Expired
         }
     }
-
-    /// Whether it may be served at `now` if the load that should renew it fails.
-    pub(crate) fn is_kept(&self, now: Moment) -> bool {
-        now < self.fresh_until || now < self.keep_until
-    }
 }
 
 #[cfg(test)]
@@ -342,7 +353,7 @@ mod tests {
         ] {
             let now = Moment::from_micros(at);
             let entry = entry();
-            let seen = (entry.freshness(now), entry.is_calm(now), entry.life().is_kept(now));
+            let seen = (entry.freshness(now), entry.is_calm(now), entry.is_kept(now));
             assert_eq!(seen, (freshness, calm, kept), "at {at}");
         }
     }
@@ -354,7 +365,7 @@ mod tests {
         assert!(!entry.is_calm(Moment::from_micros(10)));
         assert_eq!(entry.freshness(Moment::from_micros(10)), Freshness::Stale);
         assert_eq!(entry.freshness(Moment::from_micros(60)), Freshness::Expired);
-        assert!(entry.life().is_kept(Moment::from_micros(299)));
+        assert!(entry.is_kept(Moment::from_micros(299)));
     }
 
     #[test]

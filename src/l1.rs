@@ -193,7 +193,7 @@ impl<K, V> Search<'_, K, V> {
             return f64::INFINITY;
         }
         match self.overflow {
-            Overflow::Proven if entry.life().is_kept(self.now) => entry.reads().rank(),
+            Overflow::Proven if entry.is_kept(self.now) => entry.reads().rank(),
             Overflow::Staged if entry.is_unread() => f64::from(entry.why().probability),
             // What nobody may be served any more; and what was read, and so is no longer staged.
             Overflow::Proven | Overflow::Staged => -1.0,
@@ -376,15 +376,16 @@ where
             return None;
         }
         room.wheel.remove(entry);
-        if !is_staged && entry.life().is_kept(now) && self.shares.main > 0 {
-            let rank = entry.reads().rank();
+        let rank = entry.reads().rank();
+        let may_stay = !is_staged && entry.is_kept(now);
+        if may_stay {
             self.floor_bits.store(rank.to_bits(), Relaxed);
+        }
+        // It is in both segments for a moment, so that a reader who looks in both always finds it.
+        if may_stay && self.main.offer(entry, recorder.recent_reads(rank)) {
             self.tally.settle_unread(entry);
-            // It is in both for a moment, so that a reader who looks in both always finds it.
-            self.main.offer(entry, recorder.recent_reads(rank));
         } else {
-            let why = if is_staged { Eviction::Staging } else { Eviction::Capacity };
-            self.tally.left(entry, why);
+            self.tally.left(entry, if is_staged { Eviction::Staging } else { Eviction::Capacity });
         }
         self.hot.remove(Lookup::of(entry));
         Some(Arc::clone(entry))

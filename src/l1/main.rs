@@ -17,6 +17,8 @@ use crate::entry::Entry;
 pub(super) struct Main<K, V> {
     /// None where the hot segment has the whole capacity.
     cache: Option<Moka<K, V>>,
+    /// The weight from which there is hardly any room.
+    full_at: u64,
     /// The entries that were put in, and those that we took out.
     offered: AtomicU64,
     taken: AtomicU64,
@@ -48,6 +50,7 @@ where
         let cache = (capacity > 0).then(|| builder.build_with_hasher(FixedState::with_seed(seed)));
         Self {
             cache,
+            full_at: capacity - capacity / 20,
             offered: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
@@ -67,14 +70,20 @@ where
         cache.contains_key(key).then(|| cache.get(key)).flatten()
     }
 
-    /// Offers an entry that was read about this often of late.
+    /// Offers an entry that was read about this often of late; gives whether moka has it now.
+    ///
+    /// Where moka is full, what was read once only is not offered: in a tie the newcomer loses, so
+    /// nearly all of it would be refused, at the price of an insertion.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a small positive number"
     )]
-    pub(super) fn offer(&self, entry: &Arc<Entry<K, V>>, recent_reads: f64) {
-        let Some(cache) = &self.cache else { return };
+    pub(super) fn offer(&self, entry: &Arc<Entry<K, V>>, recent_reads: f64) -> bool {
+        let Some(cache) = &self.cache else { return false };
+        if recent_reads <= 1.0 && cache.weighted_size() >= self.full_at {
+            return false;
+        }
         // Reads of a key that is not there count in moka's sketch, which admits by frequency.
         for _ in 0..recent_reads.ceil().clamp(0.0, REPLAYED_MAX) as u32 {
             cache.get(entry.key());
@@ -82,6 +91,7 @@ where
         cache.insert(entry.key().clone(), Arc::clone(entry));
         self.offered.fetch_add(1, Relaxed);
         self.settle_if_eager();
+        true
     }
 
     pub(super) fn remove(&self, key: &K) {

@@ -6,9 +6,8 @@ use crate::score::Past;
 /// What is remembered of keys that left memory, or never entered it.
 ///
 /// Sets of four slots; a key's hash names its set, and a fingerprint the slot. A full set forgets
-/// its lowest rank, and the newcomer inherits half of that, since it may be one that was forgotten
-/// before. No key text is kept: two keys with the same set and fingerprint are taken for one, which
-/// happens to one in a billion pairs within a set.
+/// its lowest rank, so that a newcomer always enters. No key text is kept: two keys with the same
+/// set and fingerprint are taken for one, which happens to one in a billion pairs within a set.
 #[derive(Debug)]
 pub(crate) struct Table {
     sets: Box<[[Slot; WAYS]]>,
@@ -55,17 +54,14 @@ impl Table {
         let fingerprint = fingerprint(hash);
         let place = self.set(hash);
         let Some(set) = self.sets.get_mut(place) else { return };
-        let mut slot = Slot::new(fingerprint, past);
+        let slot = Slot::new(fingerprint, past);
         if let Some(same) = set.iter_mut().find(|slot| slot.fingerprint == fingerprint) {
             *same = slot;
             return;
         }
         let by_rank = |a: &&mut Slot, b: &&mut Slot| a.rank_log2.total_cmp(&b.rank_log2);
         if let Some(lowest) = set.iter_mut().min_by(by_rank) {
-            if lowest.fingerprint != 0 {
-                self.dropped += 1;
-                slot.rank_log2 = log2_of_sum(slot.rank_log2, lowest.rank_log2 - 1.0);
-            }
+            self.dropped += u64::from(lowest.fingerprint != 0);
             *lowest = slot;
         }
     }
@@ -145,16 +141,6 @@ fn log2(sum: f64) -> f32 {
     sum.log2() as f32
 }
 
-/// `log2(2^a + 2^b)`.
-fn log2_of_sum(a: f32, b: f32) -> f32 {
-    let (high, low) = if a > b { (a, b) } else { (b, a) };
-    if low == f32::NEG_INFINITY {
-        high
-    } else {
-        high + (low - high).exp2().ln_1p() / std::f32::consts::LN_2
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_forgets_the_lowest_and_the_newcomer_inherits_half() {
+    fn a_full_set_forgets_the_lowest_for_the_newcomer() {
         let mut table = Table::new(WAYS);
         for nth in 1..=4_u64 {
             table.keep(nth << 33, &past(f64::from(u32::try_from(nth).unwrap())));
         }
         table.keep(5 << 33, &past(1.0));
         assert_eq!(table.look(1 << 33).last, Moment::NEVER);
-        assert!(close(table.look(5 << 33).rank, 1.5));
+        assert!(close(table.look(5 << 33).rank, 1.0));
         assert!(close(table.look(2 << 33).rank, 2.0));
         assert_eq!((table.len(), table.take_dropped(), table.take_dropped()), (4, 1, 0));
     }

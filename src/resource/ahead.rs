@@ -301,7 +301,7 @@ where
         candidate: Candidate<K>,
         urgency: &Arc<Urgency>,
         now: Moment,
-    ) -> Result<Trip<K, V>, NotBegun> {
+    ) -> Result<Box<Trip<K, V>>, NotBegun> {
         let Candidate { key, hash, probability, reason } = candidate;
         let is_gone = || self.fence.l1().find(Lookup::new(hash, &key)).is_none();
         if reason == Reason::Expiry && is_gone() {

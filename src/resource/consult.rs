@@ -36,8 +36,7 @@ where
 {
     /// Asks L2 for the keys of some trips. Those whose values are there land; the rest is left, as
     /// far as possible with the permit to bring L2 what the source says.
-    pub(super) async fn consult(self: &Arc<Self>, trips: &mut Trips<K, V>) {
-        let Some(shared) = &self.shared else { return };
+    pub(super) async fn consult(self: &Arc<Self>, shared: &Shared<K>, trips: &mut Trips<K, V>) {
         if shared.outbox.overflow().is_some() {
             return;
         }
@@ -81,7 +80,7 @@ where
     async fn begin(
         &self,
         shared: &Shared<K>,
-        asking: &[(Want, Trip<K, V>)],
+        asking: &[(Want, Box<Trip<K, V>>)],
     ) -> Option<Vec<(Permit, Begun)>> {
         let mut asks = Vec::with_capacity(asking.len());
         for (want, trip) in asking {

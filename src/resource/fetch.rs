@@ -45,7 +45,7 @@ where
     /// Somebody else's load is under way.
     Joined(Arc<Flight<Pad<K, V>>>),
     /// The caller's load is to be begun.
-    Started(Trip<K, V>),
+    Started(Box<Trip<K, V>>),
     /// Nothing: there are too many.
     Full(Error),
 }
@@ -313,7 +313,7 @@ where
         let entry = self.fence.l1().find(lookup)?;
         let life = entry.life();
         let is_young = wanted.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
-        if !is_young || !life.is_kept(now) {
+        if !is_young || !entry.is_kept(now) {
             return None;
         }
         self.tally.reads.one(ReadOutcome::SourceStale);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use smallvec::SmallVec;
 
-use super::core::Core;
+use super::core::{Core, Shared};
 use super::source::{Answered, Failure, Request};
 use crate::clock::Moment;
 use crate::entry::{Entry, Life, Origin};
@@ -39,8 +40,9 @@ where
     pub(super) fallback: Option<(Option<Arc<V>>, Life)>,
 }
 
-/// Trips that begin together; nearly always one.
-pub(super) type Trips<K, V> = SmallVec<[Trip<K, V>; 1]>;
+/// Trips that begin together; nearly always one. Boxed, since they are handed on from stage to
+/// stage.
+pub(super) type Trips<K, V> = SmallVec<[Box<Trip<K, V>>; 1]>;
 
 /// A value to be brought to L2.
 pub(super) struct Delivery<K, V> {
@@ -63,11 +65,12 @@ where
         key: K,
         hash: u64,
         start: Start<K, V, Pad<K, V>>,
-    ) -> Self {
+    ) -> Box<Self> {
         let full_key = core.full_key(&key).filter(|_| start.is_gate_open);
         let (flight, held) = (start.flight, start.held);
         let core = Arc::clone(core);
-        Self { core, key, hash, flight, held, full_key, permit: None, fallback: None }
+        let (permit, fallback) = (None, None);
+        Box::new(Self { core, key, hash, flight, held, full_key, permit, fallback })
     }
 
     pub(super) fn pad(&self) -> &Pad<K, V> {
@@ -106,7 +109,7 @@ where
     }
 
     /// Ends without a value.
-    pub(super) fn fail(self, error: Error) {
+    pub(super) fn fail(&self, error: Error) {
         let (core, pad) = (&self.core, self.pad());
         if let Some((value, life)) = &self.fallback {
             let weight = core.weigh(&self.key, value.as_deref(), None);
@@ -157,7 +160,10 @@ where
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
     ) {
-        self.consult(&mut trips).await;
+        if let Some(shared) = &self.shared {
+            // Boxed, so that the flight of a resource without L2 stays small.
+            Box::pin(self.consult(shared, &mut trips)).await;
+        }
         if trips.is_empty() {
             return;
         }
@@ -171,7 +177,8 @@ where
             let call = trips.by_ref().take(per_call).collect();
             calls.push(self.load(call, Arc::clone(&urgency), parent.clone()));
         }
-        futures_util::future::join_all(calls).await;
+        // Boxed, so that a flight of one call stays small.
+        Box::pin(join_all(calls)).await;
     }
 
     /// Asks the source for keys in one call, lands each as it comes, and brings them to L2.
@@ -199,24 +206,30 @@ where
         let mut deliveries = Vec::new();
         self.ask(request, |place, answered| {
             if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
-                deliveries.extend(self.arrive(trip, answered));
+                deliveries.extend(self.arrive(&trip, answered));
             }
         })
         .await;
-        self.fill(deliveries).await;
+        if let Some(shared) = self.shared.as_ref().filter(|_| !deliveries.is_empty()) {
+            Box::pin(self.fill(shared, deliveries)).await;
+        }
     }
 
     /// Lands what the source said of a key; gives what is to be brought to L2.
-    fn arrive(self: &Arc<Self>, trip: Trip<K, V>, answered: Answered<V>) -> Option<Delivery<K, V>> {
+    fn arrive(
+        self: &Arc<Self>,
+        trip: &Trip<K, V>,
+        answered: Answered<V>,
+    ) -> Option<Delivery<K, V>> {
         let renews = trip.held.is_some();
-        match answered.result.and_then(|loaded| self.resolve(&trip, loaded)) {
+        match answered.result.and_then(|loaded| self.resolve(trip, loaded)) {
             Ok((value, loaded)) => {
                 self.source.failing.succeeded(&trip.key);
                 if renews {
                     self.tally.refreshes.one(Refresh::Done);
-                    self.say_renewed(&trip);
+                    self.say_renewed(trip);
                 }
-                self.land_loaded(&trip, value, &loaded, answered.asked_at)
+                self.land_loaded(trip, value, &loaded, answered.asked_at)
             }
             Err(failure) => {
                 if !self.source.failing.failed(trip.key.clone(), self.clock.now()) {
@@ -226,7 +239,7 @@ where
                     self.tally.refreshes.one(Refresh::Failed);
                 }
                 let error = self.error(&trip.key, trip.hash, failure);
-                self.say_failed(&trip, &error);
+                self.say_failed(trip, &error);
                 trip.fail(error);
                 None
             }
@@ -302,8 +315,7 @@ where
     }
 
     /// Brings values to L2. Nobody waits for it; a permit voided meanwhile refuses it there.
-    async fn fill(&self, deliveries: Vec<Delivery<K, V>>) {
-        let Some(shared) = &self.shared else { return };
+    async fn fill(&self, shared: &Shared<K>, deliveries: Vec<Delivery<K, V>>) {
         let now = self.clock.now();
         let may_fill = |delivery: &&Delivery<K, V>| {
             !delivery.flight.is_poisoned()

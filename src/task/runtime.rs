@@ -98,16 +98,16 @@ impl Tasks {
 
 /// Waits until `instant`.
 pub(crate) async fn sleep_until(instant: Instant) {
-    tokio::time::sleep_until(instant).await;
+    Box::pin(tokio::time::sleep_until(instant)).await;
 }
 
 /// Waits for `work` until `instant`; `None` if it took longer.
 pub(crate) async fn timeout_at<F: Future>(instant: Instant, work: F) -> Option<F::Output> {
     let mut work = std::pin::pin!(work);
-    // What is ready at once needs no timer.
+    // What is ready at once needs no timer; and a timer is large, so that it stands apart.
     let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
     match first {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout_at(instant, work).await.ok(),
+        Poll::Pending => Box::pin(tokio::time::timeout_at(instant, work)).await.ok(),
     }
 }
