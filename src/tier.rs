@@ -9,10 +9,10 @@ use std::time::Duration;
 
 pub(crate) use self::codec::{Codec, EncodeError};
 #[cfg(feature = "sqlite")]
-//pub use self::sqlite::{SqliteOptions, SqliteTier};
+pub use self::sqlite::{SqliteOptions, SqliteTier};
 pub(crate) mod codec;
 #[cfg(feature = "sqlite")]
-//mod sqlite;
+mod sqlite;
 
 /// A store of encoded values behind the memory of a process: L2.
 ///
@@ -131,6 +131,9 @@ pub enum Begun {
     Permit,
     /// It is not, and somebody else is loading it.
     Busy,
+    /// It is not, and no permit could be given, as by a store that can only be read: the caller
+    /// may load the key and cannot fill it.
+    Miss,
 }
 
 /// A value as it was stored.
