@@ -26,6 +26,7 @@ mod connect;
 mod fault;
 mod file;
 mod fill;
+mod group;
 mod invalidate;
 mod options;
 mod queue;

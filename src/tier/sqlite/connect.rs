@@ -16,6 +16,8 @@ pub(super) struct Open {
     pub(super) connection: SqliteConnection,
     /// Tells the rows of this use of the file from those of others.
     pub(super) session: i64,
+    /// Tells this making of the file from others, wherever it has been moved or copied.
+    pub(super) incarnation: i64,
     pub(super) file: Option<FileId>,
 }
 
@@ -33,8 +35,9 @@ impl Open {
             Err(error) if error.trouble() == Trouble::ReadOnly => {}
             prepared => prepared?,
         }
+        let incarnation = incarnation(&mut connection).await?;
         let session = query_scalar(RANDOM).fetch_one(&mut connection).await?;
-        Ok(Self { connection, session, file })
+        Ok(Self { connection, session, incarnation, file })
     }
 
     /// Brings everything to disk, and closes the connection.
@@ -49,6 +52,12 @@ const CHECKPOINT: &str = "pragma wal_checkpoint(truncate)";
 
 /// A number that no other use of the file has.
 const RANDOM: &str = "select random()";
+
+const INCARNATION: &str = "select incarnation from forewarm_meta";
+
+pub(super) async fn incarnation(db: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    query_scalar(INCARNATION).fetch_one(db).await
+}
 
 /// What every connection has in common.
 pub(super) fn connect_options(options: &SqliteOptions) -> SqliteConnectOptions {

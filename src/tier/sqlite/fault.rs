@@ -28,6 +28,8 @@ pub(super) enum OpenError {
     Path(#[from] ConfigError),
     #[error("the file cannot be created: {0}")]
     Create(#[source] io::Error),
+    #[error("another file took the name while it was being opened")]
+    Replaced,
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     #[error("the tables cannot be brought up to date: {0}")]
@@ -37,7 +39,7 @@ pub(super) enum OpenError {
 impl OpenError {
     pub(super) fn trouble(&self) -> Trouble {
         match self {
-            Self::Path(_) | Self::Create(_) => Trouble::Unreachable,
+            Self::Path(_) | Self::Create(_) | Self::Replaced => Trouble::Unreachable,
             Self::Sql(error)
             | Self::Migrate(MigrateError::Execute(error))
             | Self::Migrate(MigrateError::ExecuteMigration(error, _)) => Trouble::of(error),
@@ -151,5 +153,69 @@ impl Report {
         if std::mem::take(&mut self.is_open) {
             tracing::info!(path = %path.display(), "the SQLite tier can be used again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::error::Error as StdError;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("code {0}")]
+    struct Code(u32);
+
+    impl sqlx::error::DatabaseError for Code {
+        fn message(&self) -> &str {
+            "a result code of SQLite"
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.to_string().into())
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn a_result_code_says_what_to_do() {
+        // Result code, trouble, whether it lasts, whether a new connection may help.
+        let cases = [
+            (5, Trouble::Busy, true, false),
+            (517, Trouble::Busy, true, false),
+            (13, Trouble::Full, true, false),
+            (1032, Trouble::ReadOnly, true, true),
+            (267, Trouble::Damaged, true, true),
+            (26, Trouble::NotADatabase, true, true),
+            (14, Trouble::Unreachable, true, true),
+            (1802, Trouble::Device, true, true),
+            (1, Trouble::Schema, true, true),
+            (18, Trouble::Statement, false, false),
+            (2067, Trouble::Statement, false, false),
+            (4, Trouble::Unknown, true, true),
+        ];
+        for (code, trouble, lasts, is_of_the_connection) in cases {
+            let error = sqlx::Error::Database(Box::new(Code(code)));
+            assert_eq!(Trouble::of(&error), trouble, "{code}");
+            assert_eq!(trouble.lasts(), lasts, "{code}");
+            assert_eq!(trouble.is_of_the_connection(), is_of_the_connection, "{code}");
+        }
+        assert_eq!(Trouble::of(&sqlx::Error::WorkerCrashed), Trouble::Unknown);
     }
 }

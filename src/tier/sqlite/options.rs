@@ -20,6 +20,9 @@ pub struct SqliteOptions {
 /// The least that `max_bytes` may be: room for the tables themselves, and a little more.
 const BYTES_MIN: u64 = 128 * 1024;
 
+/// Each reader is a thread and a few open files.
+const READERS_MAX: u32 = 64;
+
 /// The longest that a call may be made to wait for another process.
 const BUSY_TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
@@ -54,8 +57,8 @@ impl SqliteOptions {
         self
     }
 
-    /// How many look-ups may run at a time, each on a connection and a thread of its own; at least
-    /// one. Default: 4.
+    /// How many look-ups may run at a time, each on a connection and a thread of its own; 1 to 64.
+    /// Default: 4.
     #[must_use]
     pub fn readers(mut self, readers: u32) -> Self {
         self.readers = readers;
@@ -89,8 +92,8 @@ impl SqliteOptions {
         if self.busy_timeout > BUSY_TIMEOUT_MAX {
             return Err(ConfigError::new("busy_timeout", "is longer than 1 minute", "use less"));
         }
-        if self.readers == 0 {
-            return Err(ConfigError::new("readers", "is zero", "use 1 or more"));
+        if !(1..=READERS_MAX).contains(&self.readers) {
+            return Err(ConfigError::new("readers", "is out of range", "use 1 to 64"));
         }
         let path = std::path::absolute(&self.path).map_err(|error| {
             let problem = format!("cannot be made absolute ({error})");
@@ -109,11 +112,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let options = SqliteOptions::new(home.path().join("cache.db"));
         assert!(options.clone().check().is_ok());
-        let cases: [(&str, SqliteOptions); 4] = [
+        let cases: [(&str, SqliteOptions); 5] = [
             ("path", SqliteOptions { path: PathBuf::new(), ..options.clone() }),
             ("max_bytes", options.clone().max_bytes(0)),
             ("busy_timeout", options.clone().busy_timeout(Duration::MAX)),
             ("readers", options.clone().readers(0)),
+            ("readers", options.readers(65)),
         ];
         for (field, options) in cases {
             assert_eq!(options.check().unwrap_err().field(), field);

@@ -28,8 +28,8 @@ impl Queue {
 
     /// Has something written. Once it has begun it runs to its end, whatever becomes of the caller.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Answer, TierError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Write(Box::new(Waiting { write, answer: None, reply })))?;
+        let (waiting, answer) = Waiting::new(write);
+        self.send(Command::Write(Box::new(waiting)))?;
         answer.await.map_err(|_gone| TierError::new(Refusal::Closed))?
     }
 
@@ -98,7 +98,7 @@ pub(super) trait Write: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
 }
 
-/// A [`Write`] of a type that is no longer known, and its caller.
+/// A [`Waiting`] of a type that is no longer known.
 pub(super) trait Queued: Send {
     /// Whether its caller still waits.
     fn is_wanted(&self) -> bool;
@@ -113,10 +113,20 @@ pub(super) trait Queued: Send {
     fn end(self: Box<Self>, outcome: Result<(), TierError>);
 }
 
-struct Waiting<W: Write> {
+/// A [`Write`] and its caller.
+pub(super) struct Waiting<W: Write> {
     write: W,
     answer: Option<W::Answer>,
-    reply: oneshot::Sender<Result<W::Answer, TierError>>,
+    reply: oneshot::Sender<Outcome<W>>,
+}
+
+type Outcome<W> = Result<<W as Write>::Answer, TierError>;
+
+impl<W: Write> Waiting<W> {
+    pub(super) fn new(write: W) -> (Self, oneshot::Receiver<Outcome<W>>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self { write, answer: None, reply }, outcome)
+    }
 }
 
 impl<W: Write> Queued for Waiting<W> {

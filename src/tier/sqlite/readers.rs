@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 
 use super::begin::{Found, look_up};
-use super::connect::{Open, connect_options};
+use super::connect::{Open, connect_options, incarnation};
+use super::fault::OpenError;
 use super::file::FileId;
 use super::options::SqliteOptions;
 use super::sweep::size;
@@ -24,8 +26,11 @@ pub(super) struct Readers {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Readers {
-    /// Readers of the file that has been opened. They connect when they are needed.
-    pub(super) fn of(open: &Open, options: &SqliteOptions) -> Self {
+    /// Readers of the file that has been opened.
+    ///
+    /// All of them connect now: one that came later might find another file under the name, and
+    /// serve from it what has been invalidated in this one.
+    pub(super) async fn open(open: &Open, options: &SqliteOptions) -> Result<Self, OpenError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(options.readers)
             .test_before_acquire(false)
@@ -33,7 +38,17 @@ impl Readers {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(connect_options(options).pragma("query_only", "on"));
-        Self { pool, session: open.session, file: open.file }
+        let mut connections = try_join_all((0..options.readers).map(|_| pool.acquire())).await?;
+        for connection in &mut connections {
+            // Only with the first statement do they open the log beside the file.
+            if incarnation(connection).await? != open.incarnation {
+                return Err(OpenError::Replaced);
+            }
+        }
+        if FileId::of(&options.path) != open.file {
+            return Err(OpenError::Replaced);
+        }
+        Ok(Self { pool, session: open.session, file: open.file })
     }
 
     /// The values of the keys in a [`key_list`](super::begin::key_list).

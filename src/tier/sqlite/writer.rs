@@ -1,18 +1,16 @@
 //! The one task that writes: what waits is written together.
 
 use std::ops::ControlFlow;
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::mpsc;
 
 use super::connect::Open;
-use super::fault::{Refusal, Report, Trouble};
+use super::fault::{OpenError, Refusal, Report, Trouble};
+use super::group;
 use super::options::SqliteOptions;
 use super::queue::{Command, Queued};
 use super::readers::Readers;
@@ -83,21 +81,19 @@ impl Writer {
                 break;
             }
         }
-        // Those who still wait are told at once.
-        commands.close();
-        while commands.try_recv().is_ok() {}
         self.disconnect().await;
+        // Those who still wait, and those who wait for the end, are told when `commands` is dropped.
     }
 
     /// Does what it is told, in order; writes that follow one another are written together.
     async fn obey(&mut self, batch: impl Iterator<Item = Command>) -> ControlFlow<()> {
-        let mut group = Vec::new();
+        let mut waiting = Vec::new();
         for command in batch {
             if let Command::Write(queued) = command {
-                group.push(queued);
+                waiting.push(queued);
                 continue;
             }
-            self.serve(&mut group).await;
+            self.serve(&mut waiting).await;
             match command {
                 Command::Write(_) => {}
                 Command::Connect { is_replaced, reply } => {
@@ -113,23 +109,23 @@ impl Writer {
                 Command::Close => return ControlFlow::Break(()),
             }
         }
-        self.serve(&mut group).await;
+        self.serve(&mut waiting).await;
         ControlFlow::Continue(())
     }
 
-    async fn serve(&mut self, group: &mut Vec<Box<dyn Queued>>) {
+    async fn serve(&mut self, waiting: &mut Vec<Box<dyn Queued>>) {
         // What nobody waits for any more is not begun: a late put could bring an old value back.
-        group.retain(|queued| queued.is_wanted());
-        if group.is_empty() {
+        waiting.retain(|queued| queued.is_wanted());
+        if waiting.is_empty() {
             return;
         }
         let clock = self.options.clock.clone();
         let open = match self.ready().await {
             Ok(open) => open,
-            Err(error) => return end(group.drain(..), &Err(error)),
+            Err(error) => return group::end(waiting.drain(..), &Err(error)),
         };
         let turn = Turn::new(&clock, open.session);
-        match write(&mut open.connection, turn, group).await {
+        match group::write(&mut open.connection, turn, waiting).await {
             Ok(()) => self.report.all_is_well(&self.options.path),
             Err(error) => {
                 self.note(&error);
@@ -154,11 +150,15 @@ impl Writer {
     }
 
     async fn connect(&mut self) -> Result<Open, TierError> {
-        match Open::new(&self.options).await {
-            Ok(open) => {
+        let opened = async {
+            let open = Open::new(&self.options).await?;
+            let readers = Readers::open(&open, &self.options).await?;
+            Ok::<_, OpenError>((open, readers))
+        };
+        match opened.await {
+            Ok((open, readers)) => {
                 self.is_doubtful = false;
-                let readers = Arc::new(Readers::of(&open, &self.options));
-                self.state.readers.store(Some(readers));
+                self.state.readers.store(Some(Arc::new(readers)));
                 Ok(open)
             }
             Err(error) => {
@@ -192,96 +192,56 @@ impl Writer {
     }
 }
 
-/// Writes a group, in one transaction if that succeeds, and tells the callers how it ended. Gives
-/// the last thing that went wrong.
-async fn write(
-    db: &mut SqliteConnection,
-    turn: Turn,
-    group: &mut Vec<Box<dyn Queued>>,
-) -> Result<(), Arc<sqlx::Error>> {
-    match transact(db, turn, group).await {
-        // One of them is at fault: the others must not suffer for it.
-        Err(Failure::Within(_)) if group.len() > 1 => write_each(db, turn, group).await,
-        Err(Failure::Within(error) | Failure::Begin(error)) => {
-            end(group.drain(..), &Err(TierError::new(Arc::clone(&error))));
-            Err(error)
-        }
-        Ok(()) => {
-            end(group.drain(..), &Ok(()));
-            Ok(())
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqliteConnection;
+    use sqlx::{query, query_scalar};
+    use tokio::sync::oneshot::error::RecvError;
 
-/// Writes each in a transaction of its own.
-async fn write_each(
-    db: &mut SqliteConnection,
-    turn: Turn,
-    group: &mut Vec<Box<dyn Queued>>,
-) -> Result<(), Arc<sqlx::Error>> {
-    let mut outcome = Ok(());
-    let mut waiting = group.drain(..);
-    while let Some(mut queued) = waiting.next() {
-        match transact(db, turn, slice::from_mut(&mut queued)).await {
-            Ok(()) => queued.end(Ok(())),
-            Err(Failure::Within(error)) => {
-                queued.end(Err(TierError::new(Arc::clone(&error))));
-                outcome = Err(error);
-            }
-            // The file is locked: each of the others would wait for it in turn.
-            Err(Failure::Begin(error)) => {
-                let failed = Err(TierError::new(Arc::clone(&error)));
-                end(std::iter::once(queued).chain(waiting), &failed);
-                return Err(error);
-            }
+    use super::super::queue::{Waiting, Write};
+    use super::*;
+
+    /// Raises the number of epochs, and tells it.
+    struct Count;
+
+    impl Write for Count {
+        type Answer = i64;
+
+        async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<i64, sqlx::Error> {
+            let sql = "insert into forewarm_epoch select count(*), 0 from forewarm_epoch";
+            query(sql).execute(&mut *db).await?;
+            query_scalar("select count(*) from forewarm_epoch").fetch_one(db).await
         }
     }
-    outcome
-}
 
-fn end(group: impl Iterator<Item = Box<dyn Queued>>, outcome: &Result<(), TierError>) {
-    for queued in group {
-        queued.end(outcome.clone());
+    fn writer(path: &std::path::Path) -> Writer {
+        Writer::new(SqliteOptions::new(path), Arc::default())
     }
-}
 
-/// Where a transaction failed.
-enum Failure {
-    /// Before it had begun.
-    Begin(Arc<sqlx::Error>),
-    Within(Arc<sqlx::Error>),
-}
-
-// Transactions are begun and ended by plain statements. SQLite may roll back by itself, as when
-// the disk is full; sqlx's own count of transactions would not notice, and never recover.
-const BEGIN: &str = "begin immediate";
-const ROLLBACK: &str = "rollback";
-
-async fn transact(
-    db: &mut SqliteConnection,
-    turn: Turn,
-    group: &mut [Box<dyn Queued>],
-) -> Result<(), Failure> {
-    let begun = query(BEGIN).execute(&mut *db).await;
-    begun.map_err(|error| Failure::Begin(Arc::new(error)))?;
-    if let Err(error) = write_all(db, turn, group).await {
-        // If this fails, SQLite has rolled back already.
-        drop(query(ROLLBACK).execute(db).await);
-        return Err(Failure::Within(Arc::new(error)));
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_written() {
+        let home = tempfile::tempdir().unwrap();
+        let mut writer = writer(&home.path().join("cache.db"));
+        let (first, first_answer) = Waiting::new(Count);
+        let (gone, answer) = Waiting::new(Count);
+        drop(answer);
+        let (last, last_answer) = Waiting::new(Count);
+        let batch = [first, gone, last].map(|waiting| Command::Write(Box::new(waiting)));
+        assert!(writer.obey(batch.into_iter()).await.is_continue());
+        assert_eq!(first_answer.await.unwrap().unwrap(), 1);
+        assert_eq!(last_answer.await.unwrap().unwrap(), 2);
     }
-    Ok(())
-}
 
-const COMMIT: &str = "commit";
-
-async fn write_all(
-    db: &mut SqliteConnection,
-    turn: Turn,
-    group: &mut [Box<dyn Queued>],
-) -> Result<(), sqlx::Error> {
-    for queued in group {
-        queued.write(db, turn).await?;
+    #[tokio::test]
+    async fn what_comes_before_the_end_is_written_and_what_comes_after_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let mut writer = writer(&home.path().join("cache.db"));
+        let (before, before_answer) = Waiting::new(Count);
+        let (after, after_answer) = Waiting::new(Count);
+        let batch =
+            vec![Command::Write(Box::new(before)), Command::Close, Command::Write(Box::new(after))];
+        assert!(writer.obey(batch.into_iter()).await.is_break());
+        assert_eq!(before_answer.await.unwrap().unwrap(), 1);
+        assert!(matches!(after_answer.await, Err(RecvError { .. })));
     }
-    query(COMMIT).execute(db).await?;
-    Ok(())
 }

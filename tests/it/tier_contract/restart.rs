@@ -1,6 +1,6 @@
 //! What outlives the use of a store.
 
-use forewarm::{Begun, Filled, Tier as _};
+use forewarm::{Begun, Filled, Permit, Selector, Tier as _};
 
 use super::world::{fill, is_about, wanting};
 use super::{Bed, Case, World};
@@ -122,17 +122,26 @@ async fn a_store_that_is_closed_does_nothing<B: Bed>(mut world: World<B>) {
     let permit = world.loading(KEY).await;
     world.load("p:user:2", b"Bob").await;
     world.tier.close().await;
-    let fills = [fill::<B>(KEY, permit, b"Ada")];
-    assert!(world.tier.begin(&[wanting(KEY)], B::UNIT).await.is_err());
-    assert!(world.tier.fill(&fills).await.is_err());
-    assert!(world.tier.put(&fills).await.is_err());
-    assert!(world.tier.invalidate(&[forewarm::Selector::Key("p:user:2")]).await.is_err());
-    assert!(world.tier.expire(&["p:user:2"]).await.is_err());
-    assert!(world.tier.sweep(1).await.is_err());
-    assert!(world.tier.size().await.is_err());
+    let refused = refused(&world, permit).await;
+    assert_eq!(refused, [true; 7], "begin, fill, put, invalidate, expire, sweep, size");
     world.restart().await;
     assert!(!matches!(world.ask(KEY).await, Begun::Hit(_)));
     assert!(!world.stored("p:user:2").await.fresh_for.is_zero());
+}
+
+/// Makes every call there is, and gives which of them were refused.
+async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 7] {
+    let fills = [fill::<B>(KEY, permit, b"Ada")];
+    let selectors = [Selector::Key("p:user:2")];
+    [
+        world.tier.begin(&[wanting(KEY)], B::UNIT).await.is_err(),
+        world.tier.fill(&fills).await.is_err(),
+        world.tier.put(&fills).await.is_err(),
+        world.tier.invalidate(&selectors).await.is_err(),
+        world.tier.expire(&["p:user:2"]).await.is_err(),
+        world.tier.sweep(1).await.is_err(),
+        world.tier.size().await.is_err(),
+    ]
 }
 
 async fn a_store_can_be_closed_again<B: Bed>(mut world: World<B>) {
