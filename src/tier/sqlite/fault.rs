@@ -105,7 +105,7 @@ impl Trouble {
         match self {
             Self::Busy => "end what keeps the file locked, or raise `busy_timeout`",
             Self::Full => "make room on the disk, or raise `max_bytes`",
-            Self::ReadOnly => "make the file and its directory writable",
+            Self::ReadOnly => "make the file, those beside it, and their directory writable",
             Self::Damaged => "move the file away, or bring back a copy of it",
             Self::NotADatabase => "move the file away, or give another path",
             Self::Unreachable => "see that the directory is there and may be written",
