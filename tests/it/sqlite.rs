@@ -685,6 +685,7 @@ async fn a_fault_is_warned_of_once_a_minute_and_without_any_values() {
     fs::remove_file(home.path()).unwrap();
     put(&tier, "p:user:SECRET", b"SECRET").await;
     assert_eq!(value(&tier, "p:user:SECRET").await.unwrap(), b"SECRET");
+    put(&tier, "p:user:SECRET", b"SECRET").await;
     assert_eq!((lines("WARN"), lines("can be used again")), (2, 1));
     assert!(!String::from_utf8(log.0.lock().clone()).unwrap().contains("SECRET"));
     assert!(!format!("{tier:?}").contains("SECRET"));

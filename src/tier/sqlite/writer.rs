@@ -194,8 +194,10 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqliteConnection;
-    use sqlx::{query, query_scalar};
+    use std::path::Path;
+
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+    use sqlx::{ConnectOptions as _, query, query_scalar};
     use tokio::sync::oneshot::error::RecvError;
 
     use super::super::queue::{Waiting, Write};
@@ -214,8 +216,42 @@ mod tests {
         }
     }
 
-    fn writer(path: &std::path::Path) -> Writer {
-        Writer::new(SqliteOptions::new(path), Arc::default())
+    /// Breaks a rule of its table.
+    struct Wrong;
+
+    impl Write for Wrong {
+        type Answer = ();
+
+        async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<(), sqlx::Error> {
+            query("insert into forewarm_epoch values (null, 0)").execute(db).await?;
+            Ok(())
+        }
+    }
+
+    fn writer(path: &Path) -> Writer {
+        let options = SqliteOptions::new(path).busy_timeout(Duration::ZERO);
+        Writer::new(options, Arc::default())
+    }
+
+    async fn write(writer: &mut Writer, write: impl Write) {
+        let (waiting, answer) = Waiting::new(write);
+        let command = Command::Write(Box::new(waiting));
+        assert!(writer.obey(std::iter::once(command)).await.is_continue());
+        drop(answer.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn permits_pause_when_the_file_is_at_fault_and_not_when_a_statement_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("cache.db");
+        let mut writer = writer(&path);
+        let now = writer.options.clock.now();
+        write(&mut writer, Wrong).await;
+        assert!(!writer.state.gives_no_permits(now));
+        let mut other = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        query("begin immediate").execute(&mut other).await.unwrap();
+        write(&mut writer, Count).await;
+        assert!(writer.state.gives_no_permits(now));
     }
 
     #[tokio::test]
