@@ -5,6 +5,11 @@
 //! ratio to itself shows what the figures can be trusted for.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on has nothing to say"
+)]
 
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
@@ -232,7 +237,7 @@ fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<F
     };
     let by_peek = || {
         on_threads(threads, effort.reads, |thread| {
-            read(thread, &|key| drop(black_box(resource.peek(key))))
+            read(thread, &|key| drop(black_box(resource.peek(key))));
         })
     };
     let what = format!("hit, {keys} keys, {threads} thread{}", if threads == 1 { "" } else { "s" });
@@ -254,8 +259,8 @@ fn misses(runtime: &Runtime, effort: Effort) -> Vec<Figure> {
         fresh += 1;
         (0..count).map(|nth| format!("user:profile:{fresh:04}:{nth:08}")).collect()
     };
-    let mut more_keys = keys.clone();
-    let mut other_keys = keys.clone();
+    let mut more_keys = keys;
+    let mut other_keys = keys;
     let moka = Moka::new(10_000);
     let (_forewarm, resource) = runtime.block_on(engine(10_000));
     let moka = &moka;
@@ -306,7 +311,7 @@ fn waiters(effort: Effort) -> Vec<Figure> {
         nth += 1;
         format!("key {nth}")
     };
-    let (mut next_again, mut next_ours) = (next.clone(), next.clone());
+    let (mut next_again, mut next_ours) = (next, next);
     let per_waiter = |spent: Duration| spent.as_secs_f64() * 1e9 / WAITERS as f64;
     let (local, moka, resource) = (&local, &moka, &resource);
     let by_moka = move |key: String| {

@@ -122,3 +122,5 @@ pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
+#[cfg(feature = "sqlite")]
+pub use self::tier::{SqliteOptions, SqliteTier};

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
-//pub use self::sqlite::{SqliteOptions, SqliteTier};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod codec;
-//mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 /// A store of encoded values behind the memory of a process: L2.
 ///

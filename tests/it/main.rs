@@ -1,3 +1,8 @@
 //! What the engine promises, tried from outside.
 
-mod smoke;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod tier_contract;

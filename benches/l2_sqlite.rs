@@ -1,0 +1,123 @@
+//! What the SQLite tier costs: 100,000 rows with values of 200 bytes.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use forewarm::{Ask, Begun, Fill, Permit, Selector, SqliteTier, Tier as _, Want};
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+
+const ROWS: u64 = 100_000;
+const VALUE: [u8; 200] = [7; 200];
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A tier with all its rows, and keys to use.
+struct World {
+    tier: SqliteTier,
+    next: AtomicU64,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let tier = SqliteTier::open(directory.path().join("cache.db")).await.unwrap();
+        for thousand in 0..ROWS / 1000 {
+            let keys: Vec<_> = (0..1000).map(|nth| key(thousand * 1000 + nth)).collect();
+            let puts: Vec<_> = keys.iter().map(|key| fill(key, Permit(0))).collect();
+            tier.put(&puts).await.unwrap();
+        }
+        Self { tier, next: AtomicU64::new(0), _directory: directory }
+    }
+
+    /// Keys that are there, all over the file.
+    fn stored(&self, count: u64) -> Vec<String> {
+        let start = self.next.fetch_add(count, Relaxed);
+        (start..start + count).map(|nth| key(nth.wrapping_mul(7919) % ROWS)).collect()
+    }
+
+    /// Keys that are not there.
+    fn missing(&self, count: u64) -> Vec<String> {
+        let start = self.next.fetch_add(count, Relaxed);
+        (start..start + count).map(|nth| format!("bench:team:{nth:08}")).collect()
+    }
+
+    async fn hit(&self, keys: &[String]) {
+        let begun = self.tier.begin(&asks(keys), HOUR).await.unwrap();
+        assert!(begun.iter().all(|begun| matches!(begun, Begun::Hit(_))));
+    }
+
+    async fn load(&self, keys: &[String]) {
+        let asks = asks(keys);
+        self.tier.begin(&asks, HOUR).await.unwrap();
+        let fills: Vec<_> = asks.iter().map(|ask| fill(ask.key, ask.permit)).collect();
+        self.tier.fill(&fills).await.unwrap();
+    }
+}
+
+fn key(nth: u64) -> String {
+    format!("bench:user:{nth:08}")
+}
+
+fn asks(keys: &[String]) -> Vec<Ask<'_>> {
+    let ask = |(nth, key)| Ask { key, permit: Permit(nth), want: Want::Value };
+    (1..).zip(keys.iter().map(String::as_str)).map(ask).collect()
+}
+
+fn fill(key: &str, permit: Permit) -> Fill<'_> {
+    let (fresh_for, keep_for) = (HOUR, 2 * HOUR);
+    Fill { key, permit, value: &VALUE, age: Duration::ZERO, fresh_for, keep_for }
+}
+
+fn l2_sqlite(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let world = &runtime.block_on(World::new());
+    let mut group = criterion.benchmark_group("l2_sqlite");
+    for count in [1, 64, 1000] {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("begin_hit/{count}"), |bench| {
+            bench.to_async(&runtime).iter(|| async { world.hit(&world.stored(count)).await });
+        });
+    }
+    for count in [1, 64] {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("begin_fill/{count}"), |bench| {
+            bench.to_async(&runtime).iter(|| async { world.load(&world.missing(count)).await });
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("invalidate", |bench| {
+        bench.to_async(&runtime).iter(|| async {
+            let keys = world.missing(1);
+            let selectors: Vec<_> = keys.iter().map(|key| Selector::Key(key)).collect();
+            world.tier.invalidate(&selectors).await.unwrap();
+        });
+    });
+    group.bench_function("put", |bench| {
+        bench.to_async(&runtime).iter(|| async {
+            let keys = world.stored(1);
+            let puts: Vec<_> = keys.iter().map(|key| fill(key, Permit(0))).collect();
+            world.tier.put(&puts).await.unwrap();
+        });
+    });
+    // Callers who come at once: hits share the readers, loads share a transaction.
+    group.throughput(Throughput::Elements(64));
+    group.bench_function("begin_hit/64_callers", |bench| {
+        bench.to_async(&runtime).iter(|| async {
+            let keys = world.stored(64);
+            join_all(keys.chunks(1).map(|keys| world.hit(keys))).await;
+        });
+    });
+    group.bench_function("begin_fill/64_callers", |bench| {
+        bench.to_async(&runtime).iter(|| async {
+            let keys = world.missing(64);
+            join_all(keys.chunks(1).map(|keys| world.load(keys))).await;
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, l2_sqlite);
+criterion_main!(benches);

@@ -1,0 +1,197 @@
+//! The embedded second tier: an SQLite file.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::begin::{Grant, answers, is_storable, key_list};
+use self::fault::{Refusal, Trouble};
+use self::file::FileId;
+use self::fill::{FillIn, PutIn};
+use self::invalidate::{Expire, Invalidate};
+pub use self::options::SqliteOptions;
+use self::queue::Queue;
+use self::readers::Readers;
+use self::sweep::Sweep;
+use self::turn::now;
+use self::writer::{State, Writer};
+use super::{Ask, Begun, Fill, Filled, Selector, Swept, Tier, TierError, TierSize, Want};
+use crate::error::ConfigError;
+use crate::task::Tasks;
+
+mod begin;
+mod connect;
+mod fault;
+mod file;
+mod fill;
+mod group;
+mod invalidate;
+mod options;
+mod queue;
+mod readers;
+mod sweep;
+mod turn;
+mod writer;
+
+/// An SQLite file as the second tier.
+///
+/// The file may be that of the application: all tables are named `forewarm_*`. Several tiers, in
+/// several processes too, may use one file; to each of them, what the others stored counts as
+/// restored. Keys that contain a NUL character are not stored.
+///
+/// A file that cannot be used (locked, damaged, read-only, full, gone) is no error of `open`: every
+/// call then fails at once, a warning says what to do, and the first call after a second tries
+/// again. Nothing is ever removed to make place for a new file.
+///
+/// What was acknowledged outlives the process; a loss of power may take the last moments before
+/// it, unless the tier was closed.
+pub struct SqliteTier {
+    options: SqliteOptions,
+    state: Arc<State>,
+    queue: Queue,
+}
+
+impl SqliteTier {
+    /// Opens the file at `path`, and creates it if it is missing, with the defaults of
+    /// [`SqliteOptions`].
+    ///
+    /// # Errors
+    ///
+    /// A path that cannot be that of a database: its directory is missing, or it is a directory or
+    /// a symbolic link. A file that cannot be used is no error.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        SqliteOptions::new(path).open().await
+    }
+
+    async fn start(options: SqliteOptions) -> Result<Self, ConfigError> {
+        let tasks = Tasks::of_this_runtime().ok_or_else(|| {
+            ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside")
+        })?;
+        let state = Arc::new(State::default());
+        let (queue, commands) = Queue::new();
+        tasks.spawn_loop(Writer::new(options.clone(), Arc::clone(&state)).run(commands));
+        // What is wrong with the file has been logged, and every call will say it.
+        drop(queue.connect(false).await);
+        Ok(Self { options, state, queue })
+    }
+
+    /// The connections to look up by. If there are none, the writer may try to open the file again.
+    async fn readers(&self) -> Result<Arc<Readers>, TierError> {
+        if let Some(readers) = self.state.readers() {
+            return Ok(readers);
+        }
+        self.queue.connect(false).await?;
+        self.state.readers().ok_or_else(|| TierError::new(Refusal::Closed))
+    }
+
+    /// The answers that need no permit; nothing is written.
+    async fn look_up(&self, asks: &[Ask<'_>]) -> Result<Vec<Option<Begun>>, TierError> {
+        let readers = self.readers().await?;
+        let unstorable = |ask: &Ask<'_>| (!is_storable(ask.key)).then_some(Begun::Miss);
+        let mut begun: Vec<_> = asks.iter().map(unstorable).collect();
+        if asks.iter().any(|ask| ask.want != Want::Permit) {
+            let found = readers.look_up(&key_list(asks)?, now(&self.options.clock)).await;
+            for (place, stored) in found.map_err(|error| self.doubt(error))? {
+                let ask = asks.get(place).filter(|ask| answers(ask, &stored));
+                if let Some((begun, _)) = begun.get_mut(place).zip(ask) {
+                    *begun = Some(Begun::Hit(stored));
+                }
+            }
+        }
+        Ok(begun)
+    }
+
+    async fn grant(&self, asks: &[Ask<'_>], permit_for: Duration) -> Result<Vec<Begun>, TierError> {
+        if self.state.gives_no_permits(self.options.clock.now()) {
+            return Err(TierError::new(Refusal::Paused));
+        }
+        Ok(self.queue.write(Grant::new(asks, permit_for)?).await?.answers(asks))
+    }
+
+    /// Has the writer look at what a look-up has met.
+    fn doubt(&self, error: sqlx::Error) -> TierError {
+        let error = Arc::new(error);
+        if Trouble::of(&error).is_of_the_connection() {
+            self.queue.doubt(Arc::clone(&error));
+        }
+        TierError::new(error)
+    }
+}
+
+impl Tier for SqliteTier {
+    async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Result<Vec<Begun>, TierError> {
+        let mut begun = self.look_up(asks).await?;
+        let missing = asks.iter().zip(&begun).filter(|(_, begun)| begun.is_none());
+        let missing: Vec<_> = missing.map(|(ask, _)| *ask).collect();
+        if !missing.is_empty() {
+            // A store that can only be read still serves what it has.
+            let granted = self.grant(&missing, permit_for).await.unwrap_or_default();
+            let open = begun.iter_mut().filter(|begun| begun.is_none());
+            for (begun, granted) in open.zip(granted) {
+                *begun = Some(granted);
+            }
+        }
+        Ok(begun.into_iter().map(|begun| begun.unwrap_or(Begun::Miss)).collect())
+    }
+
+    async fn fill(&self, fills: &[Fill<'_>]) -> Result<Vec<Filled>, TierError> {
+        let mut filled = vec![Filled::Refused; fills.len()];
+        let mut rest: Vec<_> = filled.iter_mut().zip(fills).collect();
+        rest.retain(|(_, fill)| is_storable(fill.key));
+        while !rest.is_empty() {
+            // A key that comes again waits until the first has taken its permit.
+            let mut keys = HashSet::new();
+            let (round, later): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(_, fill)| keys.insert(fill.key));
+            let fills: Vec<_> = round.iter().map(|(_, fill)| **fill).collect();
+            let write = FillIn::new(&fills, now(&self.options.clock))?;
+            let stored = self.queue.write(write).await?;
+            for (filled, fill) in round {
+                if stored.contains(fill.key) {
+                    *filled = Filled::Stored;
+                }
+            }
+            rest = later;
+        }
+        Ok(filled)
+    }
+
+    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
+        let puts: Vec<_> = puts.iter().copied().filter(|put| is_storable(put.key)).collect();
+        self.queue.write(PutIn::new(&puts, now(&self.options.clock))?).await
+    }
+
+    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
+        self.queue.write(Invalidate::new(selectors)?).await
+    }
+
+    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
+        self.queue.write(Expire::new(keys)?).await
+    }
+
+    async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
+        let readers = self.readers().await?;
+        if !readers.are_of(FileId::of(&self.options.path)) {
+            // From now on the writer and the readers use the file that has taken the name.
+            self.queue.connect(true).await?;
+        }
+        self.queue.write(Sweep::new(rows_max, self.options.max_bytes)).await
+    }
+
+    async fn size(&self) -> Result<TierSize, TierError> {
+        let readers = self.readers().await?;
+        readers.size().await.map_err(|error| self.doubt(error))
+    }
+
+    async fn close(&self) {
+        self.queue.close().await;
+    }
+}
+
+impl fmt::Debug for SqliteTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteTier").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,179 @@
+//! Looking values up, and giving permits for those that are not there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::query_as;
+use sqlx::sqlite::SqliteConnection;
+
+use super::queue::Write;
+use super::turn::{Turn, millis, span};
+use crate::tier::{Ask, Begun, Stored, TierError, Want};
+
+/// A value that was found, and the place of its key among those asked for.
+pub(super) type Found = (usize, Stored);
+
+/// Whether SQLite can tell the key from others: it reads a key in a list up to a NUL only.
+pub(super) fn is_storable(key: &str) -> bool {
+    !key.contains('\0')
+}
+
+/// Whether a value that was found answers an ask.
+pub(super) fn answers(ask: &Ask<'_>, stored: &Stored) -> bool {
+    match ask.want {
+        Want::Value => true,
+        Want::Fresh => !stored.fresh_for.is_zero(),
+        Want::Permit => false,
+    }
+}
+
+/// The keys whose values are wanted, as one parameter; the others leave a gap.
+pub(super) fn key_list(asks: &[Ask<'_>]) -> Result<Arc<str>, TierError> {
+    let is_wanted = |ask: &Ask<'_>| ask.want != Want::Permit && is_storable(ask.key);
+    let keys = asks.iter().map(|ask| is_wanted(ask).then_some(ask.key));
+    json(&keys.collect::<Vec<_>>())
+}
+
+/// A list as one parameter: so one statement, which the connection holds, serves every length.
+pub(super) fn json(list: &impl Serialize) -> Result<Arc<str>, TierError> {
+    serde_json::to_string(list).map(Arc::from).map_err(TierError::new)
+}
+
+/// A row that is loaded more than 5 s from now was stored by a clock that has been set back since.
+const LOOK_UP: &str = "
+    select ask.key, entry.value, entry.session, entry.loaded_at, entry.fresh_until, entry.keep_until
+    from json_each(?1) as ask
+    cross join forewarm_entry as entry on entry.key = ask.value
+    where entry.keep_until > ?2
+      and entry.loaded_at <= ?2 + 5000
+      and not exists (
+          select 1 from forewarm_epoch as epoch
+          where epoch.selector = entry.resource and epoch.sequence > entry.sequence
+      )";
+
+/// The values of the keys in a [`key_list`] that may be served.
+pub(super) async fn look_up(
+    db: &mut SqliteConnection,
+    keys: &str,
+    turn: Turn,
+) -> Result<Vec<Found>, sqlx::Error> {
+    type Row = (i64, Vec<u8>, i64, i64, i64, i64);
+    let rows: Vec<Row> = query_as(LOOK_UP).bind(keys).bind(turn.now).fetch_all(db).await?;
+    let found = |(place, value, session, loaded_at, fresh_until, keep_until): Row| {
+        let stored = Stored {
+            value,
+            age: span(loaded_at, turn.now),
+            fresh_for: span(turn.now, fresh_until),
+            keep_for: span(turn.now, keep_until),
+            is_restored: session != turn.session,
+        };
+        Some((usize::try_from(place).ok()?, stored))
+    };
+    Ok(rows.into_iter().filter_map(found).collect())
+}
+
+/// Gives permits for keys, unless a value has come in meanwhile or somebody else is loading it.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// `[key, permit, how fresh a value must be to be taken instead]` for each ask.
+    asks: Arc<str>,
+    keys: Arc<str>,
+    count: usize,
+    permit_for: i64,
+}
+
+/// What came of the asks of a [`Grant`].
+#[derive(Debug)]
+pub(super) struct Granted {
+    /// The permit that each key now has, where it was given here.
+    permits: HashMap<String, i64>,
+    found: Vec<Found>,
+}
+
+/// A permit that ends more than 5 s after any given now stems from a clock that has been set back
+/// since, and would not end for as long.
+const GRANT: &str = "
+    insert into forewarm_permit (key, permit, until, sequence)
+    select ask.value ->> 0, ask.value ->> 1, ?3, meta.sequence
+    from json_each(?1) as ask
+    cross join forewarm_meta as meta
+    where not exists (
+          select 1 from forewarm_entry as entry
+          where entry.key = ask.value ->> 0
+            and case ask.value ->> 2
+                when 'value' then entry.keep_until > ?2
+                when 'fresh' then entry.fresh_until > ?2
+                else false
+            end
+            and entry.loaded_at <= ?2 + 5000
+            and not exists (
+                select 1 from forewarm_epoch as epoch
+                where epoch.selector = entry.resource and epoch.sequence > entry.sequence
+            )
+      )
+    on conflict (key) do update
+    set permit = excluded.permit, until = excluded.until, sequence = excluded.sequence
+    where forewarm_permit.until <= ?2
+       or forewarm_permit.until - 5000 > excluded.until
+       or forewarm_permit.permit = excluded.permit
+       or exists (
+          select 1 from forewarm_epoch as epoch
+          where epoch.selector = forewarm_permit.resource
+            and epoch.sequence > forewarm_permit.sequence
+      )
+    returning key, permit";
+
+impl Grant {
+    pub(super) fn new(asks: &[Ask<'_>], permit_for: Duration) -> Result<Self, TierError> {
+        let want = |want| match want {
+            Want::Value => "value",
+            Want::Fresh => "fresh",
+            Want::Permit => "permit",
+        };
+        let rows = asks.iter();
+        let rows = rows.map(|ask| (ask.key, ask.permit.0.cast_signed(), want(ask.want)));
+        Ok(Self {
+            asks: json(&rows.collect::<Vec<_>>())?,
+            keys: key_list(asks)?,
+            count: asks.len(),
+            permit_for: millis(permit_for),
+        })
+    }
+}
+
+impl Write for Grant {
+    type Answer = Granted;
+
+    async fn write(&self, db: &mut SqliteConnection, turn: Turn) -> Result<Granted, sqlx::Error> {
+        let permits: Vec<(String, i64)> = query_as(GRANT)
+            .bind(&*self.asks)
+            .bind(turn.now)
+            .bind(turn.now.saturating_add(self.permit_for))
+            .fetch_all(&mut *db)
+            .await?;
+        let all_given = permits.len() == self.count;
+        let found = if all_given { Vec::new() } else { look_up(db, &self.keys, turn).await? };
+        Ok(Granted { permits: permits.into_iter().collect(), found })
+    }
+}
+
+impl Granted {
+    /// The answers to the asks, in their order.
+    pub(super) fn answers(self, asks: &[Ask<'_>]) -> Vec<Begun> {
+        let begun = |ask: &Ask<'_>| match self.permits.get(ask.key) {
+            Some(permit) if *permit == ask.permit.0.cast_signed() => Begun::Permit,
+            _ => Begun::Busy,
+        };
+        let mut begun: Vec<_> = asks.iter().map(begun).collect();
+        for (place, stored) in self.found {
+            // A key that has just been given a permit has no value to serve.
+            let ask = asks.get(place).filter(|ask| answers(ask, &stored));
+            if let Some((begun, _)) = begun.get_mut(place).zip(ask) {
+                *begun = Begun::Hit(stored);
+            }
+        }
+        begun
+    }
+}

@@ -1,0 +1,138 @@
+//! A store in use, with short words for what the cases do with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use forewarm::{Ask, Begun, Fill, Filled, Permit, Selector, Stored, Tier, Want};
+
+use super::Bed;
+
+/// A store in use.
+pub(crate) struct World<B: Bed> {
+    pub(crate) bed: B,
+    pub(crate) tier: Arc<B::Tier>,
+}
+
+impl<B: Bed> World<B> {
+    pub(super) async fn new(bed: B) -> Self {
+        let tier = Arc::new(bed.open().await);
+        Self { bed, tier }
+    }
+
+    /// Lets this many units pass.
+    pub(super) async fn pass(&self, units: u32) {
+        self.bed.pass(B::UNIT * units).await;
+    }
+
+    /// Ends the use of the store, and begins a new one.
+    pub(super) async fn restart(&mut self) {
+        self.tier.close().await;
+        self.tier = Arc::new(self.bed.open().await);
+    }
+
+    /// Asks for a key, in the name of a new load.
+    pub(super) async fn ask(&self, key: &str) -> Begun {
+        self.begin(&[wanting(key)]).await.remove(0)
+    }
+
+    /// Asks with a permit that lasts 5 units.
+    pub(super) async fn begin(&self, asks: &[Ask<'_>]) -> Vec<Begun> {
+        let begun = self.tier.begin(asks, B::UNIT * 5).await.unwrap();
+        assert_eq!(begun.len(), asks.len());
+        begun
+    }
+
+    /// Begins a load of a key that is not there.
+    pub(super) async fn loading(&self, key: &str) -> Permit {
+        let ask = wanting(key);
+        assert_eq!(self.begin(&[ask]).await, [Begun::Permit], "{key:?}");
+        ask.permit
+    }
+
+    /// Begins a load of a key whether or not it is there.
+    pub(super) async fn renewing(&self, key: &str) -> Permit {
+        let ask = renewing(key);
+        assert_eq!(self.begin(&[ask]).await, [Begun::Permit], "{key:?}");
+        ask.permit
+    }
+
+    pub(super) async fn fill(&self, key: &str, permit: Permit, value: &[u8]) -> Filled {
+        self.fill_all(&[fill::<B>(key, permit, value)]).await.remove(0)
+    }
+
+    pub(super) async fn fill_all(&self, fills: &[Fill<'_>]) -> Vec<Filled> {
+        let filled = self.tier.fill(fills).await.unwrap();
+        assert_eq!(filled.len(), fills.len());
+        filled
+    }
+
+    /// Loads a key that is not there.
+    pub(super) async fn load(&self, key: &str, value: &[u8]) {
+        let permit = self.loading(key).await;
+        assert_eq!(self.fill(key, permit, value).await, Filled::Stored, "{key:?}");
+    }
+
+    pub(super) async fn put(&self, key: &str, value: &[u8]) {
+        self.tier.put(&[fill::<B>(key, Permit(0), value)]).await.unwrap();
+    }
+
+    pub(super) async fn invalidate(&self, key: &str) {
+        self.tier.invalidate(&[Selector::Key(key)]).await.unwrap();
+    }
+
+    pub(super) async fn invalidate_resource(&self, resource: &str) {
+        self.tier.invalidate(&[Selector::Resource(resource)]).await.unwrap();
+    }
+
+    /// What is stored for a key that must be there.
+    pub(super) async fn stored(&self, key: &str) -> Stored {
+        match self.ask(key).await {
+            Begun::Hit(stored) => stored,
+            other => panic!("{key:?} should be there: {other:?}"),
+        }
+    }
+
+    /// The value of a key that must be there.
+    pub(super) async fn value(&self, key: &str) -> Vec<u8> {
+        self.stored(key).await.value
+    }
+
+    /// The key must not be there, and not be in the course of being loaded.
+    pub(super) async fn is_missing(&self, key: &str) {
+        assert_eq!(self.ask(key).await, Begun::Permit, "{key:?} should be missing");
+    }
+}
+
+/// An ask for a value, in the name of a new load.
+pub(super) fn wanting(key: &str) -> Ask<'_> {
+    Ask { key, permit: permit(), want: Want::Value }
+}
+
+/// An ask for a permit, in the name of a new load.
+pub(super) fn renewing(key: &str) -> Ask<'_> {
+    Ask { key, permit: permit(), want: Want::Permit }
+}
+
+/// An ask for a value that is fresh, in the name of a new load.
+pub(super) fn freshening(key: &str) -> Ask<'_> {
+    Ask { key, permit: permit(), want: Want::Fresh }
+}
+
+/// A value that is fresh for 10 units from now, and kept for 20.
+pub(super) fn fill<'a, B: Bed>(key: &'a str, permit: Permit, value: &'a [u8]) -> Fill<'a> {
+    let (fresh_for, keep_for) = (B::UNIT * 10, B::UNIT * 20);
+    Fill { key, permit, value, age: Duration::ZERO, fresh_for, keep_for }
+}
+
+/// A permit that no other load has; they lie all over the range of 64 bits.
+fn permit() -> Permit {
+    static PERMITS: AtomicU64 = AtomicU64::new(1);
+    Permit(PERMITS.fetch_add(1, Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+/// Whether `span` is `units` long, give or take what passes while a case runs.
+pub(super) fn is_about<B: Bed>(span: Duration, units: u32) -> bool {
+    let expected = B::UNIT * units;
+    span.abs_diff(expected) < B::UNIT
+}
