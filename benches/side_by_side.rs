@@ -11,6 +11,7 @@
     reason = "a benchmark that cannot go on has nothing to say"
 )]
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -254,13 +255,12 @@ fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<F
 /// A miss whose load is ready at once: what the bookkeeping costs.
 fn misses(runtime: &Runtime, effort: Effort) -> Vec<Figure> {
     let count = effort.reads / 4;
-    let mut fresh = 0_u64;
-    let mut keys = move || -> Vec<String> {
-        fresh += 1;
-        (0..count).map(|nth| format!("user:profile:{fresh:04}:{nth:08}")).collect()
+    let batches = Cell::new(0_u64);
+    // No two batches have a key in common.
+    let keys = || -> Vec<String> {
+        let batch = batches.replace(batches.get() + 1);
+        (0..count).map(|nth| format!("user:profile:{batch:04}:{nth:08}")).collect()
     };
-    let mut more_keys = keys;
-    let mut other_keys = keys;
     let moka = Moka::new(10_000);
     let (_forewarm, resource) = runtime.block_on(engine(10_000));
     let moka = &moka;
@@ -274,10 +274,10 @@ fn misses(runtime: &Runtime, effort: Effort) -> Vec<Figure> {
         per_key(cpu_time() - began)
     };
     let cases = vec![
-        Case::new("moka", None, move || by_moka(keys())),
-        Case::new("moka again", None, move || by_moka(more_keys())),
+        Case::new("moka", None, || by_moka(keys())),
+        Case::new("moka again", None, || by_moka(keys())),
         Case::new("get", Some(1.0), || {
-            let keys = other_keys();
+            let keys = keys();
             let began = cpu_time();
             for key in &keys {
                 black_box(resource.get(key.as_str()).now_or_never().unwrap().unwrap());
@@ -306,12 +306,8 @@ fn waiters(effort: Effort) -> Vec<Figure> {
         })
         .build()
         .unwrap();
-    let mut nth = 0_u64;
-    let mut next = move || {
-        nth += 1;
-        format!("key {nth}")
-    };
-    let (mut next_again, mut next_ours) = (next, next);
+    let count = Cell::new(0_u64);
+    let next = || format!("key {}", count.replace(count.get() + 1));
     let per_waiter = |spent: Duration| spent.as_secs_f64() * 1e9 / WAITERS as f64;
     let (local, moka, resource) = (&local, &moka, &resource);
     let by_moka = move |key: String| {
@@ -347,9 +343,9 @@ fn waiters(effort: Effort) -> Vec<Figure> {
         })
     };
     let cases = vec![
-        Case::new("moka", None, move || by_moka(next())),
-        Case::new("moka again", None, move || by_moka(next_again())),
-        Case::new("get", Some(1.0), move || by_get(next_ours())),
+        Case::new("moka", None, || by_moka(next())),
+        Case::new("moka again", None, || by_moka(next())),
+        Case::new("get", Some(1.0), || by_get(next())),
     ];
     in_turns("1,000 waiters on one key, each", effort.rounds, "ns", cases)
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -114,7 +115,7 @@ impl L2 {
     ) -> Option<T> {
         let began = self.clock.now();
         self.breaker.admit(began).ok()?;
-        let answer = task::timeout_at(self.clock.instant(began.plus(timeout)), work).await;
+        let answer = task::timeout_at(self.clock.instant(began.plus(timeout)), pin!(work)).await;
         let now = self.clock.now();
         match answer {
             Some(Ok(answer)) => {

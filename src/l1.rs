@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use crate::clock::Moment;
 use crate::entry::Entry;
 use crate::metrics::{Counters, Eviction, Full, Preload, PreloadOutcome};
@@ -159,7 +161,7 @@ impl<K, V> Room<K, V> {
         &self,
         search: Search<'_, K, V>,
         count: usize,
-        random: impl FnMut() -> u64,
+        random: &mut Rng,
     ) -> Sample<K, V> {
         let slots = match search.overflow {
             Overflow::Proven => &self.proven,

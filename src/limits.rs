@@ -87,8 +87,9 @@ impl Limits {
         self.breaker.state(now)
     }
 
-    /// The waits between the attempts of one load: one fewer than the attempts.
-    pub(crate) fn backoff(&self, salt: u64) -> impl Iterator<Item = Duration> + Send + use<> {
+    /// The waits between the attempts of one load: one fewer than the attempts, and the same again
+    /// for the same salt.
+    pub(crate) fn waits(&self, salt: u64) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::default()
             .with_min_delay(self.policy.backoff_min)
             .with_max_delay(self.policy.backoff_max)
@@ -113,13 +114,13 @@ mod tests {
             ..SourcePolicy::default()
         };
         let limits = Limits::new(policy, Clock::system(), Slots::new(1, 1), 7);
-        let waits: Vec<_> = limits.backoff(1).map(|wait| wait.as_secs_f64()).collect();
+        let waits: Vec<_> = limits.waits(1).map(|wait| wait.as_secs_f64()).collect();
         let planned = [1.0, 2.0, 4.0, 5.0, 5.0];
         assert_eq!(waits.len(), planned.len());
         for (wait, planned) in waits.iter().zip(planned) {
             assert!((planned..2.0 * planned).contains(wait), "{waits:?}");
         }
-        let again: Vec<_> = limits.backoff(1).map(|wait| wait.as_secs_f64()).collect();
+        let again: Vec<_> = limits.waits(1).map(|wait| wait.as_secs_f64()).collect();
         assert_eq!(waits, again);
     }
 }

@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use fastrand::Rng;
+
 use super::{Carried, Fence, SHARDS, Shard};
 use crate::clock::Moment;
 use crate::entry::Entry;
@@ -70,13 +72,13 @@ where
     /// Evicts the lowest of some entries picked at random. They are looked for in one shard, and
     /// on in the next ones where that has too few.
     fn evict_one(&self, search: Search<'_, K, V>) {
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is a shard")]
-        let start = self.random() as usize % SHARDS;
+        let mut random = Rng::with_seed(self.random());
+        let start = random.usize(..SHARDS);
         let mut seen = 0;
         let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
             let mut shard = shard.lock();
-            let sample = shard.room.sample(search, SAMPLE - seen, || self.random());
+            let sample = shard.room.sample(search, SAMPLE - seen, &mut random);
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
                 lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fastrand::Rng;
+
 use super::Sample;
 use crate::entry::Entry;
 
@@ -43,20 +45,27 @@ impl<K, V> Slots<K, V> {
     }
 
     /// Judges `count` entries picked at random, or all if there are no more, and gives the lowest.
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is a place in memory")]
     pub(super) fn sample(
         &self,
         count: usize,
-        mut random: impl FnMut() -> u64,
+        random: &mut Rng,
         judge: impl Fn(&Arc<Entry<K, V>>) -> f64,
     ) -> Sample<K, V> {
-        let judged = |entry: &Arc<Entry<K, V>>| (judge(entry), Arc::clone(entry));
-        let lower = |a: &(f64, _), b: &(f64, _)| a.0.total_cmp(&b.0);
         let len = self.0.len();
         if len <= count {
-            return Sample { seen: len, lowest: self.0.iter().map(judged).min_by(lower) };
+            return Sample { seen: len, lowest: lowest(self.0.iter(), judge) };
         }
-        let picked = (0..count).filter_map(|_| self.0.get(random() as usize % len));
-        Sample { seen: count, lowest: picked.map(judged).min_by(lower) }
+        let picked = (0..count).filter_map(|_| self.0.get(random.usize(..len)));
+        Sample { seen: count, lowest: lowest(picked, judge) }
     }
+}
+
+/// The entry that is judged lowest. Only that one is cloned: to clone an entry is to write to it.
+fn lowest<'a, K: 'a, V: 'a>(
+    entries: impl Iterator<Item = &'a Arc<Entry<K, V>>>,
+    judge: impl Fn(&Arc<Entry<K, V>>) -> f64,
+) -> Option<(f64, Arc<Entry<K, V>>)> {
+    let judged = entries.map(|entry| (judge(entry), entry));
+    let lowest = judged.min_by(|a, b| a.0.total_cmp(&b.0));
+    lowest.map(|(worth, entry)| (worth, Arc::clone(entry)))
 }

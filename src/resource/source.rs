@@ -1,6 +1,8 @@
 //! Asking the source: attempts under limits, each answer as soon as it is there.
 
+use std::mem::take;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +30,11 @@ pub(super) struct Request<K, V> {
     pub(super) salt: u64,
 }
 
-/// What the source said of one key.
-pub(super) struct Answered<V> {
+/// What the source said: of one key, or of all keys of a call.
+pub(super) struct Answered<T> {
     /// When the call began that brought it.
     pub(super) asked_at: Moment,
-    pub(super) result: Result<Loaded<V>, Failure>,
+    pub(super) result: Result<T, Failure>,
 }
 
 /// Why the source said nothing.
@@ -44,12 +46,7 @@ pub(super) enum Failure {
     Breaker(Duration),
 }
 
-/// What one call came to.
-enum Call<V> {
-    Answered(SmallVec<[Result<Loaded<V>, LoadError>; 1]>),
-    Panicked,
-    Late,
-}
+type Results<V> = SmallVec<[Result<Loaded<V>, LoadError>; 1]>;
 
 impl<K, V> Core<K, V>
 where
@@ -58,61 +55,86 @@ where
 {
     /// Asks the source, again after transient failures, and hands over each key's answer with its
     /// place in the request. Every key gets exactly one.
-    pub(super) async fn ask(
-        &self,
-        request: Request<K, V>,
-        mut deliver: impl FnMut(usize, Answered<V>) + Send,
-    ) {
-        let Request { mut keys, urgency, chain, deadline, salt } = request;
-        let mut places: SmallVec<[usize; 1]> = (0..keys.len()).collect();
-        let mut waits = self.source.limits.backoff(salt);
-        loop {
-            let asked_at = self.clock.recent();
-            let mut fail_all = |places: &[usize], failure: Failure| {
-                for place in places {
-                    deliver(*place, Answered { asked_at, result: Err(failure.clone()) });
-                }
-            };
-            if let Err(retry_in) = self.source.limits.check_breaker() {
-                return fail_all(&places, Failure::Breaker(retry_in));
-            }
-            let end = self.clock.instant(deadline);
-            let admission = task::timeout_at(end, self.source.limits.admit(&urgency)).await;
-            let Some(admission) = admission else { return fail_all(&places, Failure::Deadline) };
-            let asked_at = self.clock.now();
-            let call = Arc::clone(&chain).scope(self.call(&keys));
-            let call = task::timeout_at(end, call).await.unwrap_or(Call::Late);
-            drop(admission);
-            self.count(&keys, &call, asked_at);
-            let results = match call {
-                Call::Answered(results) => results,
-                Call::Panicked => return fail_all(&places, Failure::Panicked),
-                Call::Late => return fail_all(&places, Failure::Deadline),
-            };
-            let retry_in = waits.next().filter(|wait| asked_at.plus(*wait) < deadline);
-            let missing = || Err(LoadError::permanent("the loader gave fewer results than keys"));
-            let results = results.into_iter().chain(std::iter::repeat_with(missing));
-            let (mut kept, mut kept_places) = (SmallVec::new(), SmallVec::new());
-            for ((place, key), result) in places.into_iter().zip(keys).zip(results) {
-                match result {
-                    Err(error) if error.is_transient() && retry_in.is_some() => {
-                        kept.push(key);
-                        kept_places.push(place);
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function holds twice what it is given, and this one is in every flight"
+    )]
+    pub(super) fn ask<'a>(
+        &'a self,
+        mut request: Request<K, V>,
+        mut deliver: impl FnMut(usize, Answered<Loaded<V>>) + Send + 'a,
+    ) -> impl Future<Output = ()> + Send + 'a {
+        async move {
+            let mut places: SmallVec<[usize; 1]> = (0..request.keys.len()).collect();
+            for attempt in 0.. {
+                let Answered { asked_at, result } = self.attempt(&request).await;
+                let results = match result {
+                    Ok(results) => results,
+                    Err(failure) => {
+                        let refused = || Answered { asked_at, result: Err(failure.clone()) };
+                        return places.iter().for_each(|place| deliver(*place, refused()));
                     }
-                    result => {
-                        let result = result.map_err(Failure::Load);
-                        deliver(place, Answered { asked_at, result });
+                };
+                let retry_in = self.retry_in(&request, &results, attempt, asked_at);
+                let missing = || Err(LoadError::permanent("the loader gave too few results"));
+                let results = results.into_iter().chain(std::iter::repeat_with(missing));
+                let asked = take(&mut places).into_iter().zip(take(&mut request.keys));
+                for ((place, key), result) in asked.zip(results) {
+                    match result {
+                        Err(error) if error.is_transient() && retry_in.is_some() => {
+                            request.keys.push(key);
+                            places.push(place);
+                        }
+                        result => {
+                            let result = result.map_err(Failure::Load);
+                            deliver(place, Answered { asked_at, result });
+                        }
                     }
                 }
+                let Some(retry_in) = retry_in else { return };
+                task::sleep_until(self.clock.instant(self.clock.now().plus(retry_in))).await;
             }
-            let Some(retry_in) = retry_in.filter(|_| !kept.is_empty()) else { return };
-            (keys, places) = (kept, kept_places);
-            task::sleep_until(self.clock.instant(self.clock.now().plus(retry_in))).await;
         }
     }
 
+    /// How long to wait for another attempt, if one is worth it and there is time for it.
+    fn retry_in(
+        &self,
+        request: &Request<K, V>,
+        results: &Results<V>,
+        attempt: usize,
+        asked_at: Moment,
+    ) -> Option<Duration> {
+        let is_transient =
+            |result: &Result<_, LoadError>| result.as_ref().is_err_and(LoadError::is_transient);
+        results.iter().take(request.keys.len()).find(|result| is_transient(result))?;
+        let retry_in = self.source.limits.waits(request.salt).nth(attempt)?;
+        (asked_at.plus(retry_in) < request.deadline).then_some(retry_in)
+    }
+
+    /// Asks the source once, when the limits let it.
+    async fn attempt(&self, request: &Request<K, V>) -> Answered<Results<V>> {
+        let asked_at = self.clock.recent();
+        if let Err(retry_in) = self.source.limits.check_breaker() {
+            return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
+        }
+        let end = self.clock.instant(request.deadline);
+        let admission = {
+            let turn = pin!(self.source.limits.admit(&request.urgency));
+            task::timeout_at(end, turn).await
+        };
+        let Some(_admission) = admission else {
+            return Answered { asked_at, result: Err(Failure::Deadline) };
+        };
+        let asked_at = self.clock.now();
+        let call = pin!(Arc::clone(&request.chain).scope(self.call(&request.keys)));
+        let result = task::timeout_at(end, call).await.unwrap_or(Err(Failure::Deadline));
+        self.count(&request.keys, &result, asked_at);
+        Answered { asked_at, result }
+    }
+
     /// Calls the loader once. A panic is caught here, so that it is one failure for all who wait.
-    async fn call(&self, keys: &[(K, LoadContext<V>)]) -> Call<V> {
+    async fn call(&self, keys: &[(K, LoadContext<V>)]) -> Result<Results<V>, Failure> {
         let loader = &self.source.loader;
         let call = async {
             match keys {
@@ -120,15 +142,17 @@ where
                 keys => loader.load_many(keys).await.into(),
             }
         };
-        match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(results) => Call::Answered(results),
-            // The panic hook has said what there is to say.
-            Err(_) => Call::Panicked,
-        }
+        // The panic hook has said what there is to say.
+        AssertUnwindSafe(call).catch_unwind().await.map_err(|_panic| Failure::Panicked)
     }
 
     /// Counts what a call came to, and lets the breaker know.
-    fn count(&self, keys: &[(K, LoadContext<V>)], call: &Call<V>, asked_at: Moment) {
+    fn count(
+        &self,
+        keys: &[(K, LoadContext<V>)],
+        call: &Result<Results<V>, Failure>,
+        asked_at: Moment,
+    ) {
         let outcome = |result: Option<&Result<Loaded<V>, LoadError>>| match result {
             Some(Ok(loaded)) => match loaded.answer {
                 Answer::Found(_) => LoadOutcome::Found,
@@ -140,9 +164,9 @@ where
         let took = self.clock.now().since(asked_at);
         for (place, (_, cx)) in keys.iter().enumerate() {
             let outcome = match call {
-                Call::Answered(results) => outcome(results.get(place)),
-                Call::Panicked => LoadOutcome::Panicked,
-                Call::Late => LoadOutcome::Deadline,
+                Ok(results) => outcome(results.get(place)),
+                Err(Failure::Panicked) => LoadOutcome::Panicked,
+                Err(_) => LoadOutcome::Deadline,
             };
             self.tally.loads.one(Load(cx.origin(), outcome));
         }
@@ -154,11 +178,11 @@ where
             result.as_ref().map_or_else(|error| !error.is_transient(), |_| true)
         };
         match call {
-            Call::Answered(results) if results.iter().any(is_there) => {
+            Ok(results) if results.iter().any(is_there) => {
                 self.source.load_time.record(took);
                 self.source.limits.answered();
             }
-            Call::Answered(_) | Call::Panicked | Call::Late => self.source.limits.failed(),
+            Ok(_) | Err(_) => self.source.limits.failed(),
         }
     }
 

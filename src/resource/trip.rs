@@ -219,7 +219,7 @@ where
     fn arrive(
         self: &Arc<Self>,
         trip: &Trip<K, V>,
-        answered: Answered<V>,
+        answered: Answered<Loaded<V>>,
     ) -> Option<Delivery<K, V>> {
         let renews = trip.held.is_some();
         match answered.result.and_then(|loaded| self.resolve(trip, loaded)) {

@@ -2,6 +2,7 @@
 //! never comes, and a wait is over at once.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -53,6 +54,9 @@ pub(crate) async fn sleep_until(_instant: Instant) {
     shuttle::future::yield_now().await;
 }
 
-pub(crate) async fn timeout_at<F: Future>(_instant: Instant, work: F) -> Option<F::Output> {
+pub(crate) async fn timeout_at<F: Future>(
+    _instant: Instant,
+    work: Pin<&mut F>,
+) -> Option<F::Output> {
     Some(work.await)
 }

@@ -1,6 +1,7 @@
 //! Tasks of a tokio runtime.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -101,9 +102,12 @@ pub(crate) async fn sleep_until(instant: Instant) {
     Box::pin(tokio::time::sleep_until(instant)).await;
 }
 
-/// Waits for `work` until `instant`; `None` if it took longer.
-pub(crate) async fn timeout_at<F: Future>(instant: Instant, work: F) -> Option<F::Output> {
-    let mut work = std::pin::pin!(work);
+/// Waits for `work` until `instant`; `None` if it took longer. The caller pins it, so that it is
+/// not moved into this future as well.
+pub(crate) async fn timeout_at<F: Future>(
+    instant: Instant,
+    mut work: Pin<&mut F>,
+) -> Option<F::Output> {
     // What is ready at once needs no timer; and a timer is large, so that it stands apart.
     let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
     match first {

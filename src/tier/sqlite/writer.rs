@@ -1,6 +1,7 @@
 //! The one task that writes: what waits is written together.
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -173,7 +174,7 @@ impl Writer {
         let clock = &self.options.clock;
         if let Some(readers) = self.state.readers.swap(None) {
             let deadline = clock.instant(clock.now().plus(READERS_CLOSE_WITHIN));
-            timeout_at(deadline, readers.close()).await;
+            timeout_at(deadline, pin!(readers.close())).await;
         }
         let none = Err(TierError::new(Refusal::Closed));
         if let Ok(open) = std::mem::replace(&mut self.open, none) {
