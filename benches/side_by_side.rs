@@ -16,6 +16,7 @@ use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use forewarm::measured::Recording;
 use forewarm::{Capacity, Forewarm, LoadError, Policy, Resource, SourcePolicy};
 use futures_util::FutureExt as _;
 use rustix::time::{ClockId, clock_gettime};
@@ -241,6 +242,12 @@ fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<F
             read(thread, &|key| drop(black_box(resource.peek(key))));
         })
     };
+    let recording = Recording::new(keys);
+    let by_recording = || {
+        on_threads(threads, effort.reads, |thread| {
+            streams[thread].iter().for_each(|place| recording.read_resident(*place as usize));
+        })
+    };
     let what = format!("hit, {keys} keys, {threads} thread{}", if threads == 1 { "" } else { "s" });
     let cases = vec![
         Case::new("moka", None, by_moka),
@@ -248,6 +255,7 @@ fn hits(runtime: &Runtime, effort: Effort, keys: usize, threads: usize) -> Vec<F
         Case::new("get", Some(0.5), by_get),
         Case::new("with", Some(0.5), by_with),
         Case::new("peek (no recording)", None, by_peek),
+        Case::new("recording alone", None, by_recording),
     ];
     runtime.block_on(async { in_turns(&what, effort.rounds, "ns", cases) })
 }

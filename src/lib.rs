@@ -95,6 +95,10 @@ mod replay;
 #[doc(hidden)]
 pub mod service;
 
+// For the benchmarks.
+#[doc(hidden)]
+pub mod measured;
+
 // For the fuzz targets.
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -1,0 +1,52 @@
+//! Ways into the crate for the benchmarks in `benches/`, which no user sees.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::recorder::{Recorder, Table};
+use crate::score::{Past, Reads};
+
+/// The recording of reads, without the cache around it.
+#[derive(Debug)]
+pub struct Recording {
+    recorder: Recorder,
+    clock: Clock,
+    resident: Vec<Reads>,
+    absent: Table,
+}
+
+impl Recording {
+    /// Keys that are resident, and a table for as many that are not.
+    #[must_use]
+    pub fn new(keys: usize) -> Self {
+        Self {
+            recorder: Recorder::new(Duration::from_hours(6)),
+            clock: Clock::system(),
+            resident: (0..keys).map(|_| Reads::new(Past::NONE)).collect(),
+            absent: Table::new(keys),
+        }
+    }
+
+    /// Records a read of a resident key: what a hit pays.
+    #[inline]
+    pub fn read_resident(&self, nth: usize) {
+        if let Some(reads) = self.resident.get(nth) {
+            self.recorder.record(reads, self.clock.recent());
+        }
+    }
+
+    /// Records a read of a key that is not resident, by its hash.
+    #[inline]
+    pub fn read_absent(&mut self, hash: u64) {
+        let past = self.absent.look(hash);
+        let past = self.recorder.with_read(past, self.clock.recent());
+        self.absent.keep(hash, &past);
+    }
+
+    /// The score of a resident key.
+    #[must_use]
+    pub fn score(&self, nth: usize) -> f64 {
+        let score = |reads: &Reads| self.recorder.score(&reads.past(), self.clock.recent());
+        self.resident.get(nth).map_or(0.0, score)
+    }
+}
