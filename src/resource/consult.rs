@@ -134,7 +134,8 @@ where
             }
             None => return Next::Load,
         };
-        let now = self.clock.now();
+        // The clock of the readers: what ends now has ended for every one of them.
+        let now = self.clock.recent();
         let mut life = self.life_in_l2(now, stored);
         match (stored.is_restored, self.policy.trust_on_restart) {
             (true, TrustOnRestart::Never) => return Next::AskPermit,

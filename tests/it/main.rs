@@ -5,6 +5,9 @@
 mod replay;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
+mod second_tier;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod sqlite;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
