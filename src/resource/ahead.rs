@@ -314,7 +314,8 @@ where
             return Err(NotBegun::NotNeeded);
         }
         let is_down = self.source.limits.breaker(now) == BreakerState::Open;
-        if is_down || self.source.failing.retry_at(&key, now).is_some() {
+        if is_down || self.tasks.is_stopping() || self.source.failing.retry_at(&key, now).is_some()
+        {
             return Err(self.refuse(reason));
         }
         let why = Why { origin: Origin::Preload, reason, probability };
