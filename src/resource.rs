@@ -324,6 +324,7 @@ where
     /// Answers a reader who wants nothing of the cache.
     async fn bypass(self: &Arc<Self>, key: K, hash: u64) -> Result<Read<V>, Error> {
         if self.tasks.is_stopping() {
+            self.tally.reads.one(ReadOutcome::SourceError);
             return Err(Error::ShutDown);
         }
         let now = self.clock.now();

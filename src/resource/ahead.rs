@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use smallvec::SmallVec;
@@ -44,6 +45,10 @@ struct State<K> {
     once_read: OnceRead,
     next_round: Moment,
 }
+
+/// However fast loads are, renewals begin this long before the expiry, since timers ring up to a
+/// millisecond late.
+const LEAD_MIN: Duration = Duration::from_millis(2);
 
 /// What came of [`Resource::preload`], in keys.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -165,7 +170,8 @@ where
         }
         let ttl = life.fresh_until.since(life.loaded_at);
         // Half as much again as loads usually take, so that the new value is there in time.
-        let lead = self.policy.lead.unwrap_or_else(|| 3 * self.source.load_time.estimate() / 2);
+        let usual = || (3 * self.source.load_time.estimate() / 2).max(LEAD_MIN);
+        let lead = self.policy.lead.unwrap_or_else(usual);
         let latest = life.fresh_until.minus(lead.min(ttl / 2));
         let every = self.policy.refresh_every.map(|every| life.loaded_at.plus(self.shorten(every)));
         Some(every.map_or(latest, |every| every.min(latest)))
@@ -308,7 +314,8 @@ where
             return Err(NotBegun::NotNeeded);
         }
         let is_down = self.source.limits.breaker(now) == BreakerState::Open;
-        if is_down || self.source.failing.retry_at(&key, now).is_some() {
+        if is_down || self.tasks.is_stopping() || self.source.failing.retry_at(&key, now).is_some()
+        {
             return Err(self.refuse(reason));
         }
         let why = Why { origin: Origin::Preload, reason, probability };

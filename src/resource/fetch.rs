@@ -114,6 +114,9 @@ where
     pub(super) fn renew(self: &Arc<Self>, entry: &Entry<K, V>, now: Moment) {
         let (key, hash, life) = (entry.key(), entry.hash(), entry.life());
         let spacing = self.policy.refresh_spacing.unwrap_or_default();
+        if self.tasks.is_stopping() {
+            return;
+        }
         if now.since(life.loaded_at) < spacing || self.source.failing.retry_at(key, now).is_some() {
             return;
         }

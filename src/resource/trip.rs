@@ -110,13 +110,19 @@ where
 
     /// Ends without a value.
     pub(super) fn fail(&self, error: Error) {
-        let (core, pad) = (&self.core, self.pad());
         if let Some((value, life)) = &self.fallback {
-            let weight = core.weigh(&self.key, value.as_deref(), None);
-            let terms = Landing { from: ReadFrom::L2, is_stored: core.keeps(), comes_due: false };
+            let weight = self.core.weigh(&self.key, value.as_deref(), None);
+            let is_stored = self.core.keeps();
+            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: false };
             self.land(value.clone(), *life, weight, terms);
-            return;
+        } else {
+            self.give_up(error);
         }
+    }
+
+    /// Ends without anything to serve.
+    fn give_up(&self, error: Error) {
+        let (core, pad) = (&self.core, self.pad());
         core.fence.give_up(&self.flight, &self.key, self.hash);
         if pad.why.origin == Origin::Preload {
             core.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::Failed));
@@ -141,8 +147,7 @@ where
 {
     fn drop(&mut self) {
         if !self.pad().has_landed() {
-            self.core.fence.give_up(&self.flight, &self.key, self.hash);
-            self.pad().land(Err(Error::ShutDown));
+            self.give_up(Error::ShutDown);
         }
     }
 }

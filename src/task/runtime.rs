@@ -45,10 +45,15 @@ impl Tasks {
 
     /// Runs `work` to its end in a task of its own.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let abort = self.abort.clone();
+        let aborted = self.abort.clone().cancelled_owned();
         let work = async move {
-            // An aborted work is dropped, and what it holds lands itself as it goes.
-            abort.run_until_cancelled_owned(work).await;
+            // An aborted work is dropped, and what it holds lands itself as it goes. It is not
+            // asked first: with the slot of another one that was dropped it would begin a load.
+            tokio::select! {
+                biased;
+                () = aborted => {}
+                () = work => {}
+            }
         };
         self.works.spawn_on(work, &self.runtime);
     }
