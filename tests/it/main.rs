@@ -1,5 +1,7 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(test)]
+mod layers;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
