@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
