@@ -142,7 +142,11 @@ where
     ///
     /// Keys that are held fresh or loading are skipped. The loads take their turn behind demand and
     /// renewals, and are spread by [`PreloadPolicy::loads_per_second`] and
-    /// [`PreloadPolicy::burst`], so a long list takes its time.
+    /// [`PreloadPolicy::burst`], so a long list takes its time. It works whatever the
+    /// [`PreloadPolicy::mode`], and fails with no key: what came of them is counted.
+    ///
+    /// Dropping the future ends no load that has begun; keys whose turn has not come are not
+    /// loaded.
     pub async fn preload<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Preloaded
     where
         K: Borrow<Q>,
