@@ -361,11 +361,14 @@ where
 
     /// Loads the keys of one call of the loader, and waits for them.
     async fn preload_call(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+        // Nothing waits between the begin of a flight and its launch: readers may have joined it.
+        for _ in &keys {
+            self.await_token().await;
+        }
         let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
         let mut call = Preloaded::default();
         let mut trips: Trips<K, V> = SmallVec::new();
         for key in keys {
-            self.await_token().await;
             let hash = self.fence.hash(&key);
             let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Requested };
             let begun = self.board_ahead(candidate, &urgency, self.clock.now());

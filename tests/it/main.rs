@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod preload_dropped;
+#[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
