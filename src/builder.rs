@@ -26,7 +26,10 @@ use crate::upkeep;
 ///
 /// First the resources are declared, then [`Forewarm::start`] closes the registration and begins
 /// the work in the background. A handle is cheap to clone; engines share nothing with each other.
-/// When the last handle and the last resource are dropped, the work ends.
+///
+/// Keep a handle as long as its resources are read. When the last one is dropped, the work in the
+/// background ends and nothing is loaded any more: resources that are still held serve what memory
+/// has, and give [`Error::ShutDown`] for the rest. [`Forewarm::shutdown`] does it in order.
 #[derive(Clone)]
 pub struct Forewarm {
     engine: Arc<Engine>,
@@ -121,8 +124,8 @@ impl Forewarm {
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     }
 
-    /// Forgets everything that memory holds: entries, and what was learned of keys. L2 keeps its
-    /// own; counters only grow.
+    /// Forgets everything that memory holds: entries, and what was learned of keys. Loads under way
+    /// answer those who wait, and store nothing. L2 keeps its own; counters only grow.
     pub fn clear(&self) {
         for resource in self.engine.resources() {
             resource.clear();

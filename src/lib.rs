@@ -99,6 +99,11 @@ pub mod service;
 #[doc(hidden)]
 pub mod measured;
 
+// So that the example in the README is compiled and run.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 // For the fuzz targets.
 #[cfg(fuzzing)]
 #[doc(hidden)]

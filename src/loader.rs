@@ -114,7 +114,8 @@ impl<V> Loaded<V> {
         Self { answer, ttl: None, is_stored: true }
     }
 
-    /// Sets how long this answer is fresh, instead of what the policy says.
+    /// Sets how long this answer is fresh, instead of what the policy says; also for an absence
+    /// that the policy would not keep. Jitter and midnight shorten it as any other.
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
@@ -164,7 +165,7 @@ impl<V> LoadContext<V> {
         self.origin
     }
 
-    /// When the answer comes too late.
+    /// When the answer comes too late: a call that still runs then is dropped.
     #[must_use]
     pub const fn deadline(&self) -> tokio::time::Instant {
         self.deadline
@@ -176,7 +177,7 @@ impl<V> LoadContext<V> {
         self.held.as_ref()
     }
 
-    /// When the load of the value held so far began.
+    /// When the load of the value held so far began, on the engine's clock.
     #[must_use]
     pub const fn held_since(&self) -> Option<Moment> {
         self.held_since

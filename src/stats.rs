@@ -13,9 +13,9 @@ pub struct ResourceStats {
     pub total_accesses: u64,
     /// Keys whose reads are known, in memory or not.
     pub tracked_patterns: u64,
-    /// Pairs of keys that are read one after the other.
+    /// Pairs of keys that are read one after the other. Always 0: they are not learned yet.
     pub associations: u64,
-    /// Keys loaded ahead.
+    /// Keys whose preload has begun, whatever came of it.
     pub preload_count: u64,
     /// Keys loaded ahead that were read before they left.
     pub preload_hits: u64,

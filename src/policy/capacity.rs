@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Capacity {
     /// This many bytes, as the weigher of the resource counts them.
     Bytes(Bytes),
-    /// This many entries, whatever their size.
+    /// This many entries, whatever their size, unless a weigher counts some as several.
     Entries(u64),
 }
 
@@ -33,7 +33,7 @@ impl From<Bytes> for Capacity {
     }
 }
 
-/// A number of bytes.
+/// A number of bytes. What is too large for 64 bits is as much as they hold.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Bytes(u64);
 

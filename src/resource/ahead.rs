@@ -147,7 +147,11 @@ where
     ///
     /// Keys that are held fresh or loading are skipped. The loads take their turn behind demand and
     /// renewals, and are spread by [`PreloadPolicy::loads_per_second`] and
-    /// [`PreloadPolicy::burst`], so a long list takes its time.
+    /// [`PreloadPolicy::burst`], so a long list takes its time. It works whatever the
+    /// [`PreloadPolicy::mode`], and fails with no key: what came of them is counted.
+    ///
+    /// Dropping the future ends no load that has begun; keys whose turn has not come are not
+    /// loaded.
     pub async fn preload<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Preloaded
     where
         K: Borrow<Q>,
@@ -364,11 +368,14 @@ where
 
     /// Loads the keys of one call of the loader, and waits for them.
     async fn preload_call(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+        // Nothing waits between the begin of a flight and its launch: readers may have joined it.
+        for _ in &keys {
+            self.await_token().await;
+        }
         let urgency = Arc::new(Urgency::new(Origin::Preload.into()));
         let mut call = Preloaded::default();
         let mut trips: Trips<K, V> = SmallVec::new();
         for key in keys {
-            self.await_token().await;
             let hash = self.fence.hash(&key);
             let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Requested };
             let begun = self.board_ahead(candidate, &urgency, self.clock.now());

@@ -29,7 +29,8 @@ where
         self.core.stats()
     }
 
-    /// The keys in memory with the highest scores, highest first. Taking them holds no reader up.
+    /// The `count` keys in memory with the highest scores, highest first; fewer if memory holds
+    /// fewer. It looks at every entry, but holds no reader up.
     #[must_use]
     pub fn hot_keys(&self, count: usize) -> Vec<HotKey<K>> {
         let now = self.core.clock.now();

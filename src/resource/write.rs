@@ -39,7 +39,9 @@ where
     ///
     /// Once it has returned, no read that starts later on this engine gives a value whose load
     /// began before the call, whether it was applied or queued. Dropping the future does not stop
-    /// it half-way.
+    /// it half-way; if it was never polled, nothing has happened.
+    ///
+    /// It waits for L2, for [`L2Config::write_timeout`](crate::L2Config::write_timeout) at most.
     pub async fn invalidate<Q>(&self, key: &Q) -> Delivery
     where
         K: Borrow<Q>,
@@ -62,8 +64,10 @@ where
     /// Stores a value that the caller knows to be the new one: an invalidation that brings it. Call
     /// it after the source has changed.
     ///
-    /// It lives as a loaded one does, from now. If two callers put a key at the same time, one of
-    /// the two values stays here, and L2 does not keep the other.
+    /// The promise of [`Resource::invalidate`] holds here too. The value lives as a loaded one
+    /// does, from now; one that may not be kept, since it is too large, only invalidates. If two
+    /// callers put a key at the same time, one of the two values stays here, and L2 does not keep
+    /// the other.
     pub async fn put<Q>(&self, key: &Q, value: impl Into<Arc<V>>) -> Delivery
     where
         K: Borrow<Q>,
@@ -100,7 +104,8 @@ where
     }
 
     /// Says that what is held of a key is old: it is stale from now on, and renewed at its next
-    /// read, but still served if that fails. For what is wrong, use [`Resource::invalidate`].
+    /// read, but still served meanwhile, or if that fails, as far as the policy allows stale
+    /// values. For what is wrong, use [`Resource::invalidate`].
     pub async fn expire<Q>(&self, key: &Q) -> Delivery
     where
         K: Borrow<Q>,
@@ -119,7 +124,8 @@ where
     }
 
     /// Forgets everything that memory holds of this resource: entries, and what was learned of its
-    /// keys. L2 keeps its own; counters only grow.
+    /// keys. Loads under way answer those who wait, and store nothing. L2 keeps its own; counters
+    /// only grow.
     pub fn clear(&self) {
         self.core.clear();
     }

@@ -2,6 +2,10 @@
 
 #[cfg(test)]
 mod foresight;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
