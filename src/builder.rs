@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,19 +26,11 @@ use crate::upkeep;
 /// First the resources are declared, then [`Forewarm::start`] closes the registration and begins
 /// the work in the background. A handle is cheap to clone; engines share nothing with each other.
 ///
-/// Keep a handle as long as its resources are read. When the last one is dropped, the work in the
-/// background ends and nothing is loaded any more: resources that are still held serve what memory
-/// has, and give [`Error::ShutDown`] for the rest. [`Forewarm::shutdown`] does it in order.
+/// The work ends when the last handle, of the engine or of one of its resources, is dropped;
+/// [`Forewarm::shutdown`] ends it in order.
 #[derive(Clone)]
 pub struct Forewarm {
     engine: Arc<Engine>,
-    /// Stops the work in the background when the last handle goes.
-    life: Arc<Life>,
-}
-
-struct Life {
-    tasks: Arc<Tasks>,
-    is_started: AtomicBool,
 }
 
 /// Puts an engine together.
@@ -92,7 +83,6 @@ impl Forewarm {
             let remedy = "start an engine once, after declaring its resources";
             return Err(ConfigError::new("start", "is called twice", remedy).into());
         }
-        self.life.is_started.store(true, SeqCst);
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
@@ -153,12 +143,6 @@ impl Forewarm {
     }
 }
 
-impl Drop for Life {
-    fn drop(&mut self) {
-        self.tasks.stop();
-    }
-}
-
 impl Builder {
     /// Sets all settings at once. Default: [`Config::default`].
     pub fn config(self, config: Config) -> Self {
@@ -203,10 +187,7 @@ impl Builder {
         let l2 = self.tier.map(|tier| L2::new(tier, self.config.l2.clone(), clock.clone(), seed));
         let (config, is_exact) = (self.config, self.is_exact);
         let parts = EngineParts { config, prefix, clock, tasks, l2, seed, is_exact };
-        let engine = Arc::new(Engine::new(parts));
-        let tasks = Arc::clone(&engine.tasks);
-        let life = Arc::new(Life { tasks, is_started: AtomicBool::new(false) });
-        Ok(Forewarm { engine, life })
+        Ok(Forewarm { engine: Arc::new(Engine::new(parts)) })
     }
 }
 
@@ -218,7 +199,7 @@ fn random_seed() -> u64 {
 
 impl fmt::Debug for Forewarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_started = self.life.is_started.load(SeqCst);
+        let is_started = self.engine.is_closed();
         f.debug_struct("Forewarm")
             .field("prefix", &self.engine.prefix.as_str())
             .field("is_started", &is_started)

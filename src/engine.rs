@@ -18,7 +18,8 @@ use crate::stats::ResourceStats;
 use crate::sync::Mutex;
 use crate::task::Tasks;
 
-/// What the resources of an engine share.
+/// What the resources of an engine share. Every handle holds it, and nothing that works behind them
+/// does: when the last handle goes, the work ends.
 pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) prefix: Name,
@@ -127,9 +128,20 @@ impl Engine {
         !std::mem::replace(&mut self.registry.lock().is_closed, true)
     }
 
+    /// Whether the registration is closed: the engine was started.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.registry.lock().is_closed
+    }
+
     /// The resources, in the order in which they were declared.
     pub(crate) fn resources(&self) -> Vec<Arc<dyn Managed>> {
         self.registry.lock().resources.clone()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.tasks.stop();
     }
 }
 

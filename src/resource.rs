@@ -10,6 +10,7 @@ use smallvec::smallvec;
 use tracing::level_filters::LevelFilter;
 
 use crate::clock::Moment;
+use crate::engine::Engine;
 use crate::entry::{Entry, Freshness, Origin};
 use crate::error::Error;
 use crate::flight::{Chain, ReadFrom};
@@ -58,6 +59,8 @@ where
     V: Send + Sync + 'static,
 {
     core: Arc<Core<K, V>>,
+    /// Held so that the work in the background goes on.
+    engine: Arc<Engine>,
 }
 
 /// What a read gave, and where it came from.
@@ -141,8 +144,8 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    pub(crate) fn new(core: Arc<Core<K, V>>) -> Self {
-        Self { core }
+    pub(crate) fn new(core: Arc<Core<K, V>>, engine: Arc<Engine>) -> Self {
+        Self { core, engine }
     }
 
     /// The value of a key, loaded if need be; `None` if the source says that there is no such
@@ -363,7 +366,7 @@ where
     V: Send + Sync + 'static,
 {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core) }
+        Self { core: Arc::clone(&self.core), engine: Arc::clone(&self.engine) }
     }
 }
 

@@ -175,7 +175,7 @@ where
             tally,
         });
         engine.register(Arc::clone(&core) as Arc<dyn Managed>)?;
-        Ok(Resource::new(core))
+        Ok(Resource::new(core, engine))
     }
 }
 

@@ -76,7 +76,8 @@ where
                     }
                 };
                 let retry_in = self.retry_in(&request, &results, attempt, asked_at);
-                let missing = || Err(LoadError::permanent("the loader gave too few results"));
+                let missing =
+                    || Err(LoadError::permanent("the loader gave fewer results than keys"));
                 let results = results.into_iter().chain(std::iter::repeat_with(missing));
                 let asked = take(&mut places).into_iter().zip(take(&mut request.keys));
                 for ((place, key), result) in asked.zip(results) {
