@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
-mod preload_dropped;
+mod preload_waits;
 #[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]
