@@ -35,7 +35,7 @@ fn row(line: &str) -> Row {
 /// What of the sources the table does not allow, and what of the table is wrong in itself.
 fn violations(rows: &[Row], sources: &[Source]) -> Vec<String> {
     let place = |name: &str| rows.iter().position(|row| row.module == name);
-    let present: BTreeSet<_> = sources.iter().map(|source| source.module()).collect();
+    let present: BTreeSet<_> = sources.iter().map(Source::module).collect();
     let mut violations = Vec::new();
     for module in &present {
         if place(module).is_none() {

@@ -5,6 +5,8 @@ mod foresight;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod preload_waits;
+#[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]

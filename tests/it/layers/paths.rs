@@ -180,7 +180,7 @@ fn tokens(text: &str) -> Vec<Token> {
                 Some((_, word)) if is_word && is_in_word => word.push(c),
                 _ if c.is_whitespace() => {}
                 _ if c == ':' && chars.next_if_eq(&':').is_some() => {
-                    tokens.push((line, "::".into()))
+                    tokens.push((line, "::".into()));
                 }
                 _ => tokens.push((line, c.to_string())),
             }
