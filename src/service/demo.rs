@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::content::Size;
 use self::drive::drive;
 use self::live::Live;
-use self::network::Network;
+use self::network::{MEDIAN, Network, P99};
 use self::report::{Figures, Report};
 use self::shop::{Remote, Shop, TTL_MAX, TTL_MIN};
 use self::totals::Totals;
@@ -50,7 +50,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     keys: u32,
     /// How many reads there are in a second, on average, 1 to 100000.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     rate: u32,
     /// The port of this machine at which the metrics are; 0 takes any that is free.
     #[arg(long, default_value_t = 9464, value_name = "PORT")]
@@ -111,8 +111,10 @@ impl Options {
         let work = self.play_until(&stop, running);
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            report = &mut work => return report,
+            // First, so that a signal is heard before there is anything to remove.
+            biased;
             pressed = tokio::signal::ctrl_c() => pressed?,
+            report = &mut work => return report,
         }
         console::note("stopping early");
         stop.cancel();
@@ -193,20 +195,17 @@ impl Options {
         let (rate, half) = (grouped(self.rate.into()), self.duration.as_secs_f64() / 2.0);
         let metrics = exporter.map_or_else(|| "none".to_owned(), Exporter::url);
         format!(
-            "An online shop reads its database through forewarm, once without and once with preloading.
+            "\
+An online shop reads its database through forewarm, once without and once with preloading.
 
-  Shop      {products} products, about {rows} rows in SQLite; a query takes {:?} in the median and {:?}
-            at p99, as if the database were another machine
-  Visitors  {rate} reads a second for {half} s, then the same reads at the same times once more; a few
-            products get most of them, and {SHIFTS} times the favourites change
-  Cache     a value is fresh for {:?} to {:?}; whoever meets an expired one waits for the database (stale
-            values are not served, here, in either half, so that every wait shows)
+  Shop      {products} products, about {rows} rows in SQLite. A query takes {MEDIAN:?} in the median
+            and {P99:?} at p99, as if the database were another machine.
+  Visitors  {rate} reads a second for {half} s, and then the same reads at the same times again.
+            A few products get most of them; {SHIFTS} times a half the favourites change.
+  Cache     A value is fresh for {TTL_MIN:?} to {TTL_MAX:?}; then whoever asks first waits for the database.
+            Stale values are not served meanwhile, in either half, so that every wait shows.
   Metrics   {metrics}
-",
-            network::MEDIAN,
-            network::P99,
-            TTL_MIN,
-            TTL_MAX,
+"
         )
     }
 }

@@ -30,7 +30,7 @@ impl Popularity {
         let at = rng.f64();
         let rank = self.shares.partition_point(|share| *share <= at);
         // The shares add up to 1 but for rounding, so a draw may fall just behind the last.
-        self.ranked.get(rank).or(self.ranked.last()).copied().unwrap_or(1)
+        self.ranked.get(rank).or_else(|| self.ranked.last()).copied().unwrap_or(1)
     }
 
     /// Lets `count` of the favourites, the first among them, trade places with things that hardly
