@@ -70,6 +70,25 @@ pub(super) fn grouped(count: u64) -> String {
     text
 }
 
+/// Breaks a text into lines.
+pub(super) fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 96;
+    let (mut wrapped, mut length) = (String::with_capacity(text.len()), 0);
+    for word in text.split_whitespace() {
+        let added = word.chars().count();
+        if length > 0 && length + 1 + added > WIDTH {
+            wrapped.push('\n');
+            length = 0;
+        } else if length > 0 {
+            wrapped.push(' ');
+            length += 1;
+        }
+        wrapped.push_str(word);
+        length += added;
+    }
+    wrapped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +98,15 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(count), text);
         }
+    }
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        let text = "preload ".repeat(40);
+        let lines = wrapped(&text);
+        let lengths: Vec<_> = lines.lines().map(str::len).collect();
+        assert_eq!(lengths, [95, 95, 95, 31]);
+        let long = "x".repeat(200);
+        assert_eq!(wrapped(&format!("a {long} b")), format!("a\n{long}\nb"));
     }
 }

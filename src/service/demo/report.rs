@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::drive::Waits;
 use super::totals::Totals;
 use crate::replay::percentile;
-use crate::service::console::grouped;
+use crate::service::console::{grouped, wrapped};
 
 /// What came of a half. Its fields are those of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -84,7 +84,7 @@ impl Report {
         let mut text = self.table();
         if let (Some(without), Some(with)) = (&self.without, &self.with) {
             text.push_str("\n\n");
-            text.push_str(&explained(without, with));
+            text.push_str(&wrapped(&explained(without, with)));
         }
         text
     }
@@ -170,35 +170,36 @@ fn nothing_to_say(_without: &Figures, _with: &Figures) -> String {
 
 /// What happened, in sentences.
 fn explained(without: &Figures, with: &Figures) -> String {
-    let miss = |half: &Figures| share(1.0 - half.hit_ratio);
-    let (before, after) = (miss(without), miss(with));
+    if without.reads == 0 || with.reads == 0 {
+        return "Too few reads to say anything: try a higher --rate, or a longer --duration."
+            .into();
+    }
+    let [before, after] = [without, with].map(|half| share(1.0 - half.hit_ratio));
+    let waited = format!(
+        "Without preloading {before} of the reads waited for the database: those that came first of \
+         all, or first after a value had expired. With it {after}"
+    );
+    if !without.is_like(with) {
+        return format!("{waited} so far; it was stopped early, so counts do not compare.");
+    }
     if with.preloads == 0 {
         return format!(
-            "Without preloading {before} of the reads waited for the database, with it {after}. Nothing came up\n\
-             for renewal in so short a time: try --duration 30s."
-        );
-    }
-    if !without.is_like(with) {
-        return format!(
-            "Without preloading {before} of the reads waited for the database, with it {after} so far: it was\n\
-             stopped early, so counts do not compare."
+            "{waited}. Nothing came up for renewal in so short a time: try --duration 30s."
         );
     }
     if with.hit_ratio <= without.hit_ratio {
         return format!(
-            "Without preloading {before} of the reads waited for the database, with it {after}: it did not help\n\
-             this time. Either each key is read too seldom to foresee (try a higher --rate, or fewer --keys),\n\
-             or this machine was busy with something else."
+            "{waited}: it did not help this time. Either each key is read too seldom to foresee (try a \
+             higher --rate, or fewer --keys), or this machine was busy with something else."
         );
     }
     let loads = more_or_fewer(float(without.source_loads), float(with.source_loads));
     let read = with.precision.map_or_else(String::new, share);
     let p99 = if with.hit_ratio < 0.99 { ", p99 among them," } else { "" };
     format!(
-        "Without preloading {before} of the reads waited for the database: whoever came first after a value\n\
-         had expired. With it {after}: forewarm saw which keys are read often and renewed those shortly\n\
-         before they expired, with {loads} loads in all. {read} of the preloads had been read by the end;\n\
-         the others were wasted, or made in the last seconds. The waits that are left{p99} are for keys\n\
+        "{waited}: forewarm saw which keys are read often, and renewed those shortly before they \
+         expired, with {loads} loads in all. {read} of the preloads had been read by the end; the \
+         others were wasted, or made in the last seconds. The waits that are left{p99} are for keys \
          that are read too seldom to foresee."
     )
 }
