@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod console;
+mod demo;
+mod exporter;
 mod replay;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
@@ -17,6 +19,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Options),
     Replay(replay::Options),
 }
 
@@ -25,6 +28,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
     };
     match done {

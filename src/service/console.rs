@@ -1,7 +1,7 @@
 //! What people see on their terminal.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -50,4 +50,63 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|error| format!("{error}; write it like `300s` or `20ms`"))?;
     Duration::try_from(span).map_err(|_negative| "a span is not negative".to_owned())
+}
+
+/// Whether somebody sees standard error on a terminal.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A count as people read it: `12,345`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Breaks a text into lines.
+pub(super) fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 96;
+    let (mut wrapped, mut length) = (String::with_capacity(text.len()), 0);
+    for word in text.split_whitespace() {
+        let added = word.chars().count();
+        if length > 0 && length + 1 + added > WIDTH {
+            wrapped.push('\n');
+            length = 0;
+        } else if length > 0 {
+            wrapped.push(' ');
+            length += 1;
+        }
+        wrapped.push_str(word);
+        length += added;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(count), text);
+        }
+    }
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        let text = "preload ".repeat(40);
+        let lines = wrapped(&text);
+        let lengths: Vec<_> = lines.lines().map(str::len).collect();
+        assert_eq!(lengths, [95, 95, 95, 31]);
+        let long = "x".repeat(200);
+        assert_eq!(wrapped(&format!("a {long} b")), format!("a\n{long}\nb"));
+    }
 }

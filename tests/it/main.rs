@@ -1,5 +1,8 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod foresight;
 #[cfg(test)]
