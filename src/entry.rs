@@ -312,11 +312,16 @@ impl<K, V> Entry<K, V> {
 }
 
 impl Life {
+    /// The end of what a read is given while the source is well.
+    pub(crate) fn served_until(&self) -> Moment {
+        self.fresh_until.plus(self.revalidate_for).min(self.keep_until)
+    }
+
     /// Whether what lives so may be served at `now`.
     pub(crate) fn freshness(&self, now: Moment) -> Freshness {
         if now < self.fresh_until {
             Freshness::Fresh
-        } else if now < self.fresh_until.plus(self.revalidate_for).min(self.keep_until) {
+        } else if now < self.served_until() {
             Freshness::Stale
         } else {
             Freshness::Expired

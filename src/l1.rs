@@ -123,7 +123,7 @@ impl L1Tally {
     }
 
     /// Counts a preload that nobody read in the hot segment.
-    fn settle_unread<K, V>(&self, entry: &Entry<K, V>) {
+    pub(crate) fn settle_unread<K, V>(&self, entry: &Entry<K, V>) {
         if entry.settle() {
             self.preloads.one(Preload(entry.why().reason, PreloadOutcome::Wasted));
         }
@@ -139,6 +139,14 @@ impl<K, V> Room<K, V> {
     /// Takes the entries that are due at `now`.
     pub(crate) fn take_due(&mut self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
         self.wheel.take_due(now)
+    }
+
+    /// Lets an entry of the hot segment come due at `due`, or up to a bucket later.
+    pub(crate) fn await_due(&mut self, entry: &Arc<Entry<K, V>>, due: Moment) {
+        if self.holds(entry) {
+            self.wheel.remove(entry);
+            self.wheel.insert_after(entry, due);
+        }
     }
 
     /// When the next entry is due.

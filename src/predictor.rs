@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::entry::Reason;
 
 pub(crate) use self::classic::ClassicTable;
@@ -25,6 +26,8 @@ pub(crate) struct Candidate<K> {
     pub(crate) hash: u64,
     pub(crate) probability: f32,
     pub(crate) reason: Reason,
+    /// The end of the ttl of the entry to renew; what is fresh longer need not be loaded.
+    pub(crate) renews: Option<Moment>,
 }
 
 /// Candidates that wait for their turn, best first; when there are too many, the worst goes.
@@ -76,7 +79,7 @@ mod tests {
     use super::*;
 
     fn candidate(key: u32, probability: f32) -> Candidate<u32> {
-        Candidate { key, hash: 0, probability, reason: Reason::Expiry }
+        Candidate { key, hash: 0, probability, reason: Reason::Expiry, renews: None }
     }
 
     #[test]

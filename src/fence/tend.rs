@@ -148,6 +148,14 @@ where
         due
     }
 
+    /// Lets an entry come due at `due`, or up to a bucket later, if it is in the hot segment.
+    pub(crate) fn await_due(&self, entry: &Arc<Entry<K, V>>, due: Moment) {
+        self.with_shard(entry.hash(), |shard| {
+            shard.room.await_due(entry, due);
+            self.expect_due(shard.room.next_due());
+        });
+    }
+
     /// When the next entry is due, or a little earlier.
     pub(crate) fn next_due(&self) -> Moment {
         Moment::from_micros(self.next_due.load(SeqCst))

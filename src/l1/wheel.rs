@@ -29,6 +29,11 @@ impl<K, V> Wheel<K, V> {
         entries.push(Arc::clone(entry));
     }
 
+    /// Adds an entry that is due at `due`, or up to a bucket later.
+    pub(super) fn insert_after(&mut self, entry: &Arc<Entry<K, V>>, due: Moment) {
+        self.insert(entry, due.plus(Duration::from_micros(self.bucket_micros)));
+    }
+
     /// Takes an entry out, if it is there.
     pub(super) fn remove(&mut self, entry: &Arc<Entry<K, V>>) {
         let Some((bucket, place)) = entry.due() else { return };

@@ -219,6 +219,9 @@ where
     /// Queues the entries that are due and probably read again.
     fn queue_due(&self, now: Moment) {
         for entry in self.fence.take_due(now) {
+            if self.end_unread(&entry, now) || self.policy.preload.mode != PreloadMode::Predicted {
+                continue;
+            }
             let past = entry.reads().past();
             let probability = if past.is_once_read() {
                 entry.mark_due_once_read();
@@ -234,11 +237,27 @@ where
         }
     }
 
+    /// A preload that nobody has read counts as wasted when it cannot be served any more. Gives
+    /// whether that is so; if not, the entry comes due again at that moment.
+    fn end_unread(&self, entry: &Arc<Entry<K, V>>, now: Moment) -> bool {
+        if !entry.is_unread() {
+            return false;
+        }
+        let end = entry.life().served_until();
+        if now < end {
+            self.fence.await_due(entry, end);
+            return false;
+        }
+        self.tally.l1.settle_unread(entry);
+        true
+    }
+
     fn queue_candidate(&self, entry: &Entry<K, V>, probability: f64) {
         let (key, hash) = (entry.key().clone(), entry.hash());
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let probability = probability as f32;
-        let candidate = Candidate { key, hash, probability, reason: Reason::Expiry };
+        let renews = Some(entry.life().fresh_until);
+        let candidate = Candidate { key, hash, probability, reason: Reason::Expiry, renews };
         let dropped = self.ahead.state.lock().queue.push(candidate);
         if let Some(dropped) = dropped {
             self.refuse(dropped.reason);
@@ -263,7 +282,8 @@ where
         let is_fresh = |key: &K| self.holds_fresh(key);
         for key in classic.lock().round(self.policy.preload.threshold, now, is_fresh) {
             let hash = self.fence.hash(&key);
-            let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Classic };
+            let (probability, reason) = (1.0, Reason::Classic);
+            let candidate = Candidate { key, hash, probability, reason, renews: None };
             if let Some(dropped) = state.queue.push(candidate) {
                 self.refuse(dropped.reason);
             }
@@ -312,7 +332,7 @@ where
         urgency: &Arc<Urgency>,
         now: Moment,
     ) -> Result<Box<Trip<K, V>>, NotBegun> {
-        let Candidate { key, hash, probability, reason } = candidate;
+        let Candidate { key, hash, probability, reason, renews } = candidate;
         let is_gone = || self.fence.l1().find(Lookup::new(hash, &key)).is_none();
         if reason == Reason::Expiry && is_gone() {
             return Err(NotBegun::NotNeeded);
@@ -324,11 +344,9 @@ where
         }
         let why = Why { origin: Origin::Preload, reason, probability };
         let begin = || Pad::new(now, why, Arc::clone(urgency));
-        // What came due is fresh still, and what was renewed meanwhile comes due later.
-        let serves = |entry: &Entry<K, V>| match reason {
-            Reason::Expiry => entry.due().is_some() || entry.value().is_none(),
-            Reason::Classic | Reason::Requested => now < entry.life().fresh_until,
-        };
+        // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
+        let until = renews.unwrap_or(now);
+        let serves = |entry: &Entry<K, V>| entry.life().fresh_until > until;
         let caller = Caller { key: &key, hash, read_at: None, waits: false };
         match self.fence.board(caller, serves, begin) {
             Boarding::Started(start) => {
@@ -377,7 +395,8 @@ where
         let mut trips: Trips<K, V> = SmallVec::new();
         for key in keys {
             let hash = self.fence.hash(&key);
-            let candidate = Candidate { key, hash, probability: 1.0, reason: Reason::Requested };
+            let (probability, reason) = (1.0, Reason::Requested);
+            let candidate = Candidate { key, hash, probability, reason, renews: None };
             let begun = self.board_ahead(candidate, &urgency, self.clock.now());
             if begun.is_err() {
                 self.ahead.state.lock().bucket.give_back();

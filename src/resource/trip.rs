@@ -93,6 +93,8 @@ where
             let entry = entry.living(life).because(pad.why).with_past(past);
             let is_unread = pad.why.origin == Origin::Preload && !pad.is_asked();
             let entry = if is_unread { entry.unread() } else { entry };
+            // What nobody reads comes due when it ends, if not before.
+            let due = due.or_else(|| is_unread.then(|| life.served_until()));
             if waits_for_return {
                 entry.mark_due_once_read();
             }

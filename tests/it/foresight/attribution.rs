@@ -242,3 +242,28 @@ async fn a_preload_that_fails_its_reader_is_counted_once() {
     let stats = items.stats();
     assert_eq!((settled(&stats), stats.preload_count, stats.errors), (1, 1, 1));
 }
+
+/// C33: a preload that nobody has read when it can no longer be served is wasted, though it is
+/// still kept for a source that fails.
+#[tokio::test(start_paused = true)]
+async fn a_preload_that_expires_unread_is_wasted() {
+    for revalidate in [None, Some(secs(30))] {
+        let source = Source::new();
+        let policy = Policy {
+            ttl: secs(60),
+            jitter: 0.0,
+            stale_while_revalidate: revalidate,
+            stale_if_error: Some(secs(3_600)),
+            ..plain()
+        };
+        let (_forewarm, items) = started(policy, &source).await;
+        items.preload(&[1, 2]).await;
+        text(&items, 1).await;
+        let served_for = secs(60) + revalidate.unwrap_or_default();
+        tokio::time::sleep(served_for - secs(1)).await;
+        assert_eq!(outcomes(&items.stats()), [1, 0, 0, 0, 0], "{revalidate:?}");
+        tokio::time::sleep(secs(2)).await;
+        assert_eq!(outcomes(&items.stats()), [1, 1, 0, 0, 0], "{revalidate:?}");
+        assert_eq!(items.stats().entries, 2);
+    }
+}
