@@ -368,22 +368,22 @@ where
 
     /// Evicts an entry that a sample of `room` found, if it is still there. A staged entry that
     /// was read since moves to the proven ones instead. A proven entry is offered to moka, with
-    /// its recent reads replayed; gives it, so that its reads can be remembered.
+    /// its recent reads replayed. Gives whether it left, so that its reads are to be remembered.
     pub(crate) fn evict(
         &self,
         room: &mut Room<K, V>,
         entry: &Arc<Entry<K, V>>,
         recorder: &Recorder,
         now: Moment,
-    ) -> Option<Arc<Entry<K, V>>> {
+    ) -> bool {
         let is_staged = entry.is_staged();
         if !self.slots(room, is_staged).remove(entry) {
-            return None;
+            return false;
         }
         if is_staged && !entry.is_unread() {
             entry.set_staged(false);
             self.slots(room, false).push(entry);
-            return None;
+            return false;
         }
         room.wheel.remove(entry);
         let rank = entry.reads().rank();
@@ -398,7 +398,7 @@ where
             self.tally.left(entry, if is_staged { Eviction::Staging } else { Eviction::Capacity });
         }
         self.hot.remove(Lookup::of(entry));
-        Some(Arc::clone(entry))
+        true
     }
 
     /// An entry of moka that may move back to the hot segment.

@@ -48,7 +48,8 @@ mod write;
 /// A resource: one kind of thing, with one key type, one value type, one loader and one policy.
 ///
 /// A handle is cheap to clone. Look-ups take any borrowed form of the key, so `get("a")` works
-/// where keys are `String`s.
+/// where keys are `String`s. The `Drop` of a value must not call the cache, which may be the one that
+/// drops it.
 ///
 /// **Promise.** After [`Resource::invalidate`] or [`Resource::put`] has returned, no read that
 /// starts later on this engine gives a value whose load began before: not from memory, not from

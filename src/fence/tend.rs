@@ -77,8 +77,7 @@ where
         let mut seen = 0;
         let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
-            let mut shard = shard.lock();
-            let sample = shard.room.sample(search, SAMPLE - seen, &mut random);
+            let sample = shard.lock().room.sample(search, SAMPLE - seen, &mut random);
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
                 lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)
@@ -87,11 +86,6 @@ where
                 lowest = Some(found);
             }
             if seen >= SAMPLE {
-                // Nearly always the first shard has enough, and the lowest is at hand.
-                if let Some((_, entry)) = lowest.take_if(|(_, entry)| shard.room.holds(entry)) {
-                    self.evict_from(&mut shard, &entry, search.now);
-                    return;
-                }
                 break;
             }
         }
@@ -101,8 +95,8 @@ where
     }
 
     fn evict_from(&self, shard: &mut Shard<K, V, T>, entry: &Arc<Entry<K, V>>, now: Moment) {
-        if let Some(left) = self.l1.evict(&mut shard.room, entry, &self.recorder, now) {
-            shard.absent.keep(left.hash(), &left.reads().past());
+        if self.l1.evict(&mut shard.room, entry, &self.recorder, now) {
+            shard.absent.keep(entry.hash(), &entry.reads().past());
         }
     }
 
