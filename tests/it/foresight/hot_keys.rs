@@ -73,7 +73,7 @@ async fn a_flash_key_is_on_top_within_ten_reads_of_a_full_table() {
 /// C06: a scan of keys that are read once each takes none of the hundred hottest away.
 #[tokio::test(start_paused = true)]
 async fn a_scan_evicts_none_of_the_hundred_hottest() {
-    const SCANNED: u64 = 200_000;
+    const SCANNED: u64 = 1_000_000;
     let source = Source::new();
     let (_forewarm, items) = started(of_entries(10_000), &source).await;
     let mut reads: HashMap<u64, u32> = HashMap::new();
