@@ -70,6 +70,10 @@ impl L2 {
         self.call(L2Op::Fill, self.config.write_timeout, self.tier.fill(fills)).await
     }
 
+    pub(crate) async fn release(&self, permits: &[(&str, Permit)]) -> Option<()> {
+        self.call(L2Op::Release, self.config.write_timeout, self.tier.release(permits)).await
+    }
+
     pub(crate) async fn put(&self, put: Fill<'_>) -> Option<()> {
         self.call(L2Op::Put, self.config.write_timeout, self.tier.put(&[put])).await
     }

@@ -203,15 +203,36 @@ where
         let chain = Chain::extended(parent, self.id, hashes);
         let request = Request { keys, urgency, chain, deadline, salt };
         let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
         self.ask(request, |place, answered| {
             if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
-                deliveries.extend(self.arrive(&trip, answered));
+                match self.arrive(&trip, answered) {
+                    Some(delivery) => deliveries.push(delivery),
+                    None => unused.extend(trip.full_key.clone().zip(trip.permit)),
+                }
             }
         })
         .await;
-        if let Some(shared) = self.shared.as_ref().filter(|_| !deliveries.is_empty()) {
-            Box::pin(self.fill(shared, deliveries)).await;
+        if let Some(shared) = &self.shared {
+            Box::pin(self.bring(shared, deliveries, unused)).await;
+        }
+    }
+
+    /// Brings values to L2, and gives the permits back that were not used: until they end, every
+    /// load of their keys would wait for somebody to use them.
+    async fn bring(
+        &self,
+        shared: &Shared<K>,
+        deliveries: Vec<Delivery<K, V>>,
+        mut unused: Vec<(String, Permit)>,
+    ) {
+        if !deliveries.is_empty() && self.fill(shared, &deliveries).await.is_none() {
+            let not_filled = deliveries.into_iter();
+            unused.extend(not_filled.map(|delivery| (delivery.full_key, delivery.permit)));
+        }
+        if !unused.is_empty() {
+            let unused: Vec<_> = unused.iter().map(|(key, permit)| (&**key, *permit)).collect();
+            shared.l2.release(&unused).await;
         }
     }
 
@@ -314,8 +335,9 @@ where
         }
     }
 
-    /// Brings values to L2. Nobody waits for it; a permit voided meanwhile refuses it there.
-    async fn fill(&self, shared: &Shared<K>, deliveries: Vec<Delivery<K, V>>) {
+    /// Brings values to L2; `None` if none were brought. Nobody waits for it; a permit voided
+    /// meanwhile refuses it there.
+    async fn fill(&self, shared: &Shared<K>, deliveries: &[Delivery<K, V>]) -> Option<()> {
         let now = self.clock.now();
         let may_fill = |delivery: &&Delivery<K, V>| {
             !delivery.flight.is_poisoned()
@@ -335,11 +357,12 @@ where
             })
             .collect();
         if fills.is_empty() {
-            return;
+            return None;
         }
-        let filled = shared.l2.fill(&fills).await.unwrap_or_default();
+        let filled = shared.l2.fill(&fills).await?;
         let refused = filled.iter().filter(|filled| **filled == Filled::Refused).count();
         self.tally.refusals.add(Refusal::Permit, refused as u64);
+        Some(())
     }
 
     /// Counts what came of a preload, if it is known now.
