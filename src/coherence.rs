@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::error::Error as _;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
@@ -25,6 +25,10 @@ pub(crate) struct L2 {
     breaker: Breaker,
     failures: Counters<L2Op>,
     quiet: Quiet,
+    /// For warnings, which a tier that comes and goes would otherwise fill the log with.
+    warnings: Quiet,
+    /// Whether a warning stands that has not been taken back.
+    is_warned: AtomicBool,
     permits: AtomicU64,
 }
 
@@ -37,8 +41,9 @@ impl std::fmt::Debug for L2 {
 impl L2 {
     pub(crate) fn new(tier: Arc<dyn AnyTier>, config: L2Config, clock: Clock, seed: u64) -> Self {
         let breaker = Breaker::new(config.breaker_failures, config.breaker_open_for);
-        let (failures, quiet, permits) = (Counters::new(), Quiet::new(), AtomicU64::new(seed));
-        Self { tier, config, clock, breaker, failures, quiet, permits }
+        let (failures, quiet, warnings) = (Counters::new(), Quiet::new(), Quiet::new());
+        let (is_warned, permits) = (AtomicBool::new(false), AtomicU64::new(seed));
+        Self { tier, config, clock, breaker, failures, quiet, warnings, is_warned, permits }
     }
 
     pub(crate) const fn config(&self) -> &L2Config {
@@ -49,9 +54,9 @@ impl L2 {
         &self.failures
     }
 
-    /// Whether L2 is asked.
+    /// Whether L2 answers, as far as is known.
     pub(crate) fn is_up(&self) -> bool {
-        self.breaker.state(self.clock.now()) != BreakerState::Open
+        self.breaker.state(self.clock.now()) == BreakerState::Closed
     }
 
     /// A permit that no other load has: numbered from a random start, and spread by an odd factor,
@@ -124,7 +129,7 @@ impl L2 {
             Some(Ok(answer)) => {
                 let took_secs = now.since(began).as_secs_f64();
                 metrics::histogram!(L2_SECONDS, "op" => op.label()).record(took_secs);
-                if self.breaker.succeeded() {
+                if self.breaker.succeeded() && self.is_warned.swap(false, Relaxed) {
                     tracing::info!("the second tier answers again");
                 }
                 Some(answer)
@@ -145,15 +150,18 @@ impl L2 {
         self.failures.one(op);
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         if self.breaker.failed(now) {
-            self.say_left_alone(op, &cause);
+            if let Some(unsaid) = self.warnings.may_speak(now) {
+                self.is_warned.store(true, Relaxed);
+                self.say_left_alone(op, &cause, unsaid);
+            }
         } else if let Some(unsaid) = self.quiet.may_speak(now) {
             tracing::error!(op = op.label(), cause, unsaid, "the second tier failed");
         }
     }
 
-    fn say_left_alone(&self, op: L2Op, cause: &str) {
-        let retry_in = self.config.breaker_open_for;
-        tracing::warn!(op = op.label(), cause, ?retry_in, "the second tier is left alone");
+    fn say_left_alone(&self, op: L2Op, cause: &str, unsaid: u64) {
+        let (op, retry_in) = (op.label(), self.config.breaker_open_for);
+        tracing::warn!(op, cause, ?retry_in, unsaid, "the second tier is left alone");
     }
 }
 
