@@ -178,6 +178,8 @@ pub(crate) struct Outbox<K> {
 #[derive(Debug)]
 struct State<K> {
     waiting: VecDeque<Waiting<K>>,
+    /// Those that L2 is being told of.
+    taken: usize,
     /// The whole resource is to be invalidated.
     is_overflowed: bool,
     overflows: u64,
@@ -193,7 +195,8 @@ pub(crate) struct Waiting<K> {
 
 impl<K> Outbox<K> {
     pub(crate) fn new(max: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), is_overflowed: false, overflows: 0 };
+        let (waiting, taken) = (VecDeque::new(), 0);
+        let state = State { waiting, taken, is_overflowed: false, overflows: 0 };
         Self { state: Mutex::new(state), max }
     }
 
@@ -211,16 +214,24 @@ impl<K> Outbox<K> {
         std::mem::take(&mut state.waiting)
     }
 
-    /// Takes up to `count` invalidations to deliver.
+    /// Takes up to `count` invalidations to deliver: [`Outbox::delivered`] or
+    /// [`Outbox::put_back`] says how that ended.
     pub(crate) fn take(&self, count: usize) -> Vec<Waiting<K>> {
         let mut state = self.state.lock();
         let count = count.min(state.waiting.len());
+        state.taken += count;
         state.waiting.drain(..count).collect()
+    }
+
+    /// Invalidations that were taken have been delivered.
+    pub(crate) fn delivered(&self, count: usize) {
+        self.state.lock().taken -= count;
     }
 
     /// Puts invalidations back that could not be delivered.
     pub(crate) fn put_back(&self, undelivered: Vec<Waiting<K>>) {
         let mut state = self.state.lock();
+        state.taken -= undelivered.len();
         for waiting in undelivered.into_iter().rev() {
             state.waiting.push_front(waiting);
         }
@@ -243,7 +254,7 @@ impl<K> Outbox<K> {
     /// The invalidations that wait.
     pub(crate) fn len(&self) -> usize {
         let state = self.state.lock();
-        state.waiting.len() + usize::from(state.is_overflowed)
+        state.waiting.len() + state.taken + usize::from(state.is_overflowed)
     }
 }
 
@@ -262,9 +273,12 @@ mod tests {
             assert!(outbox.push(waiting(key)).is_empty());
         }
         let first = outbox.take(3);
+        assert_eq!(outbox.len(), 4);
         outbox.put_back(first);
         let all: Vec<_> = outbox.take(10).into_iter().map(|waiting| waiting.key).collect();
-        assert_eq!((all, outbox.len()), (vec![0, 1, 2, 3], 0));
+        assert_eq!((all, outbox.len()), (vec![0, 1, 2, 3], 4));
+        outbox.delivered(4);
+        assert_eq!(outbox.len(), 0);
     }
 
     #[test]

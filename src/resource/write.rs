@@ -224,9 +224,10 @@ where
                 shared.outbox.put_back(waiting);
                 return false;
             }
-            for waiting in waiting {
+            for waiting in &waiting {
                 self.fence.open_gate(&waiting.key, waiting.hash);
             }
+            shared.outbox.delivered(waiting.len());
         }
     }
 
