@@ -38,6 +38,9 @@ impl std::fmt::Debug for L2 {
     }
 }
 
+/// What is wrong with a tier that breaks its contract.
+const MISCOUNT: &str = "it did not give one answer for each key";
+
 impl L2 {
     pub(crate) fn new(tier: Arc<dyn AnyTier>, config: L2Config, clock: Clock, seed: u64) -> Self {
         let breaker = Breaker::new(config.breaker_failures, config.breaker_open_for);
@@ -67,7 +70,11 @@ impl L2 {
     }
 
     pub(crate) async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Option<Vec<Begun>> {
-        let work = self.tier.begin(asks, permit_for);
+        let work = async {
+            let begun = self.tier.begin(asks, permit_for).await?;
+            // A key without an answer would be lost.
+            if begun.len() == asks.len() { Ok(begun) } else { Err(TierError::new(MISCOUNT)) }
+        };
         self.call(L2Op::Begin, self.config.read_timeout, work).await
     }
 
