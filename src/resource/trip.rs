@@ -295,8 +295,9 @@ where
         asked_at: Moment,
     ) -> Option<Delivery<K, V>> {
         let life = self.life(asked_at, loaded.ttl, value.is_some());
-        let encoding = self.encode(trip, value.as_deref());
-        let encoded = encoding.as_ref().map(|(_, length)| *length);
+        let full_key = trip.full_key.as_deref().filter(|_| trip.permit.is_some());
+        let (bytes, encoded) =
+            full_key.map(|full_key| self.encode(full_key, value.as_deref())).unwrap_or_default();
         let weight = self.weigh(&trip.key, value.as_deref(), encoded);
         let refusal = self
             .refuses_key(&trip.key)
@@ -315,22 +316,25 @@ where
         let life = life.unwrap_or_else(no_life);
         let terms = Landing { from: ReadFrom::Source, is_stored: is_kept, comes_due: true };
         let (_, is_stored) = trip.land(value, life, weight, terms);
-        let ((bytes, _), full_key, permit) = (encoding?, trip.full_key.clone()?, trip.permit?);
+        let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
         let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
         is_stored.then_some(Delivery { key, hash, flight, full_key, permit, bytes, life })
     }
 
-    /// The bytes for L2, if the trip has a permit to bring them, and the length of the encoding.
-    fn encode(&self, trip: &Trip<K, V>, value: Option<&V>) -> Option<(Vec<u8>, usize)> {
-        let (codec, full_key, _) = (self.codec.as_ref()?, trip.full_key.as_ref()?, trip.permit?);
+    /// The bytes for L2, and the length of the encoding, as far as there are any.
+    pub(super) fn encode(
+        &self,
+        full_key: &str,
+        value: Option<&V>,
+    ) -> (Option<Vec<u8>>, Option<usize>) {
+        let Some(codec) = &self.codec else { return (None, None) };
         match codec.encode(full_key, value) {
-            Ok(encoding) => Some(encoding),
-            Err(error) => {
-                self.tally.refusals.one(match error {
-                    EncodeError::TooLarge(_) => Refusal::ValueSize,
-                    EncodeError::Serialize(_) => Refusal::Encoding,
-                });
-                None
+            Ok((bytes, length)) => (Some(bytes), Some(length)),
+            // It is refused for its length, in both tiers alike.
+            Err(EncodeError::TooLarge(length)) => (None, Some(length)),
+            Err(EncodeError::Serialize(_)) => {
+                self.tally.refusals.one(Refusal::Encoding);
+                (None, None)
             }
         }
     }
