@@ -2,6 +2,9 @@
 
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
+mod l2;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod sqlite;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
