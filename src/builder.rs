@@ -135,6 +135,12 @@ impl Forewarm {
     /// What is in memory can still be read; whatever would have to be loaded is an error.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
+        if in_time {
+            // What L2 has not heard of would be forgotten with this process.
+            for resource in self.engine.resources() {
+                resource.deliver_queued().await;
+            }
+        }
         if let Some(l2) = &self.engine.l2 {
             l2.close().await;
         }

@@ -8,25 +8,39 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 /// A point on a [`Clock`], in microseconds since the clock was made.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Moment(u64);
+
+/// Room for what was before the clock was made, such as the load of a value that an earlier
+/// process has stored.
+const ORIGIN: u64 = 1 << 62;
 
 impl Moment {
     /// The moment at which the clock was made.
-    pub const START: Self = Self(0);
+    pub const START: Self = Self(ORIGIN);
     /// A moment that never comes.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The moment that is this many microseconds after the clock was made.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
+        Self(ORIGIN.saturating_add(micros))
     }
 
-    /// Microseconds since the clock was made.
+    /// Microseconds since the clock was made; 0 for what was before.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
+        self.0.saturating_sub(ORIGIN)
+    }
+
+    /// What [`Moment::from_bits`] makes the same moment of, for atomics; in the order of time.
+    #[inline]
+    pub(crate) const fn to_bits(self) -> u64 {
         self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     /// This moment and `span` more; [`Moment::NEVER`] if that is too far away to count.
@@ -35,7 +49,7 @@ impl Moment {
         Self(self.0.saturating_add(micros(span)))
     }
 
-    /// This moment less `span`, but not before [`Moment::START`].
+    /// This moment less `span`, which may be before the clock was made.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(micros(span)))
@@ -50,6 +64,12 @@ impl Moment {
 
 fn micros(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()))
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::START
+    }
 }
 
 /// Where the engine reads time.
@@ -105,7 +125,7 @@ impl Clock {
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment(micros(self.0.start.elapsed()) + self.0.ahead_micros.load(Relaxed))
+        Moment::from_micros(micros(self.0.start.elapsed()) + self.0.ahead_micros.load(Relaxed))
     }
 
     /// The present moment, or one a few milliseconds earlier, never later: a quarter of the cost,
@@ -114,7 +134,7 @@ impl Clock {
     pub(crate) fn recent(&self) -> Moment {
         let Some(start) = self.0.coarse_start else { return self.now() };
         let passed = coarsetime::Instant::now_without_cache_update().duration_since(start);
-        Moment(passed.as_micros() + self.0.ahead_micros.load(Relaxed))
+        Moment::from_micros(passed.as_micros() + self.0.ahead_micros.load(Relaxed))
     }
 
     /// The present wall time.
@@ -199,6 +219,16 @@ fn system_wall() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_time_before_the_clock_was_made() {
+        let day = Duration::from_hours(24);
+        let before = Moment::START.minus(day);
+        assert_eq!((Moment::START.since(before), before.plus(day)), (day, Moment::START));
+        assert_eq!((before.as_micros(), Moment::from_bits(before.to_bits())), (0, before));
+        assert_eq!(Moment::from_micros(Moment::NEVER.as_micros()), Moment::NEVER);
+        assert_eq!(Moment::from_micros(u64::MAX), Moment::NEVER);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn paused_time_moves_the_clock() {

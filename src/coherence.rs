@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
@@ -26,6 +26,10 @@ pub(crate) struct L2 {
     breaker: Breaker,
     failures: Counters<L2Op>,
     quiet: Quiet,
+    /// For warnings, which a tier that comes and goes would otherwise fill the log with.
+    warnings: Quiet,
+    /// Whether a warning stands that has not been taken back.
+    is_warned: AtomicBool,
     permits: AtomicU64,
 }
 
@@ -35,11 +39,15 @@ impl std::fmt::Debug for L2 {
     }
 }
 
+/// What is wrong with a tier that breaks its contract.
+const MISCOUNT: &str = "it did not give one answer for each key";
+
 impl L2 {
     pub(crate) fn new(tier: Arc<dyn AnyTier>, config: L2Config, clock: Clock, seed: u64) -> Self {
         let breaker = Breaker::new(config.breaker_failures, config.breaker_open_for);
-        let (failures, quiet, permits) = (Counters::new(), Quiet::new(), AtomicU64::new(seed));
-        Self { tier, config, clock, breaker, failures, quiet, permits }
+        let (failures, quiet, warnings) = (Counters::new(), Quiet::new(), Quiet::new());
+        let (is_warned, permits) = (AtomicBool::new(false), AtomicU64::new(seed));
+        Self { tier, config, clock, breaker, failures, quiet, warnings, is_warned, permits }
     }
 
     pub(crate) const fn config(&self) -> &L2Config {
@@ -50,9 +58,9 @@ impl L2 {
         &self.failures
     }
 
-    /// Whether L2 is asked.
+    /// Whether L2 answers, as far as is known.
     pub(crate) fn is_up(&self) -> bool {
-        self.breaker.state(self.clock.now()) != BreakerState::Open
+        self.breaker.state(self.clock.now()) == BreakerState::Closed
     }
 
     /// A permit that no other load has: numbered from a random start, and spread by an odd factor,
@@ -63,12 +71,20 @@ impl L2 {
     }
 
     pub(crate) async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Option<Vec<Begun>> {
-        let work = self.tier.begin(asks, permit_for);
+        let work = async {
+            let begun = self.tier.begin(asks, permit_for).await?;
+            // A key without an answer would be lost.
+            if begun.len() == asks.len() { Ok(begun) } else { Err(TierError::new(MISCOUNT)) }
+        };
         self.call(L2Op::Begin, self.config.read_timeout, work).await
     }
 
     pub(crate) async fn fill(&self, fills: &[Fill<'_>]) -> Option<Vec<Filled>> {
         self.call(L2Op::Fill, self.config.write_timeout, self.tier.fill(fills)).await
+    }
+
+    pub(crate) async fn release(&self, permits: &[(&str, Permit)]) -> Option<()> {
+        self.call(L2Op::Release, self.config.write_timeout, self.tier.release(permits)).await
     }
 
     pub(crate) async fn put(&self, put: Fill<'_>) -> Option<()> {
@@ -121,7 +137,7 @@ impl L2 {
             Some(Ok(answer)) => {
                 let took_secs = now.since(began).as_secs_f64();
                 metrics::histogram!(L2_SECONDS, "op" => op.label()).record(took_secs);
-                if self.breaker.succeeded() {
+                if self.breaker.succeeded() && self.is_warned.swap(false, Relaxed) {
                     tracing::info!("the second tier answers again");
                 }
                 Some(answer)
@@ -142,15 +158,18 @@ impl L2 {
         self.failures.one(op);
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         if self.breaker.failed(now) {
-            self.say_left_alone(op, &cause);
+            if let Some(unsaid) = self.warnings.may_speak(now) {
+                self.is_warned.store(true, Relaxed);
+                self.say_left_alone(op, &cause, unsaid);
+            }
         } else if let Some(unsaid) = self.quiet.may_speak(now) {
             tracing::error!(op = op.label(), cause, unsaid, "the second tier failed");
         }
     }
 
-    fn say_left_alone(&self, op: L2Op, cause: &str) {
-        let retry_in = self.config.breaker_open_for;
-        tracing::warn!(op = op.label(), cause, ?retry_in, "the second tier is left alone");
+    fn say_left_alone(&self, op: L2Op, cause: &str, unsaid: u64) {
+        let (op, retry_in) = (op.label(), self.config.breaker_open_for);
+        tracing::warn!(op, cause, ?retry_in, unsaid, "the second tier is left alone");
     }
 }
 
@@ -167,6 +186,8 @@ pub(crate) struct Outbox<K> {
 #[derive(Debug)]
 struct State<K> {
     waiting: VecDeque<Waiting<K>>,
+    /// Those that L2 is being told of.
+    taken: usize,
     /// The whole resource is to be invalidated.
     is_overflowed: bool,
     overflows: u64,
@@ -182,7 +203,8 @@ pub(crate) struct Waiting<K> {
 
 impl<K> Outbox<K> {
     pub(crate) fn new(max: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), is_overflowed: false, overflows: 0 };
+        let (waiting, taken) = (VecDeque::new(), 0);
+        let state = State { waiting, taken, is_overflowed: false, overflows: 0 };
         Self { state: Mutex::new(state), max }
     }
 
@@ -200,16 +222,24 @@ impl<K> Outbox<K> {
         std::mem::take(&mut state.waiting)
     }
 
-    /// Takes up to `count` invalidations to deliver.
+    /// Takes up to `count` invalidations to deliver: [`Outbox::delivered`] or
+    /// [`Outbox::put_back`] says how that ended.
     pub(crate) fn take(&self, count: usize) -> Vec<Waiting<K>> {
         let mut state = self.state.lock();
         let count = count.min(state.waiting.len());
+        state.taken += count;
         state.waiting.drain(..count).collect()
+    }
+
+    /// Invalidations that were taken have been delivered.
+    pub(crate) fn delivered(&self, count: usize) {
+        self.state.lock().taken -= count;
     }
 
     /// Puts invalidations back that could not be delivered.
     pub(crate) fn put_back(&self, undelivered: Vec<Waiting<K>>) {
         let mut state = self.state.lock();
+        state.taken -= undelivered.len();
         for waiting in undelivered.into_iter().rev() {
             state.waiting.push_front(waiting);
         }
@@ -232,7 +262,7 @@ impl<K> Outbox<K> {
     /// The invalidations that wait.
     pub(crate) fn len(&self) -> usize {
         let state = self.state.lock();
-        state.waiting.len() + usize::from(state.is_overflowed)
+        state.waiting.len() + state.taken + usize::from(state.is_overflowed)
     }
 }
 
@@ -251,9 +281,12 @@ mod tests {
             assert!(outbox.push(waiting(key)).is_empty());
         }
         let first = outbox.take(3);
+        assert_eq!(outbox.len(), 4);
         outbox.put_back(first);
         let all: Vec<_> = outbox.take(10).into_iter().map(|waiting| waiting.key).collect();
-        assert_eq!((all, outbox.len()), (vec![0, 1, 2, 3], 0));
+        assert_eq!((all, outbox.len()), (vec![0, 1, 2, 3], 4));
+        outbox.delivered(4);
+        assert_eq!(outbox.len(), 0);
     }
 
     #[test]

@@ -158,9 +158,9 @@ impl<K, V> Entry<K, V> {
 
     pub(crate) fn living(self, life: Life) -> Self {
         Self {
-            calm_until: AtomicU64::new(life.calm_until.as_micros()),
+            calm_until: AtomicU64::new(life.calm_until.to_bits()),
             keep_until: life.keep_until,
-            fresh_until: AtomicU64::new(life.fresh_until.as_micros()),
+            fresh_until: AtomicU64::new(life.fresh_until.to_bits()),
             loaded_at: life.loaded_at,
             revalidate_for: life.revalidate_for,
             ..self
@@ -213,8 +213,8 @@ impl<K, V> Entry<K, V> {
     pub(crate) fn life(&self) -> Life {
         Life {
             loaded_at: self.loaded_at,
-            calm_until: Moment::from_micros(self.calm_until.load(Relaxed)),
-            fresh_until: Moment::from_micros(self.fresh_until.load(Relaxed)),
+            calm_until: Moment::from_bits(self.calm_until.load(Relaxed)),
+            fresh_until: Moment::from_bits(self.fresh_until.load(Relaxed)),
             revalidate_for: self.revalidate_for,
             keep_until: self.keep_until,
         }
@@ -229,7 +229,7 @@ impl<K, V> Entry<K, V> {
     /// Whether a read at `now` has nothing to decide: the entry is fresh, and nothing is to renew.
     #[inline]
     pub(crate) fn is_calm(&self, now: Moment) -> bool {
-        now.as_micros() < self.calm_until.load(Relaxed)
+        now.to_bits() < self.calm_until.load(Relaxed)
     }
 
     /// Whether it may be served at `now`.
@@ -239,7 +239,7 @@ impl<K, V> Entry<K, V> {
 
     /// Makes it stale at `now`. It stays what is served when the load that renews it fails.
     pub(crate) fn expire(&self, now: Moment) {
-        self.fresh_until.fetch_min(now.as_micros(), Relaxed);
+        self.fresh_until.fetch_min(now.to_bits(), Relaxed);
         self.calm_until.store(0, Relaxed);
     }
 

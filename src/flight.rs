@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::clock::Moment;
-use crate::entry::{Entry, Origin, Why};
+use crate::entry::{Entry, Freshness, Life, Origin, Why};
 use crate::error::Error;
 use crate::fence::Carried;
 use crate::limits::{Class, Urgency};
@@ -29,6 +29,8 @@ pub(crate) struct Pad<K, V> {
     pub(crate) urgency: Arc<Urgency>,
     /// Values of L2 that are older than this are not what was asked for.
     max_age: Option<Duration>,
+    /// Nor are those that are not fresh.
+    is_fresh_only: bool,
     is_asked: AtomicBool,
     outcome: OnceLock<Outcome<K, V>>,
     landed: Notify,
@@ -69,20 +71,22 @@ impl<K, V> Pad<K, V> {
             why,
             urgency,
             max_age: None,
+            is_fresh_only: false,
             is_asked: AtomicBool::new(why.origin == Origin::Demand),
             outcome: OnceLock::new(),
             landed: Notify::new(),
         }
     }
 
-    /// The same for a caller who accepts nothing older than this.
-    pub(crate) fn within(self, max_age: Option<Duration>) -> Self {
-        Self { max_age, ..self }
+    /// The same for a caller who accepts nothing older than this, or only what is fresh.
+    pub(crate) fn within(self, max_age: Option<Duration>, is_fresh_only: bool) -> Self {
+        Self { max_age, is_fresh_only, ..self }
     }
 
-    /// Whether a value that was loaded at `loaded_at` is what was asked for.
-    pub(crate) fn accepts(&self, loaded_at: Moment, now: Moment) -> bool {
-        self.max_age.is_none_or(|max_age| now.since(loaded_at) < max_age)
+    /// Whether a value that lives so is what was asked for.
+    pub(crate) fn accepts(&self, life: &Life, now: Moment) -> bool {
+        let is_young = self.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        is_young && !(self.is_fresh_only && life.freshness(now) != Freshness::Fresh)
     }
 
     /// Whether somebody waits for it, or came to.

@@ -54,6 +54,19 @@ pub trait Tier: Send + Sync + 'static {
         fills: &[Fill<'_>],
     ) -> impl Future<Output = Result<Vec<Filled>, TierError>> + Send;
 
+    /// Gives permits back that will not be used, so that the next load of their keys gets one at
+    /// once. Default: does nothing; they end by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer.
+    fn release(
+        &self,
+        _permits: &[(&str, Permit)],
+    ) -> impl Future<Output = Result<(), TierError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Invalidates keys and stores their new values, in one step. The values' permits are ignored.
     ///
     /// # Errors
@@ -245,6 +258,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 
 pub(crate) trait AnyTier: Send + Sync + 'static {
     fn begin<'a>(&'a self, asks: &'a [Ask<'a>], permit_for: Duration) -> Answer<'a, Vec<Begun>>;
     fn fill<'a>(&'a self, fills: &'a [Fill<'a>]) -> Answer<'a, Vec<Filled>>;
+    fn release<'a>(&'a self, permits: &'a [(&'a str, Permit)]) -> Answer<'a, ()>;
     fn put<'a>(&'a self, puts: &'a [Fill<'a>]) -> Answer<'a, ()>;
     fn invalidate<'a>(&'a self, selectors: &'a [Selector<'a>]) -> Answer<'a, ()>;
     fn expire<'a>(&'a self, keys: &'a [&'a str]) -> Answer<'a, ()>;
@@ -260,6 +274,10 @@ impl<T: Tier> AnyTier for T {
 
     fn fill<'a>(&'a self, fills: &'a [Fill<'a>]) -> Answer<'a, Vec<Filled>> {
         Box::pin(Tier::fill(self, fills))
+    }
+
+    fn release<'a>(&'a self, permits: &'a [(&'a str, Permit)]) -> Answer<'a, ()> {
+        Box::pin(Tier::release(self, permits))
     }
 
     fn put<'a>(&'a self, puts: &'a [Fill<'a>]) -> Answer<'a, ()> {

@@ -325,6 +325,7 @@ impl Event for Refusal {
 pub(crate) enum L2Op {
     Begin,
     Fill,
+    Release,
     Put,
     Invalidate,
     Expire,
@@ -337,9 +338,10 @@ pub(crate) enum L2Op {
 }
 
 impl L2Op {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Begin,
         Self::Fill,
+        Self::Release,
         Self::Put,
         Self::Invalidate,
         Self::Expire,
@@ -353,6 +355,7 @@ impl L2Op {
         match self {
             Self::Begin => "begin",
             Self::Fill => "fill",
+            Self::Release => "release",
             Self::Put => "put",
             Self::Invalidate => "invalidate",
             Self::Expire => "expire",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::core::{Core, Shared};
 use super::trip::{Landing, Trip, Trips};
-use crate::entry::{Life, Origin};
+use crate::entry::{Freshness, Origin};
 use crate::flight::ReadFrom;
 use crate::key::Key;
 use crate::metrics::{L2Op, Refusal};
@@ -134,18 +134,21 @@ where
             }
             None => return Next::Load,
         };
-        // The clock of the readers: what ends now has ended for every one of them.
-        let now = self.clock.recent();
-        let mut life = self.life_in_l2(now, stored);
-        match (stored.is_restored, self.policy.trust_on_restart) {
-            (true, TrustOnRestart::Never) => return Next::AskPermit,
-            (true, TrustOnRestart::StaleOnly) => {
-                (life.calm_until, life.fresh_until) = (now, now);
-                life.revalidate_for = life.revalidate_for.max(Duration::from_secs(1));
-            }
-            (true, TrustOnRestart::WithinTtl) | (false, _) => {}
+        let now = self.clock.now();
+        let life = self.life_in_l2(now, stored);
+        let is_worthless =
+            stored.is_restored && self.policy.trust_on_restart == TrustOnRestart::Never;
+        // What the caller does not accept is no answer to a failure either.
+        if is_worthless || !trip.pad().accepts(&life, now) {
+            return Next::AskPermit;
         }
-        if trip.pad().accepts(life.loaded_at, now) && self.is_promoted(trip, stored, &life) {
+        let ends_flight = match life.freshness(now) {
+            Freshness::Fresh => true,
+            // It is served while a load renews it, unless this is the load.
+            Freshness::Stale => trip.pad().origin() == Origin::Demand,
+            Freshness::Expired => false,
+        };
+        if ends_flight {
             let weight = self.weigh(&trip.key, value.as_deref(), Some(length));
             let is_stored = self.keeps() && !self.refuses_value(weight, Some(length));
             let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: true };
@@ -154,17 +157,6 @@ where
         }
         trip.fallback = Some((value, life));
         Next::AskPermit
-    }
-
-    /// Whether a value of L2 ends the flight: it is fresh, or it may be served while a load renews
-    /// it and nobody has asked for a renewal.
-    fn is_promoted(&self, trip: &Trip<K, V>, stored: &Stored, life: &Life) -> bool {
-        if !stored.fresh_for.is_zero() || stored.is_restored {
-            return true;
-        }
-        // L2 keeps it for a span that began when it became stale.
-        let stale_for = self.policy.kept_after_ttl().saturating_sub(stored.keep_for);
-        trip.pad().why.origin != Origin::Refresh && stale_for < life.revalidate_for
     }
 
     fn say_unreadable(&self, problem: Unreadable) {

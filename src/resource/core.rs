@@ -20,7 +20,7 @@ use crate::l1::{L1Tally, Lookup};
 use crate::limits::{Failing, Limits, LoadTime, Quiet};
 use crate::loader::AnyLoader;
 use crate::metrics::{Counters, Load, OwnedCounters, ReadOutcome, Refresh, Refusal, Timings};
-use crate::policy::{Capacity, EarlyRefresh, Policy, Store};
+use crate::policy::{Capacity, EarlyRefresh, Policy, Store, TrustOnRestart};
 use crate::task::Tasks;
 use crate::tier::{Codec, Stored};
 
@@ -232,14 +232,26 @@ where
         })
     }
 
-    /// The life of a value from L2, which is this old, fresh for so long, and kept for so long.
+    /// The rest of the life of a value from L2.
     pub(super) fn life_in_l2(&self, now: Moment, stored: &Stored) -> Life {
-        let fresh_until = now.plus(stored.fresh_for);
+        let mut revalidate_for = self.policy.stale_while_revalidate.unwrap_or_default();
+        // L2 keeps a value for a span that began when it became stale.
+        let stale_for = self.policy.kept_after_ttl().saturating_sub(stored.keep_for);
+        let is_doubtful =
+            stored.is_restored && self.policy.trust_on_restart == TrustOnRestart::StaleOnly;
+        let fresh_until = if stored.fresh_for.is_zero() {
+            now.minus(stale_for)
+        } else if is_doubtful {
+            revalidate_for = revalidate_for.max(Duration::from_secs(1));
+            now
+        } else {
+            now.plus(stored.fresh_for)
+        };
         Life {
             loaded_at: now.minus(stored.age),
             calm_until: fresh_until,
             fresh_until,
-            revalidate_for: self.policy.stale_while_revalidate.unwrap_or_default(),
+            revalidate_for,
             keep_until: now.plus(stored.keep_for),
         }
     }

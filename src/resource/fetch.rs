@@ -202,7 +202,8 @@ where
             return Err(Error::ShutDown);
         }
         let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
-        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(wanted.max_age);
+        let Wanted { max_age, is_fresh_only } = wanted;
+        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(max_age, is_fresh_only);
         let serves = |entry: &Entry<K, V>| wanted.is_served_by(entry, now);
         let boarding = self.fence.board(caller, serves, begin);
         Ok(match boarding {
@@ -259,21 +260,30 @@ where
             Ok(arrival) => arrival,
             Err(error) => return self.fall_back(lookup, wanted, error),
         };
-        let now = self.clock.recent();
-        let is_stale = arrival.entry.freshness(now) != Freshness::Fresh;
         let outcome = match (arrival.from, arrival.entry.value()) {
-            (ReadFrom::L2 | ReadFrom::L1, Some(_)) if is_stale => ReadOutcome::L2Stale,
-            (ReadFrom::L2 | ReadFrom::L1, Some(_)) => ReadOutcome::L2Hit,
-            (ReadFrom::L2 | ReadFrom::L1, None) => ReadOutcome::L2Absent,
+            (ReadFrom::L2 | ReadFrom::L1, _) => self.settle_promoted(&arrival.entry),
             (ReadFrom::Source, Some(_)) => ReadOutcome::SourceHit,
             (ReadFrom::Source, None) => ReadOutcome::SourceAbsent,
         };
         self.tally.reads.one(outcome);
         self.say_miss(lookup, outcome);
-        if outcome == ReadOutcome::L2Stale {
-            self.renew(&arrival.entry, now);
-        }
         Ok(Fetched { arrival, joined })
+    }
+
+    /// What an entry from L2 is for one who waited for it. It is renewed if it is stale.
+    fn settle_promoted(self: &Arc<Self>, entry: &Entry<K, V>) -> ReadOutcome {
+        let now = self.clock.now();
+        let freshness = entry.freshness(now);
+        if freshness == Freshness::Stale {
+            self.renew(entry, now);
+        }
+        match (freshness, entry.value()) {
+            // It would have been loaded, had the source answered.
+            (Freshness::Expired, _) => ReadOutcome::SourceStale,
+            (_, None) => ReadOutcome::L2Absent,
+            (Freshness::Stale, Some(_)) => ReadOutcome::L2Stale,
+            (Freshness::Fresh, Some(_)) => ReadOutcome::L2Hit,
+        }
     }
 
     /// Serves what is past its time at once, if a load would only wait or fail: the key keeps

@@ -210,15 +210,36 @@ where
         let chain = Chain::extended(parent, self.id, hashes);
         let request = Request { keys, urgency, chain, deadline, salt };
         let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
         self.ask(request, |place, answered| {
             if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
-                deliveries.extend(self.arrive(&trip, answered));
+                match self.arrive(&trip, answered) {
+                    Some(delivery) => deliveries.push(delivery),
+                    None => unused.extend(trip.full_key.clone().zip(trip.permit)),
+                }
             }
         })
         .await;
-        if let Some(shared) = self.shared.as_ref().filter(|_| !deliveries.is_empty()) {
-            Box::pin(self.fill(shared, deliveries)).await;
+        if let Some(shared) = &self.shared {
+            Box::pin(self.bring(shared, deliveries, unused)).await;
+        }
+    }
+
+    /// Brings values to L2, and gives the permits back that were not used: until they end, every
+    /// load of their keys would wait for somebody to use them.
+    async fn bring(
+        &self,
+        shared: &Shared<K>,
+        deliveries: Vec<Delivery<K, V>>,
+        mut unused: Vec<(String, Permit)>,
+    ) {
+        if !deliveries.is_empty() && self.fill(shared, &deliveries).await.is_none() {
+            let not_filled = deliveries.into_iter();
+            unused.extend(not_filled.map(|delivery| (delivery.full_key, delivery.permit)));
+        }
+        if !unused.is_empty() {
+            let unused: Vec<_> = unused.iter().map(|(key, permit)| (&**key, *permit)).collect();
+            shared.l2.release(&unused).await;
         }
     }
 
@@ -281,8 +302,9 @@ where
         asked_at: Moment,
     ) -> Option<Delivery<K, V>> {
         let life = self.life(asked_at, loaded.ttl, value.is_some());
-        let encoding = self.encode(trip, value.as_deref());
-        let encoded = encoding.as_ref().map(|(_, length)| *length);
+        let full_key = trip.full_key.as_deref().filter(|_| trip.permit.is_some());
+        let (bytes, encoded) =
+            full_key.map(|full_key| self.encode(full_key, value.as_deref())).unwrap_or_default();
         let weight = self.weigh(&trip.key, value.as_deref(), encoded);
         let refusal = self
             .refuses_key(&trip.key)
@@ -301,28 +323,32 @@ where
         let life = life.unwrap_or_else(no_life);
         let terms = Landing { from: ReadFrom::Source, is_stored: is_kept, comes_due: true };
         let (_, is_stored) = trip.land(value, life, weight, terms);
-        let ((bytes, _), full_key, permit) = (encoding?, trip.full_key.clone()?, trip.permit?);
+        let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
         let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
         is_stored.then_some(Delivery { key, hash, flight, full_key, permit, bytes, life })
     }
 
-    /// The bytes for L2, if the trip has a permit to bring them, and the length of the encoding.
-    fn encode(&self, trip: &Trip<K, V>, value: Option<&V>) -> Option<(Vec<u8>, usize)> {
-        let (codec, full_key, _) = (self.codec.as_ref()?, trip.full_key.as_ref()?, trip.permit?);
+    /// The bytes for L2, and the length of the encoding, as far as there are any.
+    pub(super) fn encode(
+        &self,
+        full_key: &str,
+        value: Option<&V>,
+    ) -> (Option<Vec<u8>>, Option<usize>) {
+        let Some(codec) = &self.codec else { return (None, None) };
         match codec.encode(full_key, value) {
-            Ok(encoding) => Some(encoding),
-            Err(error) => {
-                self.tally.refusals.one(match error {
-                    EncodeError::TooLarge(_) => Refusal::ValueSize,
-                    EncodeError::Serialize(_) => Refusal::Encoding,
-                });
-                None
+            Ok((bytes, length)) => (Some(bytes), Some(length)),
+            // It is refused for its length, in both tiers alike.
+            Err(EncodeError::TooLarge(length)) => (None, Some(length)),
+            Err(EncodeError::Serialize(_)) => {
+                self.tally.refusals.one(Refusal::Encoding);
+                (None, None)
             }
         }
     }
 
-    /// Brings values to L2. Nobody waits for it; a permit voided meanwhile refuses it there.
-    async fn fill(&self, shared: &Shared<K>, deliveries: Vec<Delivery<K, V>>) {
+    /// Brings values to L2; `None` if none were brought. Nobody waits for it; a permit voided
+    /// meanwhile refuses it there.
+    async fn fill(&self, shared: &Shared<K>, deliveries: &[Delivery<K, V>]) -> Option<()> {
         let now = self.clock.now();
         let may_fill = |delivery: &&Delivery<K, V>| {
             !delivery.flight.is_poisoned()
@@ -342,11 +368,12 @@ where
             })
             .collect();
         if fills.is_empty() {
-            return;
+            return None;
         }
-        let filled = shared.l2.fill(&fills).await.unwrap_or_default();
+        let filled = shared.l2.fill(&fills).await?;
         let refused = filled.iter().filter(|filled| **filled == Filled::Refused).count();
         self.tally.refusals.add(Refusal::Permit, refused as u64);
+        Some(())
     }
 
     /// Counts what came of a preload, if it is known now.

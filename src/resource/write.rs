@@ -77,10 +77,16 @@ where
         let (key, hash) = (key.to_owned(), core.fence.hash(key));
         let value = value.into();
         let full_key = core.full_key(&key);
-        let encoding = full_key.as_deref().and_then(|full| core.encode_put(full, &value));
-        let length = encoding.as_ref().map(|(_, length)| *length);
+        let encode = |full_key: &str| core.encode(full_key, Some(&value));
+        let (bytes, length) = full_key.as_deref().map(encode).unwrap_or_default();
         let weight = core.weigh(&key, Some(&value), length);
-        let is_refused = core.refuses_key(&key).is_some() || core.refuses_value(weight, length);
+        let refusal = core.refuses_key(&key);
+        let refusal =
+            refusal.or_else(|| core.refuses_value(weight, length).then_some(Refusal::ValueSize));
+        if let Some(refusal) = refusal {
+            core.tally.refusals.one(refusal);
+        }
+        let is_refused = refusal.is_some();
         let life = core.life(core.clock.now(), None, true).filter(|_| core.keeps() && !is_refused);
         let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
         let (ticket, landing) = core.fence.replace(&key, hash, full_key.is_some(), |past| {
@@ -96,8 +102,8 @@ where
         core.stored(&landing.entry);
         drop(landing);
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
-        let change = match (encoding, life) {
-            (Some((bytes, _)), Some(life)) => Change::Put { bytes, life, ticket },
+        let change = match (bytes, life) {
+            (Some(bytes), Some(life)) => Change::Put { bytes, life, ticket },
             _ => Change::Invalidate,
         };
         core.deliver_one(key, hash, full_key, change).await
@@ -143,14 +149,6 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    fn encode_put(&self, full_key: &str, value: &V) -> Option<(Vec<u8>, usize)> {
-        let encoding = self.codec.as_ref()?.encode(full_key, Some(value));
-        if encoding.is_err() {
-            self.tally.refusals.one(Refusal::Encoding);
-        }
-        encoding.ok()
-    }
-
     /// Tells L2 of a change, in a task of its own; the gate of the key is closed already.
     async fn deliver_one(
         self: &Arc<Self>,
@@ -230,9 +228,10 @@ where
                 shared.outbox.put_back(waiting);
                 return false;
             }
-            for waiting in waiting {
+            for waiting in &waiting {
                 self.fence.open_gate(&waiting.key, waiting.hash);
             }
+            shared.outbox.delivered(waiting.len());
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use self::begin::{Grant, answers, is_storable, key_list};
 use self::fault::{Refusal, Trouble};
 use self::file::FileId;
-use self::fill::{FillIn, PutIn};
+use self::fill::{FillIn, PutIn, Release};
 use self::invalidate::{Expire, Invalidate};
 pub use self::options::SqliteOptions;
 use self::queue::Queue;
@@ -17,7 +17,7 @@ use self::readers::Readers;
 use self::sweep::Sweep;
 use self::turn::now;
 use self::writer::{State, Writer};
-use super::{Ask, Begun, Fill, Filled, Selector, Swept, Tier, TierError, TierSize, Want};
+use super::{Ask, Begun, Fill, Filled, Permit, Selector, Swept, Tier, TierError, TierSize, Want};
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
@@ -156,6 +156,10 @@ impl Tier for SqliteTier {
             rest = later;
         }
         Ok(filled)
+    }
+
+    async fn release(&self, permits: &[(&str, Permit)]) -> Result<(), TierError> {
+        self.queue.write(Release::new(permits)?).await
     }
 
     async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {

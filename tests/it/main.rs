@@ -5,6 +5,9 @@
 mod demo;
 #[cfg(test)]
 mod foresight;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod l2;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
@@ -14,9 +17,6 @@ mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
-#[cfg(feature = "sqlite")]
-#[cfg(test)]
-mod second_tier;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 
-use super::begin::json;
+use super::begin::{is_storable, json};
 use super::invalidate::raise_sequence;
 use super::queue::Write;
 use super::turn::{Turn, millis};
-use crate::tier::{Fill, TierError};
+use crate::tier::{Fill, Permit, TierError};
 
 /// Values to be stored, as two parameters.
 #[derive(Debug)]
@@ -112,6 +112,30 @@ impl Write for FillIn {
             query(TAKE_PERMITS).bind(&*self.0.rows).execute(db).await?;
         }
         Ok(stored.into_iter().collect())
+    }
+}
+
+/// Takes permits that will not be used.
+#[derive(Debug)]
+pub(super) struct Release {
+    /// `[key, permit]` for each.
+    permits: Arc<str>,
+}
+
+impl Release {
+    pub(super) fn new(permits: &[(&str, Permit)]) -> Result<Self, TierError> {
+        let permits = permits.iter().filter(|(key, _)| is_storable(key));
+        let permits = permits.map(|(key, permit)| (key, permit.0.cast_signed()));
+        Ok(Self { permits: json(&permits.collect::<Vec<_>>())? })
+    }
+}
+
+impl Write for Release {
+    type Answer = ();
+
+    async fn write(&self, db: &mut SqliteConnection, _turn: Turn) -> Result<(), sqlx::Error> {
+        query(TAKE_PERMITS).bind(&*self.permits).execute(db).await?;
+        Ok(())
     }
 }
 

@@ -1,0 +1,20 @@
+//! The engine over its second tier: what reads and changes do there, and what its faults do to
+//! them.
+
+mod changes;
+mod faults;
+mod faulty;
+mod hung;
+mod interleavings;
+mod log;
+mod outbox;
+mod paths;
+mod permits;
+mod restart;
+mod secrets;
+mod shelf;
+mod source;
+mod trust;
+mod unreadable;
+mod upkeep;
+mod world;
