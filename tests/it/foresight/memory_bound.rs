@@ -93,7 +93,8 @@ async fn an_oversize_value_is_skipped_and_counted_and_purges_nothing() {
     let mut scrapes = Scrapes::new();
     scrapes.take(&forewarm);
     let of_size = [("resource", "item"), ("why", "value_size")];
-    assert_eq!(scrapes.counter("forewarm_fills_refused_total", &of_size), 2);
+    // Two loads, and a put.
+    assert_eq!(scrapes.counter("forewarm_fills_refused_total", &of_size), 3);
     let labels = [("resource", "item"), ("cause", "capacity")];
     assert_eq!(scrapes.counter("forewarm_evictions_total", &labels), 100 - before.entries);
 }
