@@ -60,7 +60,8 @@ pub enum MissLevel {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct L2Config {
-    /// The longest that a read waits for L2 before it goes on without. Default: 100 ms.
+    /// The longest that a read waits for an answer of L2 before it goes on without; it asks twice
+    /// where a stored value turns out not to be what it needs. Default: 100 ms.
     #[serde(with = "span")]
     pub read_timeout: Duration,
     /// The longest that a write waits for L2; an invalidation is queued after it. Default: 500 ms.
