@@ -51,12 +51,21 @@ impl Limits {
         Self { policy, clock, own, all, breaker, seed }
     }
 
-    /// Whether the source may be asked now.
+    /// Whether waiting for a turn is worth it: not while the source is left alone.
     ///
     /// # Errors
     ///
     /// How long it is left alone, if the breaker is open.
     pub(crate) fn check_breaker(&self) -> Result<(), Duration> {
+        self.breaker.check(self.clock.recent())
+    }
+
+    /// Whether the source may be asked now, by one whose turn it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Limits::check_breaker`].
+    pub(crate) fn pass_breaker(&self) -> Result<(), Duration> {
         self.breaker.admit(self.clock.recent())
     }
 

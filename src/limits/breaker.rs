@@ -54,16 +54,20 @@ impl Breaker {
     /// How long to wait, if the source is left alone.
     pub(crate) fn admit(&self, now: Moment) -> Result<(), Duration> {
         let mut state = self.state.lock();
-        match *state {
-            State::Closed { .. } => Ok(()),
-            State::Open { until } | State::HalfOpen { until } if now < until => {
-                Err(until.since(now))
-            }
-            State::Open { .. } | State::HalfOpen { .. } => {
-                *state = State::HalfOpen { until: now.plus(self.open_for) };
-                Ok(())
-            }
+        state.check(now)?;
+        if !matches!(*state, State::Closed { .. }) {
+            *state = State::HalfOpen { until: now.plus(self.open_for) };
         }
+        Ok(())
+    }
+
+    /// Whether a call would be admitted; it is not asked for yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Breaker::admit`].
+    pub(crate) fn check(&self, now: Moment) -> Result<(), Duration> {
+        self.state.lock().check(now)
     }
 
     /// A call was answered; gives whether that ended a time of failures.
@@ -102,6 +106,15 @@ impl Breaker {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { until } if now < until => BreakerState::Open,
             State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+}
+
+impl State {
+    fn check(&self, now: Moment) -> Result<(), Duration> {
+        match *self {
+            Self::Open { until } | Self::HalfOpen { until } if now < until => Err(until.since(now)),
+            Self::Closed { .. } | Self::Open { .. } | Self::HalfOpen { .. } => Ok(()),
         }
     }
 }

@@ -128,6 +128,10 @@ where
             return Answered { asked_at, result: Err(Failure::Deadline) };
         };
         let asked_at = self.clock.now();
+        // Others may have opened it while this one waited.
+        if let Err(retry_in) = self.source.limits.pass_breaker() {
+            return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
+        }
         let call = pin!(Arc::clone(&request.chain).scope(self.call(&request.keys)));
         let result = task::timeout_at(end, call).await.unwrap_or(Err(Failure::Deadline));
         self.count(&request.keys, &result, asked_at);
