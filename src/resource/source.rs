@@ -75,7 +75,7 @@ where
                         return places.iter().for_each(|place| deliver(*place, refused()));
                     }
                 };
-                let retry_in = self.retry_in(&request, &results, attempt, asked_at);
+                let retry_in = self.retry_in(&request, &results, attempt);
                 let missing =
                     || Err(LoadError::permanent("the loader gave fewer results than keys"));
                 let results = results.into_iter().chain(std::iter::repeat_with(missing));
@@ -104,13 +104,12 @@ where
         request: &Request<K, V>,
         results: &Results<V>,
         attempt: usize,
-        asked_at: Moment,
     ) -> Option<Duration> {
         let is_transient =
             |result: &Result<_, LoadError>| result.as_ref().is_err_and(LoadError::is_transient);
         results.iter().take(request.keys.len()).find(|result| is_transient(result))?;
         let retry_in = self.source.limits.waits(request.salt).nth(attempt)?;
-        (asked_at.plus(retry_in) < request.deadline).then_some(retry_in)
+        (self.clock.now().plus(retry_in) < request.deadline).then_some(retry_in)
     }
 
     /// Asks the source once, when the limits let it.
