@@ -331,11 +331,12 @@ where
             self.tally.reads.one(ReadOutcome::SourceError);
             return Err(Error::ShutDown);
         }
+        let parent = Chain::current();
+        self.check_recursion(parent.as_deref(), &key, hash)?;
         let now = self.clock.now();
         let deadline = now.plus(self.policy.source.deadline);
         let cx = LoadContext::new(Origin::Demand, self.clock.instant(deadline), None, None);
         let urgency = Arc::new(Urgency::new(Class::Demand));
-        let parent = Chain::current();
         if let Some(parent) = &parent {
             parent.lend(&urgency, self.id);
         }

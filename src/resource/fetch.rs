@@ -192,11 +192,7 @@ where
     ) -> Result<Boarded<K, V>, Error> {
         let Caller { key, hash, .. } = caller;
         let chain = Chain::current();
-        if chain.as_ref().is_some_and(|chain| chain.contains(self.id, hash)) {
-            let (resource, key) = (Arc::clone(&self.name), self.label(key, hash));
-            self.tally.reads.one(ReadOutcome::SourceError);
-            return Err(Error::Recursive { resource, key });
-        }
+        self.check_recursion(chain.as_deref(), key, hash)?;
         if self.tasks.is_stopping() {
             self.tally.reads.one(ReadOutcome::SourceError);
             return Err(Error::ShutDown);
@@ -224,6 +220,20 @@ where
                 Boarded::Full(Error::Overloaded { resource: Arc::clone(&self.name), flights })
             }
         })
+    }
+
+    /// A loader that waits for its own key would wait for ever, or call itself for ever.
+    pub(super) fn check_recursion(
+        &self,
+        chain: Option<&Chain>,
+        key: &K,
+        hash: u64,
+    ) -> Result<(), Error> {
+        if !chain.is_some_and(|chain| chain.contains(self.id, hash)) {
+            return Ok(());
+        }
+        self.tally.reads.one(ReadOutcome::SourceError);
+        Err(Error::Recursive { resource: Arc::clone(&self.name), key: self.label(key, hash) })
     }
 
     fn lend(&self, chain: Option<&Chain>, urgency: &Urgency) {
