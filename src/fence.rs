@@ -268,9 +268,12 @@ where
         self.with_shard(hash, |shard| {
             self.leave(shard, flight, key);
             let new = make(self.past(shard, key, hash));
-            if flight.is_poisoned() || !new.is_stored {
+            if flight.is_poisoned() {
                 let (entry, replaced) = (Arc::new(new.entry), None);
                 return Landing { entry, is_stored: false, replaced };
+            }
+            if !new.is_stored {
+                return self.discard(shard, new.entry, Eviction::Replaced);
             }
             self.store(shard, new)
         })
@@ -292,6 +295,22 @@ where
     fn past(&self, shard: &Shard<K, V, T>, key: &K, hash: u64) -> Past {
         let held = self.l1.find(Lookup::new(hash, key));
         held.map_or_else(|| shard.absent.look(hash), |held| held.reads().past())
+    }
+
+    /// Keeps nothing of a key: neither what was brought, nor what is held, which is older.
+    fn discard(
+        &self,
+        shard: &mut Shard<K, V, T>,
+        entry: Entry<K, V>,
+        why: Eviction,
+    ) -> Landing<K, V> {
+        let lookup = Lookup::new(entry.hash(), entry.key());
+        let removed = self.l1.remove(&mut shard.room, lookup, why);
+        if removed.is_some() {
+            // The key is as hot as before.
+            shard.absent.keep(entry.hash(), &entry.reads().past());
+        }
+        Landing { entry: Arc::new(entry), is_stored: false, replaced: removed }
     }
 
     fn store(&self, shard: &mut Shard<K, V, T>, new: NewEntry<K, V>) -> Landing<K, V> {
@@ -333,9 +352,7 @@ where
             let landing = if new.is_stored {
                 self.store(shard, new)
             } else {
-                let lookup = Lookup::new(hash, key);
-                let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
-                Landing { entry: Arc::new(new.entry), is_stored: false, replaced: removed }
+                self.discard(shard, new.entry, Eviction::Invalidated)
             };
             (ticket, landing)
         })

@@ -13,6 +13,8 @@ mod layers;
 #[cfg(test)]
 mod preload_waits;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
