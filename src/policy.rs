@@ -222,9 +222,9 @@ impl Policy {
             span.map_or(Ok(()), |span| checks.positive(field, span))?;
         }
         if let Some(every) = self.refresh_every
-            && self.ttl < 2 * every
+            && self.ttl < every.saturating_mul(2)
         {
-            let (ttl, twice) = (self.ttl, 2 * every);
+            let (ttl, twice) = (self.ttl, every.saturating_mul(2));
             let problem = format!("is {ttl:?}, less than twice `refresh_every` ({every:?})");
             return Err(checks.error("ttl", problem, format!("use {twice:?} or more")));
         }

@@ -88,7 +88,7 @@ where
             asks.push(Ask { key: trip.full_key(), permit, want: *want });
         }
         // A second more than the load may take, so that no load outlives its permit by a hair.
-        let permit_for = self.policy.source.deadline + Duration::from_secs(1);
+        let permit_for = self.policy.source.deadline.saturating_add(Duration::from_secs(1));
         let begun = shared.l2.begin(&asks, permit_for).await?;
         let permits = asks.iter().map(|ask| ask.permit);
         Some(permits.zip(begun).collect())

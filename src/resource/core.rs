@@ -217,7 +217,7 @@ where
         let calm_until = match self.policy.early_refresh {
             Some(EarlyRefresh::After(share)) => loaded_at.plus(self.shorten(ttl.mul_f64(share))),
             // Earlier than this, a renewal is less likely than one in e^20.
-            Some(EarlyRefresh::XFetch { scale }) => fresh_until.minus(20 * scale),
+            Some(EarlyRefresh::XFetch { scale }) => fresh_until.minus(scale.saturating_mul(20)),
             None => fresh_until,
         };
         // "There is no such thing" is not served past its time: things that appear should be seen.
