@@ -51,12 +51,16 @@ impl Limits {
         Self { policy, clock, own, all, breaker, seed }
     }
 
-    /// Whether waiting for a turn is worth it: not while the source is left alone.
+    /// Whether waiting for a turn is worth it: not while the source is left alone, unless the load
+    /// is part of a call of this source that was let through.
     ///
     /// # Errors
     ///
     /// How long it is left alone, if the breaker is open.
-    pub(crate) fn check_breaker(&self) -> Result<(), Duration> {
+    pub(crate) fn check_breaker(&self, urgency: &Urgency) -> Result<(), Duration> {
+        if urgency.is_lent(Lent::Source) {
+            return Ok(());
+        }
         self.breaker.check(self.clock.recent())
     }
 
@@ -65,7 +69,10 @@ impl Limits {
     /// # Errors
     ///
     /// As [`Limits::check_breaker`].
-    pub(crate) fn pass_breaker(&self) -> Result<(), Duration> {
+    pub(crate) fn pass_breaker(&self, urgency: &Urgency) -> Result<(), Duration> {
+        if urgency.is_lent(Lent::Source) {
+            return Ok(());
+        }
         self.breaker.admit(self.clock.recent())
     }
 

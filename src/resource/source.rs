@@ -115,7 +115,7 @@ where
     /// Asks the source once, when the limits let it.
     async fn attempt(&self, request: &Request<K, V>) -> Answered<Results<V>> {
         let asked_at = self.clock.recent();
-        if let Err(retry_in) = self.source.limits.check_breaker() {
+        if let Err(retry_in) = self.source.limits.check_breaker(&request.urgency) {
             return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
         }
         let end = self.clock.instant(request.deadline);
@@ -128,7 +128,7 @@ where
         };
         let asked_at = self.clock.now();
         // Others may have opened it while this one waited.
-        if let Err(retry_in) = self.source.limits.pass_breaker() {
+        if let Err(retry_in) = self.source.limits.pass_breaker(&request.urgency) {
             return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
         }
         let call = pin!(Arc::clone(&request.chain).scope(self.call(&request.keys)));
