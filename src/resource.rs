@@ -280,10 +280,13 @@ where
             self.note_hit(entry, now);
             Ok(take(entry))
         })?;
-        // The map's guard is gone by now: what follows may begin a load.
-        seen.or_else(|(take, entry)| match self.serve_uneasy(&entry, Wanted::default(), now) {
-            Some(_) => Ok(take(&entry)),
-            None => Err(take),
+        // The map's guard is gone by now: what follows may begin a load. What has been said to be
+        // old this very moment is old, so here the exact time counts.
+        seen.or_else(|(take, entry)| {
+            match self.serve_uneasy(&entry, Wanted::default(), self.clock.now()) {
+                Some(_) => Ok(take(&entry)),
+                None => Err(take),
+            }
         })
     }
 
