@@ -9,7 +9,7 @@ use forewarm::{
 use tokio::time::Instant;
 
 use super::source::{
-    Mood, Source, asking, begun, engine, items, millis, others_run, plain, secs, value,
+    Mood, Source, asking, begun, engine, items, millis, others_run, plain, put, secs, value,
 };
 
 type Outcomes = Vec<Result<Option<Arc<u64>>, Error>>;
@@ -25,7 +25,7 @@ async fn what_is_missing_is_loaded_in_one_call() {
     let (_engine, items) = items(plain(), &source).await;
     let keys: Vec<u64> = (0..100).collect();
     for key in keys.iter().filter(|key| *key % 10 < 7) {
-        let _ = items.put(key, 1_000 + *key).await;
+        put(&items, *key, 1_000 + *key).await;
     }
     source.change();
     let outcomes = items.get_many(&keys).await;

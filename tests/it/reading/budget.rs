@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::source::{
-    Mood, Source, asking, begun, config, engine, items, millis, others_run, pass, plain, resource,
-    secs, value,
+    Mood, Source, asking, begun, config, engine, expire, items, millis, others_run, pass, plain,
+    resource, secs, value,
 };
 
 /// C13: with a limit of 8 and 100 keys, 8 calls are under way and never more.
@@ -178,7 +178,7 @@ async fn renewals_of_a_key_keep_their_spacing() {
     let (_engine, items) = items(policy, &source).await;
     for _ in 0..100 {
         value(&items, 1).await;
-        let _ = items.expire(&1).await;
+        expire(&items, 1).await;
         pass(secs(1)).await;
     }
     let calls = source.calls();

@@ -3,7 +3,7 @@
 use forewarm::{Clock, Forewarm, Policy, ReadOptions, Resource};
 use jiff::{SignedDuration, Timestamp};
 
-use super::source::{Mood, Source, config, pass, peeked, plain, resource, secs, value};
+use super::source::{Mood, Source, config, pass, peeked, plain, put, resource, secs, value};
 
 /// A day in a zone: a moment in it, and its end.
 struct Day {
@@ -63,7 +63,7 @@ async fn an_entry_of_a_day_ends_at_local_midnight() {
             let source = Source::new();
             let (_engine, items, clock) = at(day.at, of_the_day(day.zone), &source).await;
             value(&items, 1).await;
-            let _ = items.put(&2, 0_u64).await;
+            put(&items, 2, 0).await;
             pass(day.left() - secs(1)).await;
             assert_eq!((peeked(&items, 1), peeked(&items, 2)), (Some(0), Some(0)), "{case}");
             pass(secs(1)).await;

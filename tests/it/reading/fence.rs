@@ -8,7 +8,8 @@ use forewarm::{
 };
 
 use super::source::{
-    Mood, Source, begun, engine, items, others_run, pass, peeked, plain, resource, secs, value,
+    Mood, Source, begun, copied, engine, invalidate, items, others_run, pass, peeked, plain, put,
+    resource, secs, value,
 };
 
 type Items = Resource<u64, u64>;
@@ -23,7 +24,7 @@ async fn every_read_gives(items: &Items, key: u64, expected: u64) {
     let options = ReadOptions::new();
     let values = [
         items.get(&key).await.unwrap(),
-        items.with(&key, |value| value.copied()).await.unwrap().map(Arc::new),
+        items.with(&key, copied).await.unwrap().map(Arc::new),
         items.get_many(&[key]).await.remove(0).unwrap(),
         items.read(&key, &options).await.unwrap().value,
         items.read(&key, &options.max_age(secs(3_600))).await.unwrap().value,
@@ -50,8 +51,8 @@ impl Change {
     async fn make(self, source: &Source, forewarm: &Forewarm, items: &Items, key: u64) -> u64 {
         let new = source.change();
         match self {
-            Self::Invalidate => drop(items.invalidate(&key).await),
-            Self::Put => drop(items.put(&key, new).await),
+            Self::Invalidate => invalidate(items, key).await,
+            Self::Put => put(items, key, new).await,
             Self::Clear => items.clear(),
             Self::ClearAll => forewarm.clear(),
         }
@@ -127,11 +128,11 @@ async fn several_old_loads_in_any_order_leave_nothing() {
         let first_hold = source.hold();
         let first = begun(items.get(&1));
         source.change();
-        let _ = items.invalidate(&1).await;
+        invalidate(&items, 1).await;
         let second_hold = source.hold();
         let second = begun(items.get(&1));
         let new = source.change();
-        let _ = items.invalidate(&1).await;
+        invalidate(&items, 1).await;
         source.let_pass();
         let holds =
             if first_ends_first { [first_hold, second_hold] } else { [second_hold, first_hold] };
@@ -217,7 +218,7 @@ async fn a_put_is_not_overwritten_by_an_older_load() {
     let (_forewarm, items) = items(lasting(), &source).await;
     let hold = source.hold();
     let early = begun(items.get(&1));
-    let _ = items.put(&1, 100_u64).await;
+    put(&items, 1, 100).await;
     every_read_gives(&items, 1, 100).await;
     drop(hold);
     assert!(early.await.is_ok());
@@ -232,7 +233,7 @@ async fn a_put_is_not_overwritten_by_an_older_load() {
     let early = begun(heavy.get(&1));
     source.let_pass();
     let new = source.change();
-    let _ = heavy.put(&1, 1_000_u64).await;
+    put(&heavy, 1, 1_000).await;
     drop(hold);
     assert!(early.await.is_ok());
     others_run().await;
@@ -256,7 +257,7 @@ async fn a_stale_value_does_not_come_back_after_an_invalidation() {
             assert!(items.read(&1, &refresh).await.is_err(), "{case}");
             assert_eq!(value(&items, 1).await, 0, "{case}");
             others_run().await;
-            let _ = items.invalidate(&1).await;
+            invalidate(&items, 1).await;
             for _ in 0..3 {
                 assert!(items.get(&1).await.is_err(), "{case}");
                 assert!(items.get_many(&[1]).await[0].is_err(), "{case}");
@@ -282,7 +283,7 @@ async fn a_load_that_fails_after_an_invalidation_leaves_nothing_to_fall_back_on(
     let hold = source.hold();
     let options = ReadOptions::new().refresh();
     let early = begun(items.read(&1, &options));
-    let _ = items.invalidate(&1).await;
+    invalidate(&items, 1).await;
     let late = begun(items.get(&1));
     drop(hold);
     assert!(early.await.is_err());
@@ -303,7 +304,7 @@ async fn an_invalidated_value_is_not_validated() {
     source.let_pass();
     source.usually(Mood::Answers);
     let new = source.change();
-    let _ = items.invalidate(&1).await;
+    invalidate(&items, 1).await;
     drop(hold);
     others_run().await;
     assert!(items.peek(&1).is_none());
@@ -321,7 +322,7 @@ async fn an_absence_under_way_is_not_kept_after_an_invalidation() {
     let early = begun(items.get(&1));
     source.usually(Mood::Answers);
     source.let_pass();
-    let _ = items.invalidate(&1).await;
+    invalidate(&items, 1).await;
     drop(hold);
     assert!(early.await.unwrap().is_none());
     others_run().await;
@@ -341,7 +342,7 @@ async fn what_a_later_attempt_of_an_old_load_brings_is_not_shared() {
     let (_forewarm, items) = items(policy, &source).await;
     let early = begun(items.get(&1));
     others_run().await;
-    let _ = items.invalidate(&1).await;
+    invalidate(&items, 1).await;
     assert!(early.await.is_ok());
     others_run().await;
     assert!(items.peek(&1).is_none());
@@ -388,8 +389,8 @@ async fn a_nested_load_under_way_is_not_built_upon() {
     let early = begun(wholes.get(&1));
     source.let_pass();
     let new = source.change();
-    let _ = parts.invalidate(&1).await;
-    let _ = wholes.invalidate(&1).await;
+    invalidate(&parts, 1).await;
+    invalidate(&wholes, 1).await;
     every_read_gives(&wholes, 1, new).await;
     every_read_gives(&parts, 1, new).await;
     drop(hold);
@@ -408,7 +409,7 @@ async fn a_loader_may_invalidate_its_own_key() {
     let load = move |key: u64| {
         let own = Arc::clone(&handle);
         async move {
-            let _ = own.get().unwrap().invalidate(&key).await;
+            invalidate(own.get().unwrap(), key).await;
             Ok::<_, LoadError>(key)
         }
     };
@@ -427,7 +428,7 @@ async fn an_invalidation_that_is_dropped_half_way_has_been_made() {
     value(&items, 1).await;
     let new = source.change();
     let invalidation = Box::pin(items.invalidate(&1));
-    drop(futures_util::FutureExt::now_or_never(invalidation));
+    assert!(futures_util::FutureExt::now_or_never(invalidation).is_some());
     every_read_gives(&items, 1, new).await;
 }
 
@@ -440,7 +441,7 @@ async fn an_invalidation_touches_no_other_key() {
         value(&items, key).await;
     }
     source.change();
-    let _ = items.invalidate(&50).await;
+    invalidate(&items, 50).await;
     for key in (0..100).filter(|key| *key != 50) {
         every_read_gives(&items, key, 0).await;
     }

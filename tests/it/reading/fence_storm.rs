@@ -11,33 +11,42 @@ use forewarm::{
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
 
-use super::source::{config, plain, secs};
+use super::source::{config, expire, invalidate, plain, put, secs};
 
 const KEYS: u64 = 4;
 const READERS: u64 = 8;
 const WRITES: u64 = 2_000;
 
-/// The truth: for each key a number that only grows, and the newest that is known to every reader
-/// because its invalidation has returned.
+/// The truth of one key: a number that only grows, and the newest that every reader must know of
+/// because its announcement has returned.
+#[derive(Default)]
+struct Truth {
+    written: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+/// The truth of all keys, and what was seen of it.
 struct World {
-    written: [AtomicU64; KEYS as usize],
-    acknowledged: [AtomicU64; KEYS as usize],
-    writers: AtomicUsize,
+    truths: Vec<Truth>,
+    writers: AtomicU64,
     answers: AtomicUsize,
     too_old: AtomicUsize,
 }
 
 impl World {
     fn new() -> Arc<Self> {
-        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
+        let truths = (0..KEYS).map(|_| Truth::default()).collect();
         let (answers, too_old) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let writers = AtomicUsize::new(KEYS as usize);
-        Arc::new(Self { written: zeros(), acknowledged: zeros(), writers, answers, too_old })
+        Arc::new(Self { truths, writers: AtomicU64::new(KEYS), answers, too_old })
+    }
+
+    fn truth(&self, key: u64) -> &Truth {
+        &self.truths[usize::try_from(key).unwrap()]
     }
 
     /// What the source says; anything may happen between its answer and the loader's.
     async fn load(&self, key: u64) -> u64 {
-        let value = self.written[key as usize].load(SeqCst);
+        let value = self.truth(key).written.load(SeqCst);
         for _ in 0..fastrand::u8(..4) {
             yield_now().await;
         }
@@ -46,7 +55,7 @@ impl World {
 
     /// What a read that begins now must give at least.
     fn least(&self, key: u64) -> u64 {
-        self.acknowledged[key as usize].load(SeqCst)
+        self.truth(key).acknowledged.load(SeqCst)
     }
 
     fn check(&self, answer: u64, least: u64) {
@@ -78,9 +87,9 @@ async fn storm(world: &Arc<World>, subject: Arc<impl Subject>) -> (usize, usize)
         let (world, subject) = (Arc::clone(world), Arc::clone(&subject));
         tasks.spawn(async move {
             for _ in 0..WRITES {
-                let value = world.written[key as usize].fetch_add(1, SeqCst) + 1;
+                let value = world.truth(key).written.fetch_add(1, SeqCst) + 1;
                 subject.announce(key, value).await;
-                world.acknowledged[key as usize].store(value, SeqCst);
+                world.truth(key).acknowledged.store(value, SeqCst);
                 yield_now().await;
             }
             world.writers.fetch_sub(1, SeqCst);
@@ -160,7 +169,10 @@ impl Subject for Engine {
                 return;
             }
             // What is old is renewed by the next reader; it stays as right as it was.
-            1 => return drop(items.expire(&key).await),
+            1 => {
+                expire(items, key).await;
+                return;
+            }
             2 => items.get_many(&keys).await,
             3 => vec![items.read(&key, &options.refresh()).await.map(|read| read.value)],
             4 => vec![items.read(&key, &options.fresh_only()).await.map(|read| read.value)],
@@ -179,8 +191,8 @@ impl Subject for Engine {
         match fastrand::u8(..16) {
             0 => self.items.clear(),
             1 => self.forewarm.clear(),
-            2..6 => drop(self.items.put(&key, value).await),
-            _ => drop(self.items.invalidate(&key).await),
+            2..6 => put(&self.items, key, value).await,
+            _ => invalidate(&self.items, key).await,
         }
     }
 }
@@ -266,7 +278,7 @@ async fn a_load_held_over_an_invalidation_is_what_the_check_is_about() {
         let early = super::source::begun(read());
         version.store(1, SeqCst);
         if is_fenced {
-            let _ = items.invalidate(&1).await;
+            invalidate(&items, 1).await;
         } else {
             cache.invalidate(&1).await;
         }

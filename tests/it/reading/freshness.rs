@@ -6,7 +6,8 @@ use forewarm::{
 use futures_util::FutureExt as _;
 
 use super::source::{
-    Mood, Source, engine, items, millis, others_run, pass, peeked, plain, resource, secs, value,
+    Mood, Source, engine, expire, items, millis, others_run, pass, peeked, plain, resource, secs,
+    value,
 };
 
 /// C18: a stale value is served at once and renewed behind the reader, up to the bound; past it
@@ -215,7 +216,7 @@ async fn an_expired_key_is_renewed_at_its_next_read() {
     value(&items, 1).await;
     pass(secs(5)).await;
     source.usually(Mood::Refuses);
-    let _ = items.expire(&1).await;
+    expire(&items, 1).await;
     let read = items.read(&1, &ReadOptions::new()).await.unwrap();
     assert_eq!((read.value.as_deref(), read.freshness), (Some(&0), Freshness::Stale));
     others_run().await;
@@ -226,6 +227,23 @@ async fn an_expired_key_is_renewed_at_its_next_read() {
     source.usually(Mood::Answers);
     let new = source.change();
     assert_eq!(value(&items, 1).await, new);
+}
+
+/// C18: the very next read after an expiry renews, with the clock of a running system too.
+#[tokio::test]
+async fn the_first_read_after_an_expiry_renews() {
+    let source = Source::new();
+    let policy = Policy { stale_while_revalidate: Some(secs(600)), ..plain() };
+    let (forewarm, items) = items(policy, &source).await;
+    for nth in 1..=20 {
+        value(&items, 1).await;
+        source.change();
+        expire(&items, 1).await;
+        assert_eq!(value(&items, 1).await, nth - 1, "served while it is renewed");
+        forewarm.settled().await;
+        assert_eq!(peeked(&items, 1), Some(nth));
+    }
+    assert_eq!(items.stats().l1_stale, 20);
 }
 
 /// C18: what a load brings that began before its key was said to be old is not taken for new.
@@ -239,7 +257,7 @@ async fn a_load_from_before_does_not_renew_an_expired_key() {
     let hold = source.hold();
     value(&items, 1).await;
     let new = source.change();
-    let _ = items.expire(&1).await;
+    expire(&items, 1).await;
     source.let_pass();
     drop(hold);
     others_run().await;

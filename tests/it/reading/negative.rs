@@ -3,7 +3,8 @@
 use forewarm::{Loaded, Policy, PreloadPolicy, ReadOptions, Verdict};
 
 use super::source::{
-    Mood, Source, begun, engine, items, others_run, pass, peeked, plain, resource, secs, value,
+    Mood, Source, begun, engine, invalidate, items, others_run, pass, peeked, plain, put, resource,
+    secs, value,
 };
 
 fn twenty_seconds() -> Policy {
@@ -59,9 +60,9 @@ async fn what_is_put_or_invalidated_is_absent_no_longer() {
         source.mood(key, Mood::Answers);
         assert!(items.get(&key).await.unwrap().is_none());
     }
-    let _ = items.put(&1, 7_u64).await;
+    put(&items, 1, 7).await;
     assert_eq!((value(&items, 1).await, source.loads_of(1)), (7, 1));
-    let _ = items.invalidate(&2).await;
+    invalidate(&items, 2).await;
     assert_eq!((value(&items, 2).await, source.loads_of(2)), (0, 2));
 }
 

@@ -1,13 +1,18 @@
 //! C12, C13: loaders that read other keys, and loaders that read their own.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
-use forewarm::{Config, Error, Forewarm, LoadError, Policy, ReadOptions, Resource, SourcePolicy};
+use forewarm::{
+    BreakerState, Config, Error, Forewarm, LoadError, Policy, ReadOptions, Resource, SourcePolicy,
+};
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
-use super::source::{Source, asking, begun, config, engine, plain, resource, secs, value};
+use super::source::{
+    Source, asking, begun, config, copied, engine, pass, plain, resource, secs, value,
+};
 
 type Items = Resource<u64, u64>;
 
@@ -39,7 +44,7 @@ impl Reading {
     async fn read(self, items: &Items, key: u64) -> Result<u64, Error> {
         let value = match self {
             Self::Get => items.get(&key).await?,
-            Self::With => items.with(&key, |value| value.copied()).await?.map(Arc::new),
+            Self::With => items.with(&key, copied).await?.map(Arc::new),
             Self::Many => items.get_many(&[key]).await.remove(0)?,
             Self::Refresh => items.read(&key, &ReadOptions::new().refresh()).await?.value,
             Self::Bypass => items.read(&key, &ReadOptions::new().bypass()).await?.value,
@@ -127,13 +132,10 @@ async fn loaders_that_read_another_resource_do_not_deadlock_under_full_load() {
         let source = Source::new();
         let narrow = asking(SourcePolicy { concurrency: SLOTS, ..plain().source });
         let (inner, all_in) = (Later::default(), Arc::new(Barrier::new(SLOTS)));
-        let (target, barrier, reads) = (inner.clone(), Arc::clone(&all_in), source.clone());
+        let (target, barrier) = (inner.clone(), Arc::clone(&all_in));
         // Keys below 100 are pages, which read a key above.
         let load = move |key: u64| {
             let (target, barrier) = (target.clone(), Arc::clone(&barrier));
-            if key >= 100 {
-                reads.change();
-            }
             async move {
                 if key >= 100 {
                     return Ok(key);
@@ -210,4 +212,33 @@ async fn loads_that_wait_for_each_other_end_at_their_deadline() {
     let both = async { tokio::join!(left.items().get(&1), right.items().get(&1)) };
     let (first, second) = timeout(secs(6), both).await.expect("no end");
     assert!(first.is_err() && second.is_err(), "{first:?} {second:?}");
+}
+
+/// C13, C14: loads within the call that tries a source which was left alone are part of that call.
+#[tokio::test(start_paused = true)]
+async fn a_loader_that_reads_its_own_resource_can_try_a_source_again() {
+    let forewarm = engine().await;
+    let (own, is_down) = (Later::default(), Arc::new(AtomicBool::new(true)));
+    let (target, down) = (own.clone(), Arc::clone(&is_down));
+    let load = move |key: u64| {
+        let (target, is_down) = (target.clone(), down.load(SeqCst));
+        async move {
+            if is_down {
+                return Err(LoadError::transient("the source is away"));
+            }
+            if key < 100 {
+                Reading::Get.read(target.items(), 100 + key).await.map_err(LoadError::transient)?;
+            }
+            Ok(key)
+        }
+    };
+    let terms = SourcePolicy { breaker_failures: 1, ..plain().source };
+    let pages = forewarm.resource("page").policy(asking(terms)).load_with(load).build().unwrap();
+    own.set(&pages);
+    assert!(pages.get(&1).await.is_err());
+    is_down.store(false, SeqCst);
+    assert!(matches!(pages.get(&1).await, Err(Error::BreakerOpen { .. })));
+    pass(secs(6)).await;
+    assert_eq!(value(&pages, 1).await, 1);
+    assert_eq!(pages.stats().breaker, BreakerState::Closed);
 }

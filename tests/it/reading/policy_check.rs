@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forewarm::{Bytes, Capacity, Classic, EarlyRefresh, Error, Policy, PreloadMode, SourcePolicy};
 
-use super::source::{Source, engine, secs};
+use super::source::{Source, engine, put, secs};
 
 type Spoil = fn(&mut Policy);
 
@@ -108,7 +108,7 @@ async fn what_is_just_allowed_works() {
         let resource = forewarm.resource::<u64, u64>(name).policy(policy).loader(Source::new());
         let items = resource.build().unwrap();
         assert_eq!(items.get(&1).await.unwrap().as_deref(), Some(&0), "{name}");
-        let _ = items.put(&1, 1_u64).await;
+        put(&items, 1, 1).await;
         assert_eq!(items.get(&1).await.unwrap().as_deref(), Some(&1), "{name}");
     }
 }

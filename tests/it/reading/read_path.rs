@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use forewarm::{Error, Freshness, Origin, Policy, Read, ReadFrom, ReadOptions};
 
 use super::source::{
-    Mood, Source, begun, engine, items, others_run, pass, peeked, plain, secs, value,
+    Mood, Source, begun, copied, engine, items, others_run, pass, peeked, plain, secs, value,
 };
 
 fn told(read: &Read<u64>) -> (Option<u64>, ReadFrom, Freshness, u64, Option<Origin>) {
@@ -221,7 +221,7 @@ async fn all_ways_to_read_agree() {
     let (_engine, items) = items(plain(), &source).await;
     for (key, expected) in [(1, Some(0)), (2, None), (1, Some(0)), (2, None)] {
         let got = items.get(&key).await.unwrap().as_deref().copied();
-        let seen = items.with(&key, |value| value.copied()).await.unwrap();
+        let seen = items.with(&key, copied).await.unwrap();
         let read = items.read(&key, &ReadOptions::new()).await.unwrap();
         let many = items.get_many(&[key]).await.remove(0).unwrap();
         let all = [got, seen, read.value.as_deref().copied(), many.as_deref().copied()];

@@ -4,7 +4,8 @@ use forewarm::{Error, Policy, ReadOptions, SourcePolicy};
 use tokio::time::Instant;
 
 use super::source::{
-    Mood, Source, asking, begun, items, millis, others_run, pass, peeked, plain, secs, value,
+    Mood, Source, asking, begun, expire, items, millis, others_run, pass, peeked, plain, secs,
+    value,
 };
 
 fn three_attempts() -> SourcePolicy {
@@ -139,7 +140,7 @@ async fn renewals_of_a_failing_key_back_off() {
     let new = source.change();
     items.read(&1, &ReadOptions::new().refresh()).await.unwrap();
     assert_eq!(peeked(&items, 1), Some(new));
-    let _ = items.expire(&1).await;
+    expire(&items, 1).await;
     let before = source.loads();
     value(&items, 1).await;
     others_run().await;

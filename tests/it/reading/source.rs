@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use forewarm::{
-    Config, Forewarm, LoadContext, LoadError, Loaded, Loader, Origin, Policy, PreloadMode,
-    PreloadPolicy, Resource, SourcePolicy,
+    Config, Delivery, Forewarm, LoadContext, LoadError, Loaded, Loader, Origin, Policy,
+    PreloadMode, PreloadPolicy, Resource, SourcePolicy,
 };
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
@@ -34,7 +34,6 @@ struct State {
     takes: Mutex<Duration>,
     held_back: Mutex<Option<watch::Receiver<bool>>>,
     calls: Mutex<Vec<Call>>,
-    begun: watch::Sender<usize>,
     under_way: AtomicUsize,
     most_at_once: AtomicUsize,
 }
@@ -129,12 +128,6 @@ impl Source {
         *self.state.held_back.lock() = None;
     }
 
-    /// Waits until it has been called this often in all.
-    pub(crate) async fn called(&self, times: usize) {
-        let mut begun = self.state.begun.subscribe();
-        begun.wait_for(|begun| *begun >= times).await.unwrap();
-    }
-
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.state.calls.lock().clone()
     }
@@ -188,7 +181,6 @@ impl Source {
             held: cx.held().map(|held| **held),
         };
         state.calls.lock().push(call);
-        state.begun.send_modify(|begun| *begun += 1);
         let takes = *state.takes.lock();
         if !takes.is_zero() {
             tokio::time::sleep(takes).await;
@@ -320,4 +312,22 @@ pub(crate) async fn value(items: &Resource<u64, u64>, key: u64) -> u64 {
 /// The value that memory may serve.
 pub(crate) fn peeked(items: &Resource<u64, u64>, key: u64) -> Option<u64> {
     items.peek(&key)?.value.as_deref().copied()
+}
+
+/// Says that the value of a key is wrong; without L2 that is applied at once.
+pub(crate) async fn invalidate(items: &Resource<u64, u64>, key: u64) {
+    assert_eq!(items.invalidate(&key).await, Delivery::Applied);
+}
+
+pub(crate) async fn put(items: &Resource<u64, u64>, key: u64, value: u64) {
+    assert_eq!(items.put(&key, value).await, Delivery::Applied);
+}
+
+pub(crate) async fn expire(items: &Resource<u64, u64>, key: u64) {
+    assert_eq!(items.expire(&key).await, Delivery::Applied);
+}
+
+/// For `Resource::with`.
+pub(crate) fn copied(value: Option<&u64>) -> Option<u64> {
+    value.copied()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use forewarm::{Forewarm, Freshness, Policy, PreloadMode, PreloadPolicy, ReadOptions, Resource};
 
 use super::source::{
-    Mood, Source, engine, items, others_run, pass, peeked, plain, resource, secs, value,
+    Mood, Source, engine, items, others_run, pass, peeked, plain, put, resource, secs, value,
 };
 
 /// How much longer memory holds a key fresh.
@@ -24,7 +24,7 @@ async fn entries_written_together_expire_spread_over_the_jitter() {
         let keys: Vec<u64> = (0..ENTRIES).collect();
         if is_put {
             for key in &keys {
-                let _ = items.put(key, 1_u64).await;
+                put(&items, *key, 1).await;
             }
         } else {
             items.get_many(&keys).await;
@@ -97,7 +97,7 @@ async fn a_key_that_was_put_has_the_ttl_of_the_policy() {
     let source = Source::new();
     let policy = Policy { stale_while_revalidate: Some(secs(10)), ..plain() };
     let (_engine, items) = items(policy, &source).await;
-    let _ = items.put(&1, 5_u64).await;
+    put(&items, 1, 5).await;
     pass(secs(59)).await;
     let read = items.read(&1, &ReadOptions::new()).await.unwrap();
     assert_eq!((read.freshness, read.age), (Freshness::Fresh, secs(59)));
@@ -145,7 +145,7 @@ async fn the_resources_of_system_4_have_their_ttls() {
     {
         assert_eq!(ttl_secs, 2 * every_secs, "{name}");
         value(items, 1).await;
-        let _ = items.put(&2, 1_u64).await;
+        put(items, 2, 1).await;
         for key in [1, 2] {
             assert_eq!(fresh_for(items, key), secs(ttl_secs), "{name}");
         }
@@ -204,4 +204,38 @@ async fn an_interval_renews_nothing_where_preloading_is_off() {
         pass(secs(1)).await;
     }
     assert_eq!(source.loads(), 1);
+}
+
+/// C20: jitter spreads renewals too, and makes them earlier and not later.
+#[tokio::test(start_paused = true)]
+async fn renewals_of_keys_written_together_are_spread() {
+    let source = Source::new();
+    let forewarm = engine().await;
+    let preload = PreloadPolicy { loads_per_second: 1e6, ..PreloadPolicy::default() };
+    let policy = Policy {
+        ttl: secs(1_000),
+        refresh_every: Some(secs(100)),
+        jitter: 0.5,
+        preload,
+        ..plain()
+    };
+    let items = resource(&forewarm, "item", policy, &source);
+    forewarm.start().await.unwrap();
+    let began = tokio::time::Instant::now();
+    for _ in 0..101 {
+        for key in 0..200 {
+            value(&items, key).await;
+        }
+        pass(secs(1)).await;
+    }
+    let renewed_at = |key| {
+        let calls = source.calls();
+        let second = calls.iter().filter(|call| call.keys.contains(&key)).nth(1);
+        second.expect("renewed at 100 s at the latest").at.duration_since(began)
+    };
+    let mut seconds: Vec<_> = (0..200).map(|key| renewed_at(key).as_secs()).collect();
+    seconds.sort_unstable();
+    assert!(49 <= seconds[0] && seconds[199] <= 101, "{seconds:?}");
+    let in_one = seconds.chunk_by(|a, b| a == b).map(<[u64]>::len).max();
+    assert!(in_one < Some(20), "{in_one:?} of 200 within a second: {seconds:?}");
 }
