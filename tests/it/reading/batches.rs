@@ -99,6 +99,19 @@ async fn only_what_failed_is_asked_for_again() {
     assert_eq!(asked, [vec![1, 2, 3, 4], vec![2, 4]]);
 }
 
+/// C39, C14: a key that failed for good is not asked for again with one that may still come.
+#[tokio::test(start_paused = true)]
+async fn a_permanent_failure_is_not_tried_again_with_a_transient_one() {
+    let source = Source::in_batches(10);
+    source.mood(1, Mood::Refuses);
+    source.next([Mood::Fails]);
+    let terms = SourcePolicy { attempts: 3, ..SourcePolicy::default() };
+    let (_engine, items) = items(asking(terms), &source).await;
+    let outcomes = items.get_many(&[1, 2]).await;
+    assert!(outcomes[0].is_err() && outcomes[1].is_ok(), "{outcomes:?}");
+    assert_eq!((source.loads_of(1), source.loads_of(2)), (1, 2));
+}
+
 /// C39: those whose keys are there do not wait for the keys that are tried again.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_tried_again_holds_up_no_other_reader() {
