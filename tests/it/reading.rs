@@ -5,6 +5,7 @@ mod breaker;
 mod budget;
 mod end_of_day;
 mod fence;
+mod fence_answers;
 mod fence_storm;
 mod freshness;
 mod negative;
