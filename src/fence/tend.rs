@@ -193,6 +193,9 @@ where
 
     /// Forgets everything: entries, reads, and what the flights under way will bring.
     pub(crate) fn clear(&self) {
+        // Before the shards and after them: an entry may move either way meanwhile, but never into a
+        // shard that was cleared before it left.
+        self.l1.clear_main();
         for shard in &self.shards {
             let mut shard = shard.lock();
             for (_, flight) in shard.flights.drain() {

@@ -93,7 +93,7 @@ impl World {
                 drop(core.fence.invalidate(&KEY, core.fence.hash(&KEY), false));
                 let full_key = core.full_key(&KEY).unwrap();
                 let l2 = &core.shared.as_ref().unwrap().l2;
-                drop(l2.invalidate(&[Selector::Key(&full_key)]).await);
+                let _heard = l2.invalidate(&[Selector::Key(&full_key)]).await;
             }
             Writing::Unfenced => resource.core.fence.forget(&KEY, resource.core.fence.hash(&KEY)),
         }
