@@ -7,20 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::key::Name;
 
-/// How spans are written: `"100ms"`, `"5s"`.
-mod span {
-    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
-        deserialize, serialize,
-    };
-}
-
-/// The same for a span that may be left out.
-mod optional_span {
-    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::optional::{
-        deserialize, serialize,
-    };
-}
-
 /// The settings of an engine, apart from the policies of its resources.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,7 +22,7 @@ pub struct Config {
     /// The level at which a miss is logged; a hit is always at `debug`. Default: `debug`.
     pub miss_level: MissLevel,
     /// How often each resource logs a summary at `info`; `None` never does. Default: 1 minute.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub summary_every: Option<Duration>,
     /// Makes hashing, jitter and evictions repeat from run to run: for tests and replays. Default:
     /// `None`, a new seed for each engine.
@@ -62,19 +48,19 @@ pub enum MissLevel {
 pub struct L2Config {
     /// The longest that a read waits for an answer of L2 before it goes on without; it asks twice
     /// where a stored value turns out not to be what it needs. Default: 100 ms.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub read_timeout: Duration,
     /// The longest that a write waits for L2; an invalidation is queued after it. Default: 500 ms.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub write_timeout: Duration,
     /// The longest that a load waits for another engine that is loading the same key. Default:
     /// 250 ms.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub busy_wait: Duration,
     /// After this many failures in a row L2 is left alone. Default: 5.
     pub breaker_failures: u32,
     /// How long L2 is left alone before one call tries it again. Default: 1 s.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub breaker_open_for: Duration,
     /// The invalidations of a resource that may wait for L2; when there are more, the whole
     /// resource is invalidated there instead. Default: 100,000.
@@ -83,7 +69,7 @@ pub struct L2Config {
     /// short ones grow.
     pub compress_over_bytes: usize,
     /// How often expired rows are removed. Default: 1 minute.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub sweep_every: Duration,
 }
 

@@ -61,6 +61,7 @@ mod key;
 mod metrics;
 mod policy;
 mod score;
+mod span;
 mod sync;
 mod task;
 

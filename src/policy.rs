@@ -15,20 +15,6 @@ mod capacity;
 mod preload;
 mod source;
 
-/// How spans are written in a configuration: `"60s"`, `"5m"`, `"1h 30m"`.
-mod span {
-    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
-        deserialize, serialize,
-    };
-}
-
-/// The same for a span that may be left out.
-mod optional_span {
-    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::optional::{
-        deserialize, serialize,
-    };
-}
-
 /// How the entries of a resource live, and what may be asked of its source.
 ///
 /// Every knob has a default; start from [`Policy::default`] and change what differs:
@@ -50,39 +36,39 @@ pub struct Policy {
     /// The most that the resource keeps in memory. Default: 64 MiB.
     pub capacity: Capacity,
     /// How long a value is fresh, from the moment its load began. Default: 2 hours.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub ttl: Duration,
     /// How long "the source has no such thing" is fresh; `None` never keeps it. Default: 30 s,
     /// since a thing that is created should be seen soon.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub absent_ttl: Option<Duration>,
     /// The random part of every ttl and refresh point, as a share of it, 0 to 0.5; it only
     /// shortens. Default: 0.1, so that entries written together do not expire together.
     pub jitter: f64,
     /// How long after its ttl a value is still served while a load renews it (RFC 5861); `None`
     /// makes the reader wait. Default: 30 s.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub stale_while_revalidate: Option<Duration>,
     /// How long after its ttl a value is still served when the load that should renew it failed
     /// (RFC 5861); `None` gives the error. Default: 1 hour.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub stale_if_error: Option<Duration>,
     /// The zone, such as `Europe/Berlin`, at whose midnight every entry ends, whatever its ttl;
     /// `None` for values that do not belong to a day. Default: `None`.
     pub ends_at_midnight: Option<String>,
     /// Renews entries at this age, if they are read often enough; at most half the ttl, so that
     /// one failed load leaves no gap. `None` renews them just before they expire. Default: `None`.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub refresh_every: Option<Duration>,
     /// Lets a read renew an entry that is still fresh. Default: `None`, since preloading does it
     /// without waiting for a read.
     pub early_refresh: Option<EarlyRefresh>,
     /// The least time between two loads that renew the same key. Default: 1 s.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub refresh_spacing: Option<Duration>,
     /// How long before it expires an entry is renewed; `None` measures how long loads take.
     /// Default: `None`.
-    #[serde(with = "optional_span")]
+    #[serde(with = "crate::span::optional")]
     pub lead: Option<Duration>,
     /// Where values may be stored. Default: both tiers.
     pub store: Store,
@@ -99,7 +85,7 @@ pub struct Policy {
     /// loaded and not kept. Default: 1 MiB.
     pub value_bytes_max: usize,
     /// The time in which a read loses half its weight in scores. Default: 1 hour.
-    #[serde(with = "span")]
+    #[serde(with = "crate::span")]
     pub half_life: Duration,
     /// The keys whose reads are remembered although they are not in memory. Default: 65,536, which
     /// takes 1.5 MiB.
@@ -128,7 +114,7 @@ pub enum EarlyRefresh {
     /// `beta` and the time that a load takes.
     XFetch {
         /// How far ahead of the expiry renewals spread.
-        #[serde(with = "span")]
+        #[serde(with = "crate::span")]
         scale: Duration,
     },
 }

@@ -60,7 +60,7 @@ pub struct Classic {
     /// The keys looked at in a round. Default: 100.
     pub keys_per_round: usize,
     /// The time between rounds. Default: 60 s; at least 5 s.
-    #[serde(with = "super::span")]
+    #[serde(with = "crate::span")]
     pub interval: Duration,
     /// Looks past keys that are held fresh, instead of letting them use up the round. Default:
     /// false, as the older system did.

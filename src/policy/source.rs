@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 pub struct SourcePolicy {
     /// The longest that a load may take, with waiting for its turn and trying again. There is
     /// always one, since a load without an end would keep its slot for ever. Default: 30 s.
-    #[serde(with = "super::span")]
+    #[serde(with = "crate::span")]
     pub deadline: Duration,
     /// The most calls of the loader at a time. Default: 32.
     pub concurrency: usize,
@@ -26,16 +26,16 @@ pub struct SourcePolicy {
     pub attempts: usize,
     /// The wait before the second attempt; it doubles with each further one, and a random part of
     /// up to its own length is added. Default: 100 ms.
-    #[serde(with = "super::span")]
+    #[serde(with = "crate::span")]
     pub backoff_min: Duration,
     /// The longest wait between attempts, and between renewals of a key that keeps failing.
     /// Default: 10 s.
-    #[serde(with = "super::span")]
+    #[serde(with = "crate::span")]
     pub backoff_max: Duration,
     /// After this many failures in a row the source is left alone. Default: 5.
     pub breaker_failures: u32,
     /// How long the source is left alone before one load tries it again. Default: 5 s.
-    #[serde(with = "super::span")]
+    #[serde(with = "crate::span")]
     pub breaker_open_for: Duration,
 }
 
