@@ -1,6 +1,7 @@
 //! The engine as its users see it, and how it is put together.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::key::Key;
 use crate::metrics::{self, BUILD_INFO, L2_UP};
 use crate::preloader;
 use crate::resource::ResourceBuilder;
+use crate::scope::Scope;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
 use crate::tier::{AnyTier, Tier};
@@ -85,6 +87,7 @@ impl Forewarm {
         }
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
+        self.engine.start_learning();
         preloader::start(&self.engine);
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
@@ -93,6 +96,24 @@ impl Forewarm {
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
         Ok(())
+    }
+
+    /// The scope of a client: its reads belong together, and what is read after what is learned
+    /// within them.
+    ///
+    /// Whatever names a client will do: a session, a user, the address of a connection.
+    #[must_use]
+    pub fn scope_of(&self, client: &(impl Hash + ?Sized)) -> Scope {
+        Scope::new(self.engine.seed, client)
+    }
+
+    /// Runs a future as one of a client: what it reads belongs together. See [`Scope`].
+    pub fn scope<F: Future>(
+        &self,
+        client: &(impl Hash + ?Sized),
+        future: F,
+    ) -> impl Future<Output = F::Output> {
+        self.scope_of(client).run(future)
     }
 
     /// The figures of all resources, in the order in which they were declared.

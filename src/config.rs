@@ -27,8 +27,60 @@ pub struct Config {
     /// Makes hashing, jitter and evictions repeat from run to run: for tests and replays. Default:
     /// `None`, a new seed for each engine.
     pub seed: Option<u64>,
+    /// What the engine learns of reads that follow each other.
+    pub learning: LearningConfig,
     /// How the engine deals with its L2.
     pub l2: L2Config,
+}
+
+/// What an engine learns of reads that follow each other.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearningConfig {
+    /// The keys whose followers are remembered, over all resources; at most 16,777,216. When there
+    /// are more, those read least are forgotten. Default: 65,536, which is about 10 MiB.
+    pub keys_max: usize,
+    /// The clients whose last reads are remembered; see [`Forewarm::scope`](crate::Forewarm::scope).
+    /// Default: 16,384.
+    pub clients_max: usize,
+    /// Reads of a client further apart than this do not belong together. Default: 5 minutes.
+    #[serde(with = "crate::span")]
+    pub idle: Duration,
+    /// The time in which what was learned loses half its weight. Default: 7 days.
+    #[serde(with = "crate::span")]
+    pub half_life: Duration,
+}
+
+impl Default for LearningConfig {
+    fn default() -> Self {
+        Self {
+            keys_max: 1 << 16,
+            clients_max: 1 << 14,
+            idle: Duration::from_mins(5),
+            half_life: Duration::from_hours(7 * 24),
+        }
+    }
+}
+
+impl LearningConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        for (field, count) in
+            [("learning.keys_max", self.keys_max), ("learning.clients_max", self.clients_max)]
+        {
+            if !(1..=1 << 24).contains(&count) {
+                let problem = format!("is {count}");
+                return Err(ConfigError::new(field, problem, "use 1 to 16777216"));
+            }
+        }
+        for (field, span) in
+            [("learning.idle", self.idle), ("learning.half_life", self.half_life)]
+        {
+            if span.is_zero() {
+                return Err(ConfigError::new(field, "is zero", "use a span such as `5m`"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The level at which misses are logged.
@@ -82,6 +134,7 @@ impl Default for Config {
             miss_level: MissLevel::default(),
             summary_every: Some(Duration::from_mins(1)),
             seed: None,
+            learning: LearningConfig::default(),
             l2: L2Config::default(),
         }
     }
@@ -130,6 +183,7 @@ impl Config {
                 return Err(ConfigError::new(field, "is zero", "use a span such as `100ms`"));
             }
         }
+        self.learning.check()?;
         Ok(prefix)
     }
 }

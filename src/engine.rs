@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
@@ -12,8 +11,10 @@ use crate::clock::{Clock, Moment};
 use crate::coherence::L2;
 use crate::config::Config;
 use crate::error::{ConfigError, Error};
+use crate::foresight::{Foreseen, Foresight};
 use crate::key::Name;
 use crate::limits::Slots;
+use crate::predictor::LearnerTerms;
 use crate::stats::ResourceStats;
 use crate::sync::Mutex;
 use crate::task::Tasks;
@@ -35,8 +36,8 @@ pub(crate) struct Engine {
     pub(crate) wake: Arc<Notify>,
     /// Wakes the task that delivers queued invalidations.
     pub(crate) undelivered: Arc<Notify>,
+    pub(crate) foresight: Arc<Foresight>,
     registry: Mutex<Registry>,
-    ids: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -46,7 +47,7 @@ struct Registry {
 }
 
 /// What the engine does with a resource whose types it does not know.
-pub(crate) trait Managed: Send + Sync + 'static {
+pub(crate) trait Managed: Foreseen {
     fn name(&self) -> &Arc<str>;
 
     /// A run of the preloader; gives when to look again.
@@ -97,30 +98,51 @@ impl Engine {
             is_exact,
             wake: Arc::new(Notify::new()),
             undelivered: Arc::new(Notify::new()),
+            foresight: Arc::new(Foresight::new(is_exact)),
             registry: Mutex::new(Registry::default()),
-            ids: AtomicUsize::new(0),
         }
     }
 
-    /// A number that no other resource of this engine has.
-    pub(crate) fn new_id(&self) -> usize {
-        self.ids.fetch_add(1, Relaxed)
-    }
-
-    /// Takes a resource in.
-    pub(crate) fn register(&self, resource: Arc<dyn Managed>) -> Result<(), Error> {
+    /// Takes a resource in, which `make` makes of its place among the resources.
+    pub(crate) fn register<R: Managed>(
+        &self,
+        name: &str,
+        make: impl FnOnce(u16) -> R,
+    ) -> Result<Arc<R>, Error> {
         let mut registry = self.registry.lock();
-        let field = || format!("resource `{}`", resource.name());
+        let field = || format!("resource `{name}`");
         if registry.is_closed {
             let remedy = "declare every resource before `start`";
             return Err(ConfigError::new(field(), "is declared after `start`", remedy).into());
         }
-        if registry.resources.iter().any(|known| known.name() == resource.name()) {
+        if registry.resources.iter().any(|known| &**known.name() == name) {
             let remedy = "give each resource a name of its own";
             return Err(ConfigError::new(field(), "is declared twice", remedy).into());
         }
-        registry.resources.push(resource);
-        Ok(())
+        let Ok(id) = u16::try_from(registry.resources.len()) else {
+            let remedy = "declare at most 65,536 resources";
+            return Err(ConfigError::new(field(), "is one too many", remedy).into());
+        };
+        let resource = Arc::new(make(id));
+        registry.resources.push(Arc::clone(&resource) as Arc<dyn Managed>);
+        Ok(resource)
+    }
+
+    /// Begins to learn which keys follow each other.
+    pub(crate) fn start_learning(&self) {
+        let config = &self.config.learning;
+        let terms = LearnerTerms {
+            keys_max: config.keys_max,
+            clients_max: config.clients_max,
+            half_life: config.half_life,
+            idle: config.idle,
+            seed: self.seed,
+        };
+        let resources = self.resources().into_iter().map(|resource| {
+            let resource: Arc<dyn Foreseen> = resource;
+            Arc::downgrade(&resource)
+        });
+        self.foresight.start(terms, resources.collect());
     }
 
     /// Closes the registration; gives whether it was open.

@@ -59,6 +59,31 @@ pub(crate) struct Why {
     /// For a preload: what proposed it, and how probable a read was.
     pub(crate) reason: Reason,
     pub(crate) probability: f32,
+    /// What the prediction looked like, if it was one that is calibrated.
+    pub(crate) cell: Option<Cell>,
+    /// The key whose read led to it, if one did.
+    pub(crate) trigger: Option<KeyId>,
+}
+
+/// A key of a resource, named by the resource and the hash of the key.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct KeyId {
+    pub(crate) resource: u16,
+    pub(crate) hash: u64,
+}
+
+/// A cell of the calibration: predictions that look alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cell(pub(crate) u16);
+
+impl Why {
+    /// Why a key is loaded that somebody waits for, or wrote.
+    pub(crate) const DEMAND: Self = Self::certain(Origin::Demand, Reason::Requested);
+
+    /// A load that nothing predicted.
+    pub(crate) const fn certain(origin: Origin, reason: Reason) -> Self {
+        Self { origin, reason, probability: 1.0, cell: None, trigger: None }
+    }
 }
 
 /// Why a key is loaded.
@@ -98,10 +123,23 @@ pub enum Reason {
     Classic,
     /// Somebody called [`Resource::preload`](crate::Resource::preload).
     Requested,
+    /// A key was read after which this one is usually read.
+    Association,
+    /// A key of another resource with the same id was read, after which this one is usually read.
+    Rule,
+    /// A key was read to which this one was declared to be related.
+    Relation,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 3] = [Self::Expiry, Self::Classic, Self::Requested];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Expiry,
+        Self::Classic,
+        Self::Requested,
+        Self::Association,
+        Self::Rule,
+        Self::Relation,
+    ];
 
     /// The word for it in metrics and logs.
     pub(crate) const fn label(self) -> &'static str {
@@ -109,6 +147,9 @@ impl Reason {
             Self::Expiry => "expiry",
             Self::Classic => "classic",
             Self::Requested => "requested",
+            Self::Association => "association",
+            Self::Rule => "rule",
+            Self::Relation => "relation",
         }
     }
 }
@@ -136,7 +177,6 @@ const DUE_ONCE_READ: u32 = 1 << 3;
 
 impl<K, V> Entry<K, V> {
     pub(crate) fn new(key: K, hash: u64, value: Option<Arc<V>>, weight: u32) -> Self {
-        let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
         Self {
             calm_until: AtomicU64::new(0),
             reads: Reads::new(Past::NONE),
@@ -152,7 +192,7 @@ impl<K, V> Entry<K, V> {
             fresh_until: AtomicU64::new(0),
             loaded_at: Moment::START,
             revalidate_for: Duration::ZERO,
-            why,
+            why: Why::DEMAND,
         }
     }
 

@@ -28,10 +28,12 @@ use crate::score::Past;
 use crate::sync::Mutex;
 
 use self::gate::Gates;
+use self::turnover::Turnover;
 pub(crate) use self::gate::Ticket;
 
 mod gate;
 mod tend;
+mod turnover;
 
 /// The flights, the memory tier and the gates of one resource.
 ///
@@ -48,6 +50,7 @@ pub(crate) struct Fence<K, V, T> {
     random: AtomicU64,
     /// The entries stored so far.
     stored: AtomicU64,
+    turnover: Turnover,
 }
 
 /// What one lock protects: everything there is of the keys whose hashes lead here.
@@ -180,6 +183,7 @@ where
             next_due: AtomicU64::new(u64::MAX),
             random: AtomicU64::new(terms.seed),
             stored: AtomicU64::new(0),
+            turnover: Turnover::new(),
         }
     }
 
@@ -404,6 +408,13 @@ where
     pub(crate) fn forget(&self, key: &K, hash: u64) {
         let lookup = Lookup::new(hash, key);
         self.with_shard(hash, |shard| self.l1.remove(&mut shard.room, lookup, Eviction::Cleared));
+    }
+
+    /// How long a preload can be expected to stay if nobody reads it: as long as others did, or
+    /// else until as many entries have been stored as memory holds.
+    pub(crate) fn residence(&self) -> Duration {
+        let held = || self.l1.held().iter().map(|held| held.entries).sum();
+        self.l1.residence().unwrap_or_else(|| self.turnover.span(held()))
     }
 
     /// The keys that are loading, or waiting to be loaded.

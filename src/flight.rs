@@ -141,7 +141,7 @@ mod tests {
     use crate::entry::Reason;
 
     fn pad(origin: Origin) -> Pad<u32, ()> {
-        let why = Why { origin, reason: Reason::Expiry, probability: 1.0 };
+        let why = Why::certain(origin, Reason::Expiry);
         Pad::new(Moment::START, why, Arc::new(Urgency::new(origin.into())))
     }
 

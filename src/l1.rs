@@ -17,18 +17,21 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::clock::Moment;
-use crate::entry::Entry;
+use crate::entry::{Entry, Why};
 use crate::metrics::{Counters, Eviction, Full, Preload, PreloadOutcome};
+use crate::predictor::Calibration;
 use crate::recorder::Recorder;
 
 use self::hot::Hot;
 pub(crate) use self::hot::Lookup;
 use self::main::Main;
+use self::residence::Residence;
 use self::slots::Slots;
 use self::wheel::Wheel;
 
 mod hot;
 mod main;
+mod residence;
 mod slots;
 mod wheel;
 
@@ -41,6 +44,7 @@ pub(crate) struct L1<K, V> {
     tally: Arc<L1Tally>,
     /// The rank of the entry that left the hot segment last, as bits.
     floor_bits: AtomicU64,
+    residence: Residence,
 }
 
 /// What one shard lock protects of the memory tier.
@@ -68,6 +72,8 @@ pub(crate) struct L1Tally {
     pub(crate) evictions: Counters<Eviction>,
     pub(crate) preloads: Counters<Preload>,
     pub(crate) full: Counters<Full>,
+    /// What came of predictions.
+    pub(crate) calibration: Arc<Calibration>,
 }
 
 /// How much a segment holds.
@@ -113,7 +119,12 @@ impl Shares {
 
 impl L1Tally {
     pub(crate) fn new() -> Self {
-        Self { evictions: Counters::new(), preloads: Counters::new(), full: Counters::new() }
+        Self {
+            evictions: Counters::new(),
+            preloads: Counters::new(),
+            full: Counters::new(),
+            calibration: Arc::new(Calibration::new()),
+        }
     }
 
     /// Counts an entry that left, and a preload that nobody read.
@@ -126,6 +137,15 @@ impl L1Tally {
     pub(crate) fn settle_unread<K, V>(&self, entry: &Entry<K, V>) {
         if entry.settle() {
             self.preloads.one(Preload(entry.why().reason, PreloadOutcome::Wasted));
+            self.keep_score(entry.why(), false);
+        }
+    }
+
+    /// Keeps the score of a preload that was read, or that nobody read.
+    pub(crate) fn keep_score(&self, why: Why, came_true: bool) {
+        if let Some(cell) = why.cell {
+            self.calibration.learn(cell, came_true);
+            self.calibration.score(f64::from(why.probability), came_true);
         }
     }
 }
@@ -226,7 +246,7 @@ where
 {
     pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
         let main = Main::new(shares.main, seed, is_eager);
-        Self { hot: Hot::new(), main, shares, tally, floor_bits: AtomicU64::new(0) }
+        Self { hot: Hot::new(), main, shares, tally, floor_bits: AtomicU64::new(0), residence: Residence::new() }
     }
 
     /// Lets `look` see the entry of a key, with `context`; gives that back if there is none.
@@ -282,6 +302,16 @@ where
         Q: Eq + Hash + ?Sized,
     {
         self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
+    }
+
+    /// The key of the hot segment that has this hash.
+    pub(crate) fn key(&self, hash: u64) -> Option<K> {
+        self.hot.key(hash)
+    }
+
+    /// How long preloads that nobody read have stayed lately; `None` while none had to leave.
+    pub(crate) fn residence(&self) -> Option<Duration> {
+        self.residence.estimate()
     }
 
     /// Whether an entry could fit at all.
@@ -384,6 +414,9 @@ where
             entry.set_staged(false);
             self.slots(room, false).push(entry);
             return false;
+        }
+        if is_staged {
+            self.residence.note(now.since(entry.life().loaded_at));
         }
         room.wheel.remove(entry);
         let rank = entry.reads().rank();

@@ -60,6 +60,7 @@ mod error;
 mod key;
 mod metrics;
 mod policy;
+mod scope;
 mod score;
 mod span;
 mod sync;
@@ -79,6 +80,7 @@ mod coherence;
 mod engine;
 mod fence;
 mod flight;
+mod foresight;
 mod l1;
 mod resource;
 mod stats;
@@ -112,7 +114,7 @@ pub mod fuzzing;
 
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};
-pub use self::config::{Config, L2Config, MissLevel};
+pub use self::config::{Config, L2Config, LearningConfig, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
 pub use self::flight::ReadFrom;
@@ -128,6 +130,7 @@ pub use self::resource::{
     Delivery, Explanation, HeldEntry, HotKey, Preloaded, Read, ReadOptions, Resource,
     ResourceBuilder, Verdict,
 };
+pub use self::scope::Scope;
 pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,

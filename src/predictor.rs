@@ -5,13 +5,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::entry::Reason;
+use crate::entry::{Cell, KeyId, Reason};
 
+pub(crate) use self::calibration::Calibration;
 pub(crate) use self::classic::ClassicTable;
+pub(crate) use self::learner::{
+    Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target,
+};
 pub(crate) use self::once_read::OnceRead;
 
+mod association;
+mod calibration;
 mod classic;
+mod ghost;
+mod learner;
 mod once_read;
+mod rule;
+mod window;
 
 /// The probability that a key is read within `span`, if its reads come independently of each other
 /// at `rate` reads per second: `1 - e^(-rate x span)`.
@@ -26,8 +36,19 @@ pub(crate) struct Candidate<K> {
     pub(crate) hash: u64,
     pub(crate) probability: f32,
     pub(crate) reason: Reason,
+    /// What the prediction looked like, if it was one that is calibrated.
+    pub(crate) cell: Option<Cell>,
+    /// The key whose read led to it, if one did.
+    pub(crate) trigger: Option<KeyId>,
     /// The end of the ttl of the entry to renew; what is fresh longer need not be loaded.
     pub(crate) renews: Option<Moment>,
+}
+
+impl<K> Candidate<K> {
+    /// A candidate that no calibrated prediction proposed.
+    pub(crate) const fn new(key: K, hash: u64, probability: f32, reason: Reason) -> Self {
+        Self { key, hash, probability, reason, cell: None, trigger: None, renews: None }
+    }
 }
 
 /// Candidates that wait for their turn, best first; when there are too many, the worst goes.
@@ -79,7 +100,7 @@ mod tests {
     use super::*;
 
     fn candidate(key: u32, probability: f32) -> Candidate<u32> {
-        Candidate { key, hash: 0, probability, reason: Reason::Expiry, renews: None }
+        Candidate::new(key, 0, probability, Reason::Expiry)
     }
 
     #[test]

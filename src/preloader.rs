@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::background::{self, Next};
 use crate::clock::Moment;
 use crate::engine::{Engine, Managed};
+use crate::foresight::Foresight;
 
 /// Begins the runs. Each goes over all resources, and the next one begins when the first of them
 /// has something due, or earlier if one is woken: by an entry that comes due before that, or by a
@@ -15,6 +16,18 @@ pub(crate) fn start(engine: &Arc<Engine>) {
     background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
         std::future::ready(run(&weak))
     });
+    let weak = Arc::downgrade(&engine.foresight);
+    let wake = Arc::clone(&engine.foresight.wake);
+    background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
+        std::future::ready(learn(&weak))
+    });
+}
+
+/// Learns from the reads that came in, and begins what they lead to.
+fn learn(foresight: &Weak<Foresight>) -> Next {
+    let Some(foresight) = foresight.upgrade() else { return Next::Never };
+    foresight.digest();
+    Next::Woken
 }
 
 /// One run.

@@ -48,8 +48,14 @@ pub(crate) struct Terms {
 pub(crate) enum Rule {
     /// Nothing but a request.
     Demand,
-    /// The engine's own prediction: what is due and probably read again is renewed.
+    /// Everything that the engine predicts.
+    Forewarm,
+    /// What is due and probably read again is renewed.
     Refresh,
+    /// What is usually read after what was read.
+    Association,
+    /// As [`Rule::Forewarm`], but nothing is loaded ahead.
+    Observe,
     /// The rule of an older system, without the bounds that starve it.
     Classic,
     /// A request may renew what is about to expire, at random. The spread is in ttls.
@@ -60,7 +66,10 @@ impl Rule {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Demand => "demand",
+            Self::Forewarm => "forewarm",
             Self::Refresh => "refresh",
+            Self::Association => "association",
+            Self::Observe => "observe",
             Self::Classic => "classic",
             Self::XFetch(_) => "xfetch",
         }
@@ -138,7 +147,7 @@ async fn run(
         })
         .build()?;
     forewarm.start().await?;
-    let counted = drive(trace, terms, &resource, progress).await?;
+    let counted = drive(trace, terms, (&forewarm, &resource), progress).await?;
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
 }
@@ -147,7 +156,7 @@ async fn run(
 async fn drive(
     trace: &Trace,
     terms: &Terms,
-    resource: &Resource<u32, ()>,
+    (forewarm, resource): (&Forewarm, &Resource<u32, ()>),
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     #[expect(
@@ -176,7 +185,15 @@ async fn drive(
             counted.before = Some(resource.stats());
         }
         let is_counted = nth >= uncounted;
-        let mut read = Box::pin(make(resource, request.key, options, is_counted));
+        let scope = request.client.map(|client| forewarm.scope_of(&client));
+        let reading = make(resource, request.key, options, is_counted);
+        let reading = async move {
+            match scope {
+                Some(scope) => scope.run(reading).await,
+                None => reading.await,
+            }
+        };
+        let mut read = Box::pin(reading);
         match read.as_mut().now_or_never() {
             Some(done) => counted.add(done),
             None => waiting.push(read),
@@ -302,7 +319,8 @@ fn policy(terms: &Terms) -> Policy {
     let century = Duration::from_hours(24 * 365 * 100);
     let ttl = terms.ttl.unwrap_or(century);
     let mode = match terms.rule {
-        Rule::Refresh => PreloadMode::Predicted,
+        Rule::Forewarm | Rule::Refresh | Rule::Association => PreloadMode::Predicted,
+        Rule::Observe => PreloadMode::Observe,
         Rule::Demand | Rule::XFetch(_) => PreloadMode::Off,
         Rule::Classic => PreloadMode::Classic(Classic {
             patterns_max: 1 << 30,
@@ -321,11 +339,14 @@ fn policy(terms: &Terms) -> Policy {
         refresh_spacing: None,
         early_refresh: match terms.rule {
             Rule::XFetch(ttls) => Some(scale(ttls)),
-            Rule::Demand | Rule::Refresh | Rule::Classic => None,
+            _ => None,
         },
         store: Store::Memory,
         preload: PreloadPolicy {
             mode,
+            renewals: terms.rule != Rule::Association,
+            associations: terms.rule != Rule::Refresh,
+            rules: terms.rule != Rule::Refresh,
             threshold: if terms.rule == Rule::Classic { 0.5 } else { terms.threshold },
             loads_per_second: 1e12,
             burst: 1 << 30,

@@ -39,6 +39,7 @@ mod explain;
 #[cfg(all(test, shuttle))]
 mod explored;
 mod fetch;
+mod foresee;
 mod managed;
 mod source;
 mod stats;
@@ -310,6 +311,7 @@ where
         self.tally.reads.one(if is_found { ReadOutcome::L1Hit } else { ReadOutcome::L1Absent });
         if entry.is_unread()
             || self.ahead.watches_reads()
+            || self.foreseeing.learns()
             || LevelFilter::current() >= LevelFilter::DEBUG
         {
             self.note_asked(entry.key(), now);
@@ -320,10 +322,13 @@ where
     /// Notes a read that memory answered: what came of a preload, and a line in the log.
     #[cold]
     fn note_read(&self, entry: &Entry<K, V>, now: Moment) {
-        if entry.settle() {
+        let was_preload = entry.settle();
+        if was_preload {
             self.tally.l1.preloads.one(Preload(entry.why().reason, PreloadOutcome::Useful));
+            self.keep_score(entry.why(), true);
             self.note_return(entry, now);
         }
+        self.note_held(entry, now, was_preload);
         let (resource, key) = (&*self.name, || self.label(entry.key(), entry.hash()));
         tracing::debug!(resource, key = %key(), "hit");
     }

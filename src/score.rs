@@ -143,11 +143,14 @@ impl Past {
     /// `None` before the second read. The second term makes the rate fall as soon as reads stay
     /// away, which no average of the past does.
     pub(crate) fn rate(&self, now: Moment) -> Option<f64> {
-        if self.gap_secs.is_nan() {
-            return None;
-        }
-        Some(1.0 / f64::from(self.gap_secs).max(now.since(self.last).as_secs_f64()))
+        rate(self.gap_secs, self.last, now)
     }
+}
+
+/// Reads per second as of `now`, of a key with this average gap and last read; see [`Past::rate`].
+pub(crate) fn rate(gap_secs: f32, last: Moment, now: Moment) -> Option<f64> {
+    let gap_secs = f64::from(gap_secs);
+    (!gap_secs.is_nan()).then(|| 1.0 / gap_secs.max(now.since(last).as_secs_f64()))
 }
 
 impl Reads {
@@ -211,7 +214,7 @@ fn scale(bits: &AtomicU64, by: f64) {
 /// The average gap after a read at `now`: each new gap weighs a tenth. Gaps under a millisecond
 /// count as one, since a key read that often is hot whatever the figure.
 #[inline]
-fn next_gap(gap_secs: f32, last: Moment, now: Moment) -> f32 {
+pub(crate) fn next_gap(gap_secs: f32, last: Moment, now: Moment) -> f32 {
     if last == Moment::NEVER {
         return f32::NAN;
     }

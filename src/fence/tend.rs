@@ -39,6 +39,7 @@ where
     ) {
         // Ranks hardly age from one entry to the next, and reads are summed over all threads.
         if self.stored.fetch_add(1, Relaxed).is_multiple_of(STORED_PER_TURN) {
+            self.turnover.note(now, STORED_PER_TURN);
             self.turn(now, reads());
         }
         while let Some(entry) = self.l1.next_rising() {

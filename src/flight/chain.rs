@@ -10,7 +10,7 @@ use crate::limits::{Lent, Urgency};
 /// so on.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    resource: usize,
+    resource: u16,
     hashes: SmallVec<[u64; 1]>,
     parent: Option<Arc<Self>>,
 }
@@ -24,7 +24,7 @@ impl Chain {
     /// A chain with one load more.
     pub(crate) fn extended(
         parent: Option<Arc<Self>>,
-        resource: usize,
+        resource: u16,
         hashes: SmallVec<[u64; 1]>,
     ) -> Arc<Self> {
         Arc::new(Self { resource, hashes, parent })
@@ -36,13 +36,13 @@ impl Chain {
     }
 
     /// Whether this key is one of those being loaded.
-    pub(crate) fn contains(&self, resource: usize, hash: u64) -> bool {
+    pub(crate) fn contains(&self, resource: u16, hash: u64) -> bool {
         self.links().any(|link| link.resource == resource && link.hashes.contains(&hash))
     }
 
     /// Lends a load that a loader waits for what its own loads hold: a slot of the engine, and one
     /// of the source if they are of the same.
-    pub(crate) fn lend(&self, urgency: &Urgency, resource: usize) {
+    pub(crate) fn lend(&self, urgency: &Urgency, resource: u16) {
         urgency.lend(Lent::Engine);
         if self.links().any(|link| link.resource == resource) {
             urgency.lend(Lent::Source);

@@ -94,6 +94,21 @@ impl<K: Borrow<Q>, V, Q: Eq + ?Sized> Equivalent<Named<K, V>> for Lookup<'_, Q> 
     }
 }
 
+/// The hash of a key that is not at hand: 64 bits tell one key from the others.
+struct Hashed(u64);
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+impl<K, V> Equivalent<Named<K, V>> for Hashed {
+    fn equivalent(&self, named: &Named<K, V>) -> bool {
+        self.0 == named.0.hash()
+    }
+}
+
 /// Hashes what is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
 struct Prehashed;
@@ -161,6 +176,14 @@ impl<K: Eq, V> Hot<K, V> {
         Q: Eq + ?Sized,
     {
         self.map.pin().get(&lookup).cloned()
+    }
+
+    /// The key that has this hash.
+    pub(super) fn key(&self, hash: u64) -> Option<K>
+    where
+        K: Clone,
+    {
+        self.map.pin().get(&Hashed(hash)).map(|entry| entry.key().clone())
     }
 
     /// Puts an entry in the place of what its key had, in one step.

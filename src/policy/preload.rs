@@ -13,6 +13,13 @@ use crate::error::ConfigError;
 pub struct PreloadPolicy {
     /// What decides. Default: [`PreloadMode::Predicted`].
     pub mode: PreloadMode,
+    /// Renews what is about to expire and probably read again. Default: true.
+    pub renewals: bool,
+    /// Loads keys that are usually read after one that was just read. Default: true.
+    pub associations: bool,
+    /// Loads keys of this resource after keys of another with the same id, where reads of the two
+    /// usually follow each other: after `user:7`, `permission:7`. Default: true.
+    pub rules: bool,
     /// A key is loaded ahead if it is expected to be read in time with at least this probability,
     /// more than 0 and at most 1. Default: 0.5.
     ///
@@ -34,8 +41,11 @@ pub struct PreloadPolicy {
 pub enum PreloadMode {
     /// Nothing is loaded ahead.
     Off,
-    /// The rate at which a key is read: `1 - e^(-rate x ttl)` is the probability that it is read
-    /// again while its next value is fresh.
+    /// As [`PreloadMode::Predicted`], but nothing is loaded: predictions are only watched, and the
+    /// score is kept of what would have come of them.
+    Observe,
+    /// What is probably read in time, by what has been learned: the rate at which a key is read, and
+    /// which keys are read after which.
     #[default]
     Predicted,
     /// The rule of an older system, kept for comparison: see [`Classic`].
@@ -71,6 +81,9 @@ impl Default for PreloadPolicy {
     fn default() -> Self {
         Self {
             mode: PreloadMode::default(),
+            renewals: true,
+            associations: true,
+            rules: true,
             threshold: 0.5,
             loads_per_second: 100.0,
             burst: 200,
@@ -107,7 +120,7 @@ impl PreloadPolicy {
         checks.range("preload.queue_max", self.queue_max, 1, 1 << 24)?;
         match &self.mode {
             PreloadMode::Classic(classic) => classic.check(checks),
-            PreloadMode::Off | PreloadMode::Predicted => Ok(()),
+            PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Ok(()),
         }
     }
 }

@@ -94,12 +94,12 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
             once_read: OnceRead::new(),
             next_round: match policy.mode {
                 PreloadMode::Classic(classic) => Moment::START.plus(classic.interval),
-                PreloadMode::Off | PreloadMode::Predicted => Moment::NEVER,
+                PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Moment::NEVER,
             },
         };
         let classic = match policy.mode {
             PreloadMode::Classic(terms) => Some(Mutex::new(ClassicTable::new(terms))),
-            PreloadMode::Off | PreloadMode::Predicted => None,
+            PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => None,
         };
         let (begun, awaited) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         Self { state: Mutex::new(state), classic, calls: AtomicUsize::new(0), begun, awaited }
@@ -169,7 +169,7 @@ where
 {
     /// When an entry with this life comes due for renewal, if it does.
     pub(super) fn due(&self, life: &Life) -> Option<Moment> {
-        if self.policy.preload.mode != PreloadMode::Predicted {
+        if self.policy.preload.mode != PreloadMode::Predicted || !self.policy.preload.renewals {
             return None;
         }
         let ttl = life.fresh_until.since(life.loaded_at);
@@ -257,7 +257,11 @@ where
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let probability = probability as f32;
         let renews = Some(entry.life().fresh_until);
-        let candidate = Candidate { key, hash, probability, reason: Reason::Expiry, renews };
+        self.queue(Candidate { renews, ..Candidate::new(key, hash, probability, Reason::Expiry) });
+    }
+
+    /// Lets a candidate wait for its turn.
+    pub(super) fn queue(&self, candidate: Candidate<K>) {
         let dropped = self.ahead.state.lock().queue.push(candidate);
         if let Some(dropped) = dropped {
             self.refuse(dropped.reason);
@@ -282,8 +286,7 @@ where
         let is_fresh = |key: &K| self.holds_fresh(key);
         for key in classic.lock().round(self.policy.preload.threshold, now, is_fresh) {
             let hash = self.fence.hash(&key);
-            let (probability, reason) = (1.0, Reason::Classic);
-            let candidate = Candidate { key, hash, probability, reason, renews: None };
+            let candidate = Candidate::new(key, hash, 1.0, Reason::Classic);
             if let Some(dropped) = state.queue.push(candidate) {
                 self.refuse(dropped.reason);
             }
@@ -292,7 +295,7 @@ where
 
     /// Begins queued preloads, best first, while slots and tokens last. Gives when the next token
     /// comes, if that is what is missing.
-    fn begin_queued(self: &Arc<Self>, now: Moment) -> Moment {
+    pub(super) fn begin_queued(self: &Arc<Self>, now: Moment) -> Moment {
         let per_call = self.source.loader.keys_per_call().max(1);
         let calls_max = self.policy.source.preload_slots();
         while self.ahead.calls.load(Relaxed) < calls_max
@@ -332,7 +335,7 @@ where
         urgency: &Arc<Urgency>,
         now: Moment,
     ) -> Result<Box<Trip<K, V>>, NotBegun> {
-        let Candidate { key, hash, probability, reason, renews } = candidate;
+        let Candidate { key, hash, probability, reason, cell, trigger, renews } = candidate;
         let is_gone = || self.fence.l1().find(Lookup::new(hash, &key)).is_none();
         if reason == Reason::Expiry && is_gone() {
             return Err(NotBegun::NotNeeded);
@@ -342,7 +345,7 @@ where
         {
             return Err(self.refuse(reason));
         }
-        let why = Why { origin: Origin::Preload, reason, probability };
+        let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
         let begin = || Pad::new(now, why, Arc::clone(urgency));
         // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
         let until = renews.unwrap_or(now);
@@ -395,8 +398,7 @@ where
         let mut trips: Trips<K, V> = SmallVec::new();
         for key in keys {
             let hash = self.fence.hash(&key);
-            let (probability, reason) = (1.0, Reason::Requested);
-            let candidate = Candidate { key, hash, probability, reason, renews: None };
+            let candidate = Candidate::new(key, hash, 1.0, Reason::Requested);
             let begun = self.board_ahead(candidate, &urgency, self.clock.now());
             if begun.is_err() {
                 self.ahead.state.lock().bucket.give_back();

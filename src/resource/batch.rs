@@ -83,6 +83,7 @@ where
         let core = &self.core;
         let now = core.clock.now();
         core.note_asked(&key, now);
+        core.note_missed(&key, hash, now);
         let lookup = Lookup::new(hash, &key);
         if let Some(fetched) = core.serve_fallback(lookup, Wanted::default(), now) {
             return Place::Done(Ok(fetched.arrival.entry.value().cloned()));

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use super::Resource;
 use super::ahead::Ahead;
 use super::core::{Core, Shared, Source, Speech, Tally, Weigher};
+use super::foresee::Foreseeing;
 use crate::coherence::Outbox;
-use crate::engine::{Engine, Managed};
+use crate::engine::Engine;
 use crate::error::{ConfigError, Error, LoadError};
 use crate::fence::{Fence, FenceTerms};
 use crate::flight::Pad;
@@ -148,13 +149,13 @@ where
         };
         let zone = self.policy.time_zone(&resource)?;
         let (engine, policy) = (self.engine, self.policy);
-        let limits = &engine.config.l2;
-        let limit = |codec: Codec<V>| {
-            codec.with(policy.schema, limits.compress_over_bytes, policy.value_bytes_max)
-        };
+        let (schema, value_bytes_max) = (policy.schema, policy.value_bytes_max);
+        let compress_over_bytes = engine.config.l2.compress_over_bytes;
+        let limit = |codec: Codec<V>| codec.with(schema, compress_over_bytes, value_bytes_max);
         let tally = Tally::new();
-        let core = Arc::new(Core {
-            id: engine.new_id(),
+        let name = Arc::clone(&resource);
+        let make = |id| Core {
+            id,
             group: format!("{}:{resource}", engine.prefix),
             zone,
             clock: engine.clock.clone(),
@@ -168,13 +169,14 @@ where
                 Capacity::Entries(_) => Weigher::Entry,
             }),
             ahead: Ahead::new(&policy.preload),
+            foreseeing: Foreseeing::new(Arc::clone(&engine.foresight), engine.seed, &policy.preload),
             speech: Speech::new(&engine.config),
             wake: Arc::clone(&engine.wake),
             name: resource,
             policy,
             tally,
-        });
-        engine.register(Arc::clone(&core) as Arc<dyn Managed>)?;
+        };
+        let core = engine.register(&name, make)?;
         Ok(Resource::new(core, engine))
     }
 }

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use super::ahead::Ahead;
+use super::foresee::Foreseeing;
 use crate::clock::{Clock, Moment};
 use crate::coherence::{L2, Outbox};
 use crate::config::{Config, MissLevel};
@@ -31,7 +32,7 @@ where
     V: Send + Sync + 'static,
 {
     /// The place among the resources of the engine.
-    pub(super) id: usize,
+    pub(super) id: u16,
     pub(super) name: Arc<str>,
     /// `{prefix}:{resource}`, which its full keys begin with.
     pub(super) group: String,
@@ -46,6 +47,7 @@ where
     pub(super) weigher: Weigher<K, V>,
     pub(super) tally: Tally,
     pub(super) ahead: Ahead<K>,
+    pub(super) foreseeing: Foreseeing,
     pub(super) speech: Speech,
     /// Wakes the preloader.
     pub(super) wake: Arc<Notify>,

@@ -120,7 +120,7 @@ where
         if now.since(life.loaded_at) < spacing || self.source.failing.retry_at(key, now).is_some() {
             return;
         }
-        let why = Why { origin: Origin::Refresh, reason: Reason::Expiry, probability: 1.0 };
+        let why = Why::certain(Origin::Refresh, Reason::Expiry);
         let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
         let begin = || Pad::new(now, why, Arc::clone(&urgency));
         let caller = Caller { key, hash, read_at: None, waits: false };
@@ -147,6 +147,7 @@ where
         let called_at = self.clock.now();
         let mut now = called_at;
         self.note_asked(&key, called_at);
+        self.note_missed(&key, hash, called_at);
         let mut read_at = Some(called_at);
         loop {
             let lookup = Lookup::new(hash, &key);
@@ -197,7 +198,7 @@ where
             self.tally.reads.one(ReadOutcome::SourceError);
             return Err(Error::ShutDown);
         }
-        let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
+        let why = Why::DEMAND;
         let Wanted { max_age, is_fresh_only } = wanted;
         let begin = || Pad::new(now, why, Arc::clone(urgency)).within(max_age, is_fresh_only);
         let serves = |entry: &Entry<K, V>| wanted.is_served_by(entry, now);

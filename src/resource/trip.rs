@@ -382,6 +382,7 @@ where
             return;
         }
         let outcome = if pad.is_asked() {
+            self.keep_score(pad.why, true);
             PreloadOutcome::Late
         } else if is_stored {
             // It is read, or leaves unread; then it counts.

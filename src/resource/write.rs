@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::Resource;
 use super::core::{Core, Shared};
 use crate::coherence::Waiting;
-use crate::entry::{Entry, Life, Origin, Reason, Why};
+use crate::entry::{Entry, Life, Why};
 use crate::fence::{NewEntry, Ticket};
 use crate::key::Key;
 use crate::l1::Lookup;
@@ -88,7 +88,7 @@ where
         }
         let is_refused = refusal.is_some();
         let life = core.life(core.clock.now(), None, true).filter(|_| core.keeps() && !is_refused);
-        let why = Why { origin: Origin::Demand, reason: Reason::Requested, probability: 1.0 };
+        let why = Why::DEMAND;
         let (ticket, landing) = core.fence.replace(&key, hash, full_key.is_some(), |past| {
             let entry = Entry::new(key.clone(), hash, Some(value), weight);
             let entry = entry.because(why).with_past(past);

@@ -224,7 +224,7 @@ async fn serve(
 
 const fn name(mode: &PreloadMode) -> &'static str {
     match mode {
-        PreloadMode::Off => "without preloading",
+        PreloadMode::Off | PreloadMode::Observe => "without preloading",
         PreloadMode::Predicted | PreloadMode::Classic(_) => "with preloading",
     }
 }

@@ -109,7 +109,7 @@ impl Options {
         for rule in &self.policy {
             match rule {
                 Rule::Demand => rows.push(demand.clone()),
-                Rule::Refresh => {
+                Rule::Forewarm | Rule::Refresh | Rule::Association | Rule::Observe => {
                     for threshold in &self.threshold {
                         rows.push(self.replay(trace, *rule, Some(*threshold))?);
                     }
@@ -256,7 +256,10 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
         text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     match (name, value) {
         ("demand", None) => Ok(Rule::Demand),
+        ("forewarm", None) => Ok(Rule::Forewarm),
         ("refresh", None) => Ok(Rule::Refresh),
+        ("association", None) => Ok(Rule::Association),
+        ("observe", None) => Ok(Rule::Observe),
         ("classic", None) => Ok(Rule::Classic),
         ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
         ("xfetch", Some(spread)) => {

@@ -1,0 +1,140 @@
+//! From reads to loads: what the resources of an engine tell the learner, and what it tells them.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::entry::KeyId;
+use crate::predictor::{
+    Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target,
+};
+use crate::sync::Mutex;
+
+use self::inbox::Inbox;
+
+mod inbox;
+
+/// What the resources of an engine share to see ahead.
+///
+/// A read only drops a note into an inbox. The learner takes them out, in a task of its own, and
+/// begins what they lead to; in an exact engine, before the read goes on.
+#[derive(Debug)]
+pub(crate) struct Foresight {
+    learner: OnceLock<Mutex<Learner>>,
+    resources: OnceLock<Vec<Weak<dyn Foreseen>>>,
+    inbox: Inbox,
+    /// Wakes the learner.
+    pub(crate) wake: Arc<Notify>,
+    is_exact: bool,
+}
+
+/// What the learner asks of a resource whose types it does not know.
+pub(crate) trait Foreseen: Send + Sync + 'static {
+    /// What is to be known of the resource.
+    fn target(&self) -> Target;
+
+    /// The text of the key in memory that has this hash.
+    fn text(&self, hash: u64) -> Option<Box<str>>;
+
+    /// The hash of the key with this text, if memory has no fresh entry of it and none is loading.
+    fn lacks(&self, text: &str) -> Option<u64>;
+
+    /// How long a preload can be expected to stay.
+    fn residence(&self) -> Duration;
+
+    /// Begins to load what is proposed.
+    fn load_ahead(self: Arc<Self>, proposals: Proposals);
+}
+
+impl std::fmt::Debug for dyn Foreseen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Foreseen")
+    }
+}
+
+impl Foresight {
+    pub(crate) fn new(is_exact: bool) -> Self {
+        Self {
+            learner: OnceLock::new(),
+            resources: OnceLock::new(),
+            inbox: Inbox::new(),
+            wake: Arc::new(Notify::new()),
+            is_exact,
+        }
+    }
+
+    /// Begins to learn of these resources, in the order of their ids.
+    pub(crate) fn start(&self, terms: LearnerTerms, resources: Vec<Weak<dyn Foreseen>>) {
+        let targets = resources.iter().filter_map(Weak::upgrade).map(|resource| resource.target());
+        let learner = Learner::new(terms, targets.collect());
+        // Only the first start counts, and there is but one.
+        drop(self.resources.set(resources));
+        drop(self.learner.set(Mutex::new(learner)));
+    }
+
+    /// Takes note of a read.
+    pub(crate) fn note(&self, sighting: Sighting) {
+        if self.learner.get().is_none() {
+            return;
+        }
+        if self.is_exact {
+            self.learn_from(sighting);
+        } else if self.inbox.push(sighting) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Learns from the reads noted since the last time, and begins what they lead to.
+    pub(crate) fn digest(&self) {
+        for sighting in self.inbox.take() {
+            self.learn_from(sighting);
+        }
+    }
+
+    fn learn_from(&self, mut sighting: Sighting) {
+        let Some(learner) = self.learner.get() else { return };
+        // Loads are begun outside the lock: a loader may read, which is a sighting again.
+        let mut proposals = learner.lock().see(&mut sighting, self);
+        while let Some(first) = proposals.first() {
+            let resource = first.name.resource;
+            let is_same = |proposal: &Proposal| proposal.name.resource == resource;
+            let (same, rest): (Proposals, Proposals) = proposals.into_iter().partition(is_same);
+            if let Some(resource) = self.resource(resource) {
+                resource.load_ahead(same);
+            }
+            proposals = rest;
+        }
+    }
+
+    fn resource(&self, resource: u16) -> Option<Arc<dyn Foreseen>> {
+        self.resources.get()?.get(usize::from(resource))?.upgrade()
+    }
+
+    /// Lets `look` see what was learned, once something is.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Learner) -> R) -> Option<R> {
+        self.learner.get().map(|learner| look(&learner.lock()))
+    }
+
+    /// Forgets what was learned.
+    pub(crate) fn clear(&self) {
+        drop(self.inbox.take());
+        if let Some(learner) = self.learner.get() {
+            learner.lock().clear();
+        }
+    }
+}
+
+impl Shelves for Foresight {
+    fn text(&self, name: KeyId) -> Option<Box<str>> {
+        self.resource(name.resource)?.text(name.hash)
+    }
+
+    fn lacks(&self, resource: u16, text: &str) -> Option<u64> {
+        self.resource(resource)?.lacks(text)
+    }
+
+    fn residence(&self, resource: u16) -> Duration {
+        self.resource(resource).map_or(Duration::ZERO, |resource| resource.residence())
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads that wait to be learned from.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+
+use crossbeam_utils::CachePadded;
+
+use crate::predictor::Sighting;
+use crate::sync::Mutex;
+
+/// Reads that wait to be learned from. Those of one client keep their order.
+///
+/// Bounded: when the learner cannot keep up, reads are not learned from, and counted.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    stripes: [CachePadded<Mutex<Vec<Sighting>>>; STRIPES],
+    has_mail: AtomicBool,
+    dropped: AtomicU64,
+}
+
+const STRIPES: usize = 16;
+const STRIPE_MAX: usize = 1_024;
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: std::array::from_fn(|_| CachePadded::new(Mutex::new(Vec::new()))),
+            has_mail: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts a read in; gives whether it is the first since the last [`Inbox::take`].
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a remainder")]
+    pub(crate) fn push(&self, sighting: Sighting) -> bool {
+        let stripe = (sighting.client.unwrap_or_default() % STRIPES as u64) as usize;
+        let mut stripe = self.stripes[stripe].lock();
+        if stripe.len() >= STRIPE_MAX {
+            self.dropped.fetch_add(1, Relaxed);
+            return false;
+        }
+        stripe.push(sighting);
+        drop(stripe);
+        !self.has_mail.load(Relaxed) && !self.has_mail.swap(true, SeqCst)
+    }
+
+    /// Takes everything out.
+    pub(crate) fn take(&self) -> Vec<Sighting> {
+        // Cleared before looking: what comes meanwhile wakes the learner once more.
+        self.has_mail.store(false, SeqCst);
+        let mut all = Vec::new();
+        for stripe in &self.stripes {
+            all.append(&mut stripe.lock());
+        }
+        all
+    }
+
+    /// Takes the number of reads that were not learned from since the last call.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Relaxed)
+    }
+}

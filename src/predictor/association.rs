@@ -1,0 +1,346 @@
+//! What is read after what.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use self::doorkeeper::Doorkeeper;
+use crate::clock::Moment;
+use crate::entry::KeyId;
+use crate::score::{next_gap, rate};
+
+mod doorkeeper;
+
+/// The keys that were read, and for each those that were read soon after it.
+///
+/// A node holds the successors of its key with their weights: how often each came within the
+/// window, decayed. When a ninth comes, the lightest loses what the newcomer weighs, and is
+/// replaced when nothing is left (Misra and Gries, "Finding repeated elements", 1982), so a weight
+/// is never too large, and an error makes a successor look less likely than it is.
+///
+/// Bounded: once there are `max` nodes, a new key has to be seen twice, and then the node goes that
+/// was read least of eight sampled. To forget by recency instead would lose most of the gain.
+#[derive(Debug)]
+pub(crate) struct Associations {
+    nodes: Vec<Node>,
+    index: HashTable<NodeId>,
+    doorkeeper: Doorkeeper,
+    max: usize,
+    decay: EpochDecay,
+    random: Rng,
+    evicted: u64,
+}
+
+/// The place of a node, with the generation of what is there; the key of a node that has gone is
+/// not taken for the one that took its place, but for once in 256 times.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NodeId(u32);
+
+/// A key that was read.
+#[derive(Debug)]
+pub(crate) struct Node {
+    hash: u64,
+    /// The text of the key.
+    text: Box<str>,
+    /// The last read, or [`Moment::NEVER`].
+    last: Moment,
+    gap_secs: f32,
+    /// Decayed.
+    reads: f32,
+    /// How far preloads that another key triggered cover the reads of this one, 0 to 1.
+    coverage: f32,
+    resource: u16,
+    epoch: u16,
+    generation: u8,
+    count: u8,
+    successors: [Successor; SUCCESSORS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Successor {
+    to: NodeId,
+    weight: f32,
+}
+
+/// A successor as it is judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Follower {
+    pub(crate) to: NodeId,
+    /// How often it came after, decayed.
+    pub(crate) weight: f64,
+    /// The share of the reads of the first after which it came.
+    pub(crate) confidence: f64,
+    /// The share of its own reads that came after the first.
+    pub(crate) reverse: f64,
+}
+
+/// The successors that a node remembers.
+pub(crate) const SUCCESSORS: usize = 8;
+/// The nodes that an eviction looks at.
+const SAMPLE: usize = 8;
+const GENERATION_BITS: u32 = 8;
+/// The most nodes that can be told apart.
+pub(crate) const NODES_MAX: usize = 1 << (u32::BITS - GENERATION_BITS);
+
+/// One word of both parts of a key's name.
+fn mixed(name: KeyId) -> u64 {
+    name.hash ^ u64::from(name.resource).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl NodeId {
+    const fn new(place: u32, generation: u8) -> Self {
+        Self(place << GENERATION_BITS | generation as u32)
+    }
+
+    const fn place(self) -> usize {
+        (self.0 >> GENERATION_BITS) as usize
+    }
+
+    const fn generation(self) -> u8 {
+        (self.0 & 0xff) as u8
+    }
+}
+
+impl Node {
+    pub(crate) fn name(&self) -> KeyId {
+        KeyId { resource: self.resource, hash: self.hash }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) const fn coverage(&self) -> f32 {
+        self.coverage
+    }
+
+    /// The reads of this key per second as of `now`, once there were two.
+    pub(crate) fn rate(&self, now: Moment) -> Option<f64> {
+        rate(self.gap_secs, self.last, now)
+    }
+
+    fn age_to(&mut self, epoch: u16, decay: &EpochDecay) {
+        if self.epoch == epoch {
+            return;
+        }
+        let factor = decay.factor(self.epoch, epoch);
+        self.epoch = epoch;
+        self.reads *= factor;
+        for successor in &mut self.successors {
+            successor.weight *= factor;
+        }
+    }
+
+    /// Notes that `to` was read soon after.
+    fn link(&mut self, to: NodeId) {
+        let held = self.successors.split_at_mut(usize::from(self.count)).0;
+        if let Some(known) = held.iter_mut().find(|known| known.to == to) {
+            known.weight += 1.0;
+            return;
+        }
+        let new = Successor { to, weight: 1.0 };
+        if let Some(free) = self.successors.get_mut(usize::from(self.count)) {
+            *free = new;
+            self.count += 1;
+            return;
+        }
+        let by_weight = |a: &&mut Successor, b: &&mut Successor| a.weight.total_cmp(&b.weight);
+        if let Some(lightest) = self.successors.iter_mut().min_by(by_weight) {
+            lightest.weight -= 1.0;
+            if lightest.weight <= 0.0 {
+                *lightest = new;
+            }
+        }
+    }
+}
+
+impl Associations {
+    /// An empty memory for at most `max` keys, whose weights halve in `half_life`.
+    pub(crate) fn new(max: usize, half_life: Duration, seed: u64) -> Self {
+        Self {
+            nodes: Vec::new(),
+            index: HashTable::new(),
+            doorkeeper: Doorkeeper::new(max),
+            max: max.min(NODES_MAX),
+            decay: EpochDecay::new(half_life),
+            random: Rng::with_seed(seed),
+            evicted: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The pairs of keys that are known to follow each other.
+    pub(crate) fn pairs(&self) -> usize {
+        self.nodes.iter().map(|node| usize::from(node.count)).sum()
+    }
+
+    /// Takes the number of keys that were forgotten for others since the last call.
+    pub(crate) fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        // Generations go on, so that nobody takes an old place for a new key.
+        self.index.clear();
+        self.nodes.clear();
+        self.doorkeeper.clear();
+    }
+
+    /// The node of a key.
+    pub(crate) fn find(&self, name: KeyId) -> Option<NodeId> {
+        let is_it = |id: &NodeId| self.nodes.get(id.place()).is_some_and(|at| at.name() == name);
+        self.index.find(mixed(name), is_it).copied()
+    }
+
+    pub(crate) fn get(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.place()).filter(|node| node.generation == id.generation())
+    }
+
+    fn get_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(id.place()).filter(|node| node.generation == id.generation())
+    }
+
+    /// Makes a node for a key that has none, unless it has to be seen again first, or its text is
+    /// not known any more.
+    pub(crate) fn admit(
+        &mut self,
+        name: KeyId,
+        now: Moment,
+        text: impl FnOnce() -> Option<Box<str>>,
+    ) -> Option<NodeId> {
+        let is_full = self.nodes.len() >= self.max;
+        if is_full && !self.doorkeeper.has_seen(mixed(name)) {
+            return None;
+        }
+        let node = self.node(name, now, text()?);
+        let id = if is_full {
+            self.replace(node)?
+        } else {
+            let id = NodeId::new(u32::try_from(self.nodes.len()).ok()?, node.generation);
+            self.nodes.push(node);
+            id
+        };
+        let nodes = &self.nodes;
+        let rehash = |id: &NodeId| nodes.get(id.place()).map_or(0, |node| mixed(node.name()));
+        self.index.insert_unique(mixed(name), id, rehash);
+        Some(id)
+    }
+
+    fn node(&self, name: KeyId, now: Moment, text: Box<str>) -> Node {
+        let none = Successor { to: NodeId::new(0, 0), weight: 0.0 };
+        Node {
+            hash: name.hash,
+            text,
+            last: Moment::NEVER,
+            gap_secs: f32::NAN,
+            reads: 0.0,
+            coverage: 0.0,
+            resource: name.resource,
+            epoch: self.decay.epoch(now),
+            generation: 0,
+            count: 0,
+            successors: [none; SUCCESSORS],
+        }
+    }
+
+    /// Puts a node in the place of the one that was read least of some.
+    fn replace(&mut self, mut node: Node) -> Option<NodeId> {
+        let (epoch, count) = (node.epoch, self.nodes.len());
+        let aged = |place: &usize| {
+            let node = self.nodes.get(*place);
+            node.map_or(0.0, |node| node.reads * self.decay.factor(node.epoch, epoch))
+        };
+        let mut random = self.random.clone();
+        let places = (0..SAMPLE).map(|_| random.usize(..count));
+        let place = places.min_by(|a, b| aged(a).total_cmp(&aged(b)))?;
+        self.random = random;
+        let old = self.nodes.get(place)?;
+        let old_id = NodeId::new(u32::try_from(place).ok()?, old.generation);
+        if let Ok(found) = self.index.find_entry(mixed(old.name()), |id| *id == old_id) {
+            found.remove();
+        }
+        node.generation = old.generation.wrapping_add(1);
+        let id = NodeId::new(u32::try_from(place).ok()?, node.generation);
+        *self.nodes.get_mut(place)? = node;
+        self.evicted += 1;
+        Some(id)
+    }
+
+    /// Notes a read at `now`. One that `repeats` the read before it says nothing about what follows
+    /// the key, and does not count as one.
+    pub(crate) fn read(&mut self, id: NodeId, now: Moment, repeats: bool) {
+        let (epoch, decay) = (self.decay.epoch(now), self.decay);
+        let Some(node) = self.get_mut(id) else { return };
+        node.age_to(epoch, &decay);
+        node.gap_secs = next_gap(node.gap_secs, node.last, now);
+        node.last = now;
+        if !repeats {
+            node.reads += 1.0;
+        }
+    }
+
+    /// Notes that `to` was read soon after `from`.
+    pub(crate) fn link(&mut self, from: NodeId, to: NodeId, now: Moment) {
+        let (epoch, decay) = (self.decay.epoch(now), self.decay);
+        if let Some(node) = self.get_mut(from) {
+            node.age_to(epoch, &decay);
+            node.link(to);
+        }
+    }
+
+    /// Notes how a read of a key came to be answered: with a preload that another key triggered,
+    /// or not at all.
+    pub(crate) fn cover(&mut self, id: NodeId, was_covered: bool) {
+        if let Some(node) = self.get_mut(id) {
+            node.coverage = 0.8 * node.coverage + if was_covered { 0.2 } else { 0.0 };
+        }
+    }
+
+    /// What follows a key, as far as it is still known.
+    pub(crate) fn followers(&self, from: NodeId) -> SmallVec<[Follower; SUCCESSORS]> {
+        let Some(node) = self.get(from) else { return SmallVec::new() };
+        let held = node.successors.iter().take(usize::from(node.count));
+        let followers = held.filter_map(|successor| {
+            let to = self.get(successor.to)?;
+            let weight = f64::from(successor.weight);
+            Some(Follower {
+                to: successor.to,
+                weight,
+                confidence: (weight / f64::from(node.reads).max(1.0)).min(1.0),
+                reverse: weight / f64::from(to.reads).max(1.0),
+            })
+        });
+        followers.collect()
+    }
+}
+
+/// Decay in steps: the time since the start, counted in parts of a half-life.
+#[derive(Clone, Copy, Debug)]
+struct EpochDecay {
+    step_micros: u64,
+}
+
+/// The steps of a half-life; an age is wrong by at most one.
+const STEPS: u16 = 64;
+
+impl EpochDecay {
+    fn new(half_life: Duration) -> Self {
+        let step = half_life.as_micros() / u128::from(STEPS);
+        Self { step_micros: u64::try_from(step).unwrap_or(u64::MAX).max(1) }
+    }
+
+    /// Wraps around after 1,024 half-lives, when nothing is left.
+    #[expect(clippy::cast_possible_truncation, reason = "wraps around by intention")]
+    const fn epoch(self, now: Moment) -> u16 {
+        (now.as_micros() / self.step_micros) as u16
+    }
+
+    fn factor(self, from: u16, to: u16) -> f32 {
+        (-f32::from(to.wrapping_sub(from)) / f32::from(STEPS)).exp2()
+    }
+}

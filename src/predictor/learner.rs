@@ -1,0 +1,349 @@
+//! What a read teaches, and what it lets expect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use smallvec::SmallVec;
+
+use super::association::{Associations, Follower, NodeId};
+use super::calibration::Calibration;
+use super::ghost::Ghosts;
+use super::rule::Rules;
+use super::window::{WINDOW_MAX, WindowRead, Windows};
+use crate::clock::Moment;
+use crate::entry::{Cell, KeyId, Reason};
+
+/// Learns which keys are read after which, and proposes what to load ahead.
+///
+/// A pure function of the reads it was shown and of what [`Shelves`] says: it can be replayed.
+#[derive(Debug)]
+pub(crate) struct Learner {
+    associations: Associations,
+    windows: Windows,
+    ghosts: Ghosts,
+    rules: Rules,
+    targets: Vec<Target>,
+    terms: LearnerTerms,
+    random: Rng,
+    candidates: Vec<Candidate>,
+}
+
+/// What a learner is built with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LearnerTerms {
+    pub(crate) keys_max: usize,
+    pub(crate) clients_max: usize,
+    pub(crate) half_life: Duration,
+    /// Reads further apart than this do not belong together.
+    pub(crate) idle: Duration,
+    pub(crate) seed: u64,
+}
+
+/// What is known of a resource whose keys may be proposed.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) calibration: Arc<Calibration>,
+    pub(crate) threshold: f64,
+    pub(crate) ttl: Duration,
+    pub(crate) acting: Acting,
+    pub(crate) uses_associations: bool,
+    pub(crate) uses_rules: bool,
+}
+
+/// What becomes of predictions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Acting {
+    /// None are made.
+    Never,
+    /// They are watched.
+    Watches,
+    /// They are acted on.
+    Loads,
+}
+
+/// A read, as it is learned from.
+#[derive(Debug)]
+pub(crate) struct Sighting {
+    /// Reads of one client belong together; those of nobody do too.
+    pub(crate) client: Option<u64>,
+    pub(crate) name: KeyId,
+    pub(crate) at: Moment,
+    pub(crate) answer: Answer,
+    /// The text of the key, where it is at hand.
+    pub(crate) text: Option<Box<str>>,
+}
+
+/// How a read was answered, as far as it matters here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Answer {
+    Held,
+    /// With a preload that another key had triggered, for the first time.
+    Foreseen,
+    Missed,
+}
+
+/// What the learner asks of memory.
+pub(crate) trait Shelves {
+    /// The text of a key that is in memory.
+    fn text(&self, name: KeyId) -> Option<Box<str>>;
+
+    /// The hash of the key with this text, if memory has no fresh entry of it and none is loading.
+    fn lacks(&self, resource: u16, text: &str) -> Option<u64>;
+
+    /// How long a preload can be expected to stay.
+    fn residence(&self, resource: u16) -> Duration;
+}
+
+/// A key that should be loaded.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    pub(crate) name: KeyId,
+    pub(crate) text: Box<str>,
+    pub(crate) probability: f64,
+    pub(crate) cell: Cell,
+    pub(crate) reason: Reason,
+    pub(crate) trigger: KeyId,
+}
+
+/// What one read leads to: rarely anything.
+pub(crate) type Proposals = SmallVec<[Proposal; 4]>;
+
+/// A key that may be read next.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    resource: u16,
+    /// The node of a key that follows; none for one that a rule names.
+    node: Option<NodeId>,
+    prior: f64,
+    probability: f64,
+    cell: Cell,
+    reason: Reason,
+}
+
+/// The reads after which a key is expected to follow.
+const WINDOW: usize = 4;
+/// The most keys that one read lets load.
+const FAN_OUT: usize = 4;
+/// One in so many of the unlikely predictions is watched.
+const WATCHED_ONE_IN: u32 = 4;
+const GHOSTS_MAX: usize = 4_096;
+/// From this ttl on, a key's own rate adds to its confidence.
+const LONG_TTL: Duration = Duration::from_mins(15);
+/// A ttl from here on is none.
+const ENDLESS_TTL: Duration = Duration::from_hours(24 * 365);
+/// Recent outcomes before a resource can be found to predict badly.
+const JUDGED_AFTER: u32 = 1_000;
+
+impl Learner {
+    pub(crate) fn new(terms: LearnerTerms, targets: Vec<Target>) -> Self {
+        let seed = terms.seed;
+        Self {
+            associations: Associations::new(terms.keys_max, terms.half_life, seed),
+            windows: Windows::new(terms.clients_max, seed),
+            ghosts: Ghosts::new(GHOSTS_MAX, seed),
+            rules: Rules::new(targets.len()),
+            targets,
+            terms,
+            random: Rng::with_seed(seed),
+            candidates: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn associations(&self) -> &Associations {
+        &self.associations
+    }
+
+    /// Learns from a read, and gives what should be loaded now that it came.
+    pub(crate) fn see(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Proposals {
+        self.end_ghosts(seen.at);
+        if let Some(ghost) = self.ghosts.take(seen.name)
+            && let Some(target) = self.targets.get(usize::from(seen.name.resource))
+        {
+            target.calibration.learn(ghost.cell, true);
+            if ghost.is_scored {
+                target.calibration.score(ghost.probability, true);
+            }
+        }
+        let Some(node) = self.node(seen, shelves) else { return Proposals::new() };
+        self.follow(seen, node);
+        match seen.answer {
+            Answer::Missed => self.associations.cover(node, false),
+            Answer::Foreseen => self.associations.cover(node, true),
+            Answer::Held => {}
+        }
+        self.propose(seen, node, shelves)
+    }
+
+    fn node(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Option<NodeId> {
+        if let Some(node) = self.associations.find(seen.name) {
+            return Some(node);
+        }
+        let text = seen.text.take();
+        self.associations.admit(seen.name, seen.at, || text.or_else(|| shelves.text(seen.name)))
+    }
+
+    /// Notes what the read followed.
+    fn follow(&mut self, seen: &Sighting, node: NodeId) {
+        let (name, now) = (seen.name, seen.at);
+        let id = self.id(node);
+        let place = self.windows.place(seen.client.unwrap_or_default());
+        let Some(window) = self.windows.get_mut(place) else { return };
+        if window.last().is_some_and(|last| now.since(last.at) > self.terms.idle) {
+            window.clear();
+        }
+        let mut linked: SmallVec<[KeyId; WINDOW_MAX]> = SmallVec::new();
+        let mut ruled: SmallVec<[u16; WINDOW_MAX]> = SmallVec::new();
+        for (distance, older) in window.newest_first().enumerate() {
+            if older.name == name || now.since(older.at) > self.terms.idle {
+                break;
+            }
+            if linked.contains(&older.name) {
+                continue;
+            }
+            linked.push(older.name);
+            if distance < WINDOW && let Some(from) = older.node {
+                self.associations.link(from, node, now);
+            }
+            let resource = older.name.resource;
+            if older.id == id && resource != name.resource && !ruled.contains(&resource) {
+                ruled.push(resource);
+                self.rules.link(resource, name.resource);
+            }
+        }
+        let repeats = window.last().is_some_and(|last| last.name == name);
+        window.push(WindowRead { at: now, name, id, node: Some(node) });
+        self.associations.read(node, now, repeats);
+        if !repeats {
+            self.rules.read(name.resource);
+        }
+    }
+
+    /// The hash of a key's text, by which keys of different resources are the same.
+    fn id(&self, node: NodeId) -> u64 {
+        if self.targets.len() < 2 {
+            return 0;
+        }
+        self.associations
+            .get(node)
+            .map_or(0, |node| xxhash_rust::xxh3::xxh3_64(node.text().as_bytes()))
+    }
+
+    /// Gives up what was watched and did not come.
+    fn end_ghosts(&mut self, now: Moment) {
+        while let Some((resource, ghost)) = self.ghosts.take_ended(now) {
+            if let Some(target) = self.targets.get(usize::from(resource)) {
+                target.calibration.learn(ghost.cell, false);
+                if ghost.is_scored {
+                    target.calibration.score(ghost.probability, false);
+                }
+            }
+        }
+    }
+
+    /// What should be loaded after a read of `node`; what is not likely enough is watched.
+    fn propose(&mut self, seen: &Sighting, node: NodeId, shelves: &impl Shelves) -> Proposals {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        for follower in self.associations.followers(node) {
+            candidates.extend(self.judge_follower(follower, seen.at));
+        }
+        candidates.extend(self.ruled(seen.name.resource));
+        candidates.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        let mut proposals = Proposals::new();
+        for candidate in &candidates {
+            let Some(target) = self.targets.get(usize::from(candidate.resource)) else { continue };
+            let is_likely = candidate.probability >= target.threshold;
+            let loads = is_likely && target.loads();
+            if loads && proposals.len() >= FAN_OUT {
+                continue;
+            }
+            let is_watched = !loads
+                && (is_likely
+                    || (candidate.prior >= target.threshold / 2.0
+                        && self.random.u32(..WATCHED_ONE_IN) == 0));
+            if !loads && !is_watched {
+                continue;
+            }
+            let from = candidate.node.unwrap_or(node);
+            let Some(text) = self.associations.get(from).map(|node| node.text()) else { continue };
+            let Some(hash) = shelves.lacks(candidate.resource, text) else { continue };
+            let name = KeyId { resource: candidate.resource, hash };
+            if proposals.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let (probability, cell) = (candidate.probability, candidate.cell);
+            if loads {
+                let (text, reason, trigger) = (text.into(), candidate.reason, seen.name);
+                proposals.push(Proposal { name, text, probability, cell, reason, trigger });
+            } else {
+                let residence = shelves.residence(candidate.resource).min(target.ttl);
+                let end = seen.at.plus(residence);
+                self.ghosts.watch(name, cell, (probability, is_likely), end);
+            }
+        }
+        self.candidates = candidates;
+        proposals
+    }
+
+    fn judge_follower(&self, follower: Follower, now: Moment) -> Option<Candidate> {
+        // A little less than one, since decay begins at once.
+        if follower.weight < 0.75 {
+            return None;
+        }
+        let node = self.associations.get(follower.to)?;
+        let resource = node.name().resource;
+        let target = self.targets.get(usize::from(resource))?;
+        if target.acting == Acting::Never || !target.uses_associations {
+            return None;
+        }
+        let ttl = target.ttl;
+        let rate = if ttl < ENDLESS_TTL { node.rate(now).unwrap_or_default() } else { 0.0 };
+        let expected = rate * ttl.as_secs_f64();
+        let alone = if ttl < LONG_TTL { 0.0 } else { -(-expected).exp_m1() };
+        let prior = 1.0 - (1.0 - follower.confidence) * (1.0 - alone);
+        let Follower { confidence, weight, reverse, .. } = follower;
+        let cell = Cell::of_follower(confidence, weight, reverse, expected);
+        let probability = target.calibration.probability(cell, prior);
+        let (node, reason) = (Some(follower.to), Reason::Association);
+        Some(Candidate { resource, node, prior, probability, cell, reason })
+    }
+
+    fn ruled(&self, resource: u16) -> impl Iterator<Item = Candidate> {
+        self.rules.of(resource).filter_map(|rule| {
+            let target = self.targets.get(usize::from(rule.to))?;
+            if target.acting == Acting::Never || !target.uses_rules {
+                return None;
+            }
+            let cell = Cell::of_rule(rule.confidence, false);
+            let probability = target.calibration.probability(cell, rule.confidence);
+            let (resource, prior, reason) = (rule.to, rule.confidence, Reason::Rule);
+            Some(Candidate { resource, node: None, prior, probability, cell, reason })
+        })
+    }
+
+    /// How far other keys' preloads cover the reads of a key, 0 to 1.
+    pub(crate) fn coverage(&self, name: KeyId) -> f32 {
+        let node = self.associations.find(name).and_then(|id| self.associations.get(id));
+        node.map_or(0.0, |node| node.coverage())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.associations.clear();
+        self.windows.clear();
+        self.ghosts.clear();
+        self.rules.clear();
+        for target in &self.targets {
+            target.calibration.clear();
+        }
+    }
+}
+
+impl Target {
+    /// Whether predictions are acted on: so it was decided, and they are good enough.
+    pub(crate) fn loads(&self) -> bool {
+        let (precision, outcomes) = self.calibration.recent_precision();
+        let is_bad = outcomes >= JUDGED_AFTER && precision < self.threshold / 2.0;
+        self.acting == Acting::Loads && !is_bad
+    }
+}

@@ -1,0 +1,155 @@
+//! What a resource tells the learner, and what it does with what it hears.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use crate::clock::Moment;
+use crate::entry::{Entry, KeyId, Why};
+use crate::flight::Chain;
+use crate::foresight::{Foreseen, Foresight};
+use crate::key::Key;
+use crate::l1::Lookup;
+use crate::policy::{PreloadMode, PreloadPolicy};
+use crate::predictor::{Acting, Answer, Calibration, Candidate, Proposals, Sighting, Target};
+use crate::scope::Scope;
+
+/// How a resource takes part in learning.
+#[derive(Debug)]
+pub(super) struct Foreseeing {
+    pub(super) foresight: Arc<Foresight>,
+    /// Tells scopes of this engine from those of others.
+    engine: u64,
+    /// Whether the reads of this resource are learned from.
+    learns: bool,
+}
+
+impl Foreseeing {
+    pub(super) fn new(foresight: Arc<Foresight>, engine: u64, policy: &PreloadPolicy) -> Self {
+        let predicts = acting(policy) != Acting::Never;
+        Self { foresight, engine, learns: predicts && (policy.associations || policy.rules) }
+    }
+
+    #[inline]
+    pub(super) const fn learns(&self) -> bool {
+        self.learns
+    }
+}
+
+/// What becomes of the predictions for a resource.
+const fn acting(policy: &PreloadPolicy) -> Acting {
+    match policy.mode {
+        PreloadMode::Off | PreloadMode::Classic(_) => Acting::Never,
+        PreloadMode::Observe => Acting::Watches,
+        PreloadMode::Predicted => Acting::Loads,
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// Tells the learner of a read that memory answered.
+    pub(super) fn note_held(&self, entry: &Entry<K, V>, now: Moment, was_preload: bool) {
+        let is_foreseen = was_preload && entry.why().trigger.is_some();
+        let answer = if is_foreseen { Answer::Foreseen } else { Answer::Held };
+        self.note_sighting(entry.hash(), now, answer, || None);
+    }
+
+    /// Tells the learner of a read that memory did not answer.
+    pub(super) fn note_missed(&self, key: &K, hash: u64, now: Moment) {
+        self.note_sighting(hash, now, Answer::Missed, || Some(key.to_string().into()));
+    }
+
+    fn note_sighting(
+        &self,
+        hash: u64,
+        at: Moment,
+        answer: Answer,
+        text: impl FnOnce() -> Option<Box<str>>,
+    ) {
+        // What a loader reads comes with the load, and says nothing of what follows.
+        if !self.foreseeing.learns || Chain::current().is_some() {
+            return;
+        }
+        let client = Scope::current().and_then(|scope| scope.client_of(self.foreseeing.engine));
+        let name = KeyId { resource: self.id, hash };
+        self.foreseeing.foresight.note(Sighting { client, name, at, answer, text: text() });
+    }
+
+    /// Whether memory has no fresh entry of a key, and none is loading.
+    fn lacks_key(&self, key: &K, hash: u64) -> bool {
+        let now = self.clock.now();
+        let is_fresh = |entry: Arc<Entry<K, V>>| now < entry.life().fresh_until;
+        !self.fence.l1().find(Lookup::new(hash, key)).is_some_and(is_fresh)
+            && self.fence.flight(key, hash).is_none()
+            && self.source.failing.retry_at(key, now).is_none()
+    }
+}
+
+impl<K, V> Foreseen for Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    fn target(&self) -> Target {
+        let preload = &self.policy.preload;
+        Target {
+            calibration: Arc::clone(self.calibration()),
+            threshold: preload.threshold,
+            ttl: self.policy.ttl,
+            acting: acting(preload),
+            uses_associations: preload.associations,
+            uses_rules: preload.rules,
+        }
+    }
+
+    fn text(&self, hash: u64) -> Option<Box<str>> {
+        self.fence.l1().key(hash).map(|key| key.to_string().into())
+    }
+
+    fn lacks(&self, text: &str) -> Option<u64> {
+        let key: K = text.parse().ok()?;
+        let hash = self.fence.hash(&key);
+        self.lacks_key(&key, hash).then_some(hash)
+    }
+
+    fn residence(&self) -> Duration {
+        self.fence.residence()
+    }
+
+    fn load_ahead(self: Arc<Self>, proposals: Proposals) {
+        for proposal in proposals {
+            let Ok(key) = proposal.text.parse() else { continue };
+            #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+            let probability = proposal.probability as f32;
+            let candidate = Candidate {
+                cell: Some(proposal.cell),
+                trigger: Some(proposal.trigger),
+                ..Candidate::new(key, proposal.name.hash, probability, proposal.reason)
+            };
+            self.queue(candidate);
+        }
+        let next = self.begin_queued(self.clock.now());
+        if next != Moment::NEVER {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    /// What came of the predictions for this resource.
+    pub(super) fn calibration(&self) -> &Arc<Calibration> {
+        &self.tally.l1.calibration
+    }
+
+    /// Keeps the score of a preload that was read, or that nobody read.
+    pub(super) fn keep_score(&self, why: Why, came_true: bool) {
+        self.tally.l1.keep_score(why, came_true);
+    }
+}

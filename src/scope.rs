@@ -1,0 +1,90 @@
+//! Reads that belong together.
+
+use std::future::Future;
+use std::hash::{BuildHasher as _, Hash};
+
+use foldhash::fast::FixedState;
+
+/// The reads of one client of an engine: what is read after what is learned within it.
+///
+/// Whatever reads belong together makes a good client: a session, a user, a connection. Made by
+/// [`Forewarm::scope_of`](crate::Forewarm::scope_of), or by
+/// [`Forewarm::scope`](crate::Forewarm::scope) for the length of a future. A scope does not follow
+/// `tokio::spawn` by itself:
+///
+/// ```
+/// # async fn example() {
+/// use forewarm::Scope;
+///
+/// let scope = Scope::current();
+/// tokio::spawn(async move {
+///     let work = async { /* reads that belong to the same client */ };
+///     match scope {
+///         Some(scope) => scope.run(work).await,
+///         None => work.await,
+///     }
+/// });
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Scope {
+    /// Tells the scopes of different engines apart.
+    engine: u64,
+    client: u64,
+}
+
+impl Scope {
+    /// The scope of a client of an engine.
+    pub(crate) fn new(engine: u64, client: &(impl Hash + ?Sized)) -> Self {
+        // Nobody can foresee the engine's number, so nobody can choose clients that collide.
+        Self { engine, client: FixedState::with_seed(engine).hash_one(client) }
+    }
+
+    /// The scope that the caller runs in, if any: the innermost.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        local::current()
+    }
+
+    /// Runs a future in this scope.
+    pub fn run<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        local::scope(self, future)
+    }
+
+    /// The client, if the scope is one of this engine.
+    pub(crate) fn client_of(self, engine: u64) -> Option<u64> {
+        (self.engine == engine).then_some(self.client)
+    }
+}
+
+/// The scope of the task that is running.
+#[cfg(not(shuttle))]
+mod local {
+    use super::Scope;
+
+    tokio::task_local! {
+        static SCOPE: Scope;
+    }
+
+    pub(super) fn current() -> Option<Scope> {
+        SCOPE.try_with(|scope| *scope).ok()
+    }
+
+    pub(super) fn scope<F: Future>(scope: Scope, future: F) -> impl Future<Output = F::Output> {
+        SCOPE.scope(scope, future)
+    }
+}
+
+/// Under shuttle nothing is learned.
+#[cfg(shuttle)]
+mod local {
+    use super::Scope;
+
+    pub(super) const fn current() -> Option<Scope> {
+        None
+    }
+
+    pub(super) fn scope<F: Future>(_scope: Scope, future: F) -> impl Future<Output = F::Output> {
+        future
+    }
+}
