@@ -111,6 +111,11 @@ impl Foresight {
         self.resources.get()?.get(usize::from(resource))?.upgrade()
     }
 
+    /// The pairs of keys that are known to follow each other.
+    pub(crate) fn associations(&self) -> usize {
+        self.look(|learner| learner.associations().pairs()).unwrap_or_default()
+    }
+
     /// Lets `look` see what was learned, once something is.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Learner) -> R) -> Option<R> {
         self.learner.get().map(|learner| look(&learner.lock()))

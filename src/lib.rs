@@ -131,7 +131,7 @@ pub use self::resource::{
     ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
-pub use self::stats::ResourceStats;
+pub use self::stats::{PredictionStats, Reliability, ResourceStats};
 pub use self::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };

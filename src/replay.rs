@@ -22,7 +22,7 @@ use crate::policy::{
     Capacity, Classic, EarlyRefresh, Policy, PreloadMode, PreloadPolicy, SourcePolicy, Store,
 };
 use crate::resource::{Read, ReadOptions, Resource};
-use crate::stats::{ResourceStats, ratio};
+use crate::stats::{Reliability, ResourceStats, ratio};
 
 use self::trace::Trace;
 
@@ -97,6 +97,11 @@ pub(crate) struct Row {
     pub(crate) useful: u64,
     pub(crate) wasted: u64,
     pub(crate) precision: Option<f64>,
+    /// Mean distance between what was predicted and what came true, and mean squared error, over
+    /// the whole trace; none if nothing was predicted.
+    pub(crate) calibration_error: Option<f64>,
+    pub(crate) brier_score: Option<f64>,
+    pub(crate) reliability: Vec<Reliability>,
     pub(crate) wait_p50_ms: f64,
     pub(crate) wait_p99_ms: f64,
     pub(crate) cpu_s: f64,
@@ -269,6 +274,8 @@ impl Counted {
         let useful = since(|stats| stats.preload_hits);
         let wait = |share| millis(percentile(&self.waits, share));
         let miss_ratio = ratio(self.misses, self.requests);
+        let predictions = self.after.as_ref().map(|stats| stats.predictions.clone());
+        let predictions = predictions.filter(|predictions| predictions.scored > 0);
         Row {
             trace: trace.name.clone(),
             policy: terms.rule.name(),
@@ -287,6 +294,9 @@ impl Counted {
             useful,
             wasted: since(|stats| stats.preloads_wasted),
             precision: (preloads > 0).then(|| ratio(useful, preloads)),
+            calibration_error: predictions.as_ref().map(|stats| stats.calibration_error),
+            brier_score: predictions.as_ref().map(|stats| stats.brier_score),
+            reliability: predictions.map_or_else(Vec::new, |stats| stats.reliability),
             wait_p50_ms: wait(0.5),
             wait_p99_ms: wait(0.99),
             cpu_s: cpu.as_secs_f64(),

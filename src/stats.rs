@@ -13,7 +13,7 @@ pub struct ResourceStats {
     pub total_accesses: u64,
     /// Keys whose reads are known, in memory or not.
     pub tracked_patterns: u64,
-    /// Pairs of keys that are read one after the other. Always 0: they are not learned yet.
+    /// Pairs of keys that are read one after the other, over all resources of the engine.
     pub associations: u64,
     /// Keys whose preload has begun, whatever came of it.
     pub preload_count: u64,
@@ -64,6 +64,39 @@ pub struct ResourceStats {
     pub breaker: BreakerState,
     /// The time within which 95 of 100 loads end, in milliseconds.
     pub load_time_p95_ms: f64,
+    /// How good the predictions are.
+    pub predictions: PredictionStats,
+}
+
+/// How good the predictions of a resource are: those that were acted on, or would have been under
+/// [`PreloadMode::Observe`](crate::PreloadMode::Observe).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PredictionStats {
+    /// Predictions of which it is known whether they came true.
+    pub scored: u64,
+    /// Those that did.
+    pub came_true: u64,
+    /// The mean of the squared errors, 0 to 1, where 0.25 is what tossing a coin gives (Brier,
+    /// "Verification of forecasts expressed in terms of probability", 1950); 0 before the first.
+    pub brier_score: f64,
+    /// The mean distance between what was predicted and what came true, over the tenths of
+    /// probability, 0 to 1.
+    pub calibration_error: f64,
+    /// What was predicted and what came true, by tenths of the probability, lowest first.
+    pub reliability: Vec<Reliability>,
+    /// Whether predictions are only watched, because too few of the last 1,000 came true.
+    pub is_muted: bool,
+}
+
+/// What was predicted with probabilities of one tenth, and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Reliability {
+    /// Predictions.
+    pub scored: u64,
+    /// The mean of their probabilities.
+    pub predicted: f64,
+    /// The share that came true.
+    pub realised: f64,
 }
 
 impl ResourceStats {

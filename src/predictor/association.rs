@@ -31,6 +31,7 @@ pub(crate) struct Associations {
     decay: EpochDecay,
     random: Rng,
     evicted: u64,
+    pairs: usize,
 }
 
 /// The place of a node, with the generation of what is there; the key of a node that has gone is
@@ -133,18 +134,18 @@ impl Node {
         }
     }
 
-    /// Notes that `to` was read soon after.
-    fn link(&mut self, to: NodeId) {
+    /// Notes that `to` was read soon after; gives whether that is one successor more.
+    fn link(&mut self, to: NodeId) -> bool {
         let held = self.successors.split_at_mut(usize::from(self.count)).0;
         if let Some(known) = held.iter_mut().find(|known| known.to == to) {
             known.weight += 1.0;
-            return;
+            return false;
         }
         let new = Successor { to, weight: 1.0 };
         if let Some(free) = self.successors.get_mut(usize::from(self.count)) {
             *free = new;
             self.count += 1;
-            return;
+            return true;
         }
         let by_weight = |a: &&mut Successor, b: &&mut Successor| a.weight.total_cmp(&b.weight);
         if let Some(lightest) = self.successors.iter_mut().min_by(by_weight) {
@@ -153,6 +154,7 @@ impl Node {
                 *lightest = new;
             }
         }
+        false
     }
 }
 
@@ -167,6 +169,7 @@ impl Associations {
             decay: EpochDecay::new(half_life),
             random: Rng::with_seed(seed),
             evicted: 0,
+            pairs: 0,
         }
     }
 
@@ -176,7 +179,7 @@ impl Associations {
 
     /// The pairs of keys that are known to follow each other.
     pub(crate) fn pairs(&self) -> usize {
-        self.nodes.iter().map(|node| usize::from(node.count)).sum()
+        self.pairs
     }
 
     /// Takes the number of keys that were forgotten for others since the last call.
@@ -188,6 +191,7 @@ impl Associations {
         // Generations go on, so that nobody takes an old place for a new key.
         self.index.clear();
         self.nodes.clear();
+        self.pairs = 0;
         self.doorkeeper.clear();
     }
 
@@ -266,8 +270,10 @@ impl Associations {
         }
         node.generation = old.generation.wrapping_add(1);
         let id = NodeId::new(u32::try_from(place).ok()?, node.generation);
+        let gone = usize::from(old.count);
         *self.nodes.get_mut(place)? = node;
         self.evicted += 1;
+        self.pairs -= gone;
         Some(id)
     }
 
@@ -289,7 +295,8 @@ impl Associations {
         let (epoch, decay) = (self.decay.epoch(now), self.decay);
         if let Some(node) = self.get_mut(from) {
             node.age_to(epoch, &decay);
-            node.link(to);
+            let is_new = node.link(to);
+            self.pairs += usize::from(is_new);
         }
     }
 

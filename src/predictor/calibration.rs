@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::entry::Cell;
+use crate::stats::{PredictionStats, Reliability, ratio};
 
 /// What came of the predictions of one resource: a table from what a prediction looked like to how
 /// often it came true.
@@ -32,15 +33,6 @@ struct Decile {
     predicted: AtomicU64,
 }
 
-/// What was predicted in one tenth of the probabilities, and what came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct DecileFigures {
-    pub(crate) count: u64,
-    pub(crate) came_true: u64,
-    /// The mean of the probabilities.
-    pub(crate) predicted: f64,
-}
-
 const CONFIDENCES: usize = 10;
 const SUPPORTS: usize = 3;
 const RATES: usize = 5;
@@ -59,7 +51,10 @@ const CELLS: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
 /// What the prior weighs, in outcomes.
 const PRIOR_WEIGHT: f32 = 4.0;
 const MEMORY: f32 = 200.0;
-const RECENT_MEMORY: u32 = 1_000;
+/// Recent outcomes are halved at this number, so that they can change.
+const RECENT_MEMORY: u32 = 2_000;
+/// Recent outcomes before predictions can be found to be bad.
+const JUDGED_AFTER: u32 = 1_000;
 const MILLION: f64 = 1e6;
 
 impl Cell {
@@ -152,29 +147,40 @@ impl Calibration {
         drop(self.recent.fetch_update(Relaxed, Relaxed, grow));
     }
 
-    /// The share of the recent predictions that came true, and how many those were, up to 1,000.
+    /// Whether recent predictions came true so rarely that they are not to be acted on: fewer than
+    /// half as many as the threshold promises.
     #[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
-    pub(crate) fn recent_precision(&self) -> (f64, u32) {
+    pub(crate) fn is_muted(&self, threshold: f64) -> bool {
         let bits = self.recent.load(Relaxed);
         let (yes, all) = ((bits >> 32) as u32, bits as u32);
-        (f64::from(yes) / f64::from(all.max(1)), all)
+        all >= JUDGED_AFTER && f64::from(yes) < f64::from(all) * threshold / 2.0
     }
 
-    /// What was predicted and what came of it, by tenths of the probability.
-    pub(crate) fn reliability(&self) -> [DecileFigures; 10] {
-        self.deciles.each_ref().map(|decile| {
-            let count = decile.count.load(Relaxed);
-            #[expect(clippy::cast_precision_loss, reason = "a mean")]
-            let predicted = decile.predicted.load(Relaxed) as f64 / MILLION / count.max(1) as f64;
-            DecileFigures { count, came_true: decile.came_true.load(Relaxed), predicted }
-        })
-    }
-
-    /// The sum of the squared errors (Brier, "Verification of forecasts expressed in terms of
-    /// probability", 1950).
-    #[expect(clippy::cast_precision_loss, reason = "a sum")]
-    pub(crate) fn squared_error(&self) -> f64 {
-        self.squared_error.load(Relaxed) as f64 / MILLION
+    /// How good the predictions are.
+    #[expect(clippy::cast_precision_loss, reason = "means")]
+    pub(crate) fn stats(&self, threshold: f64) -> PredictionStats {
+        let deciles = self.deciles.each_ref().map(|decile| {
+            let [count, came_true, predicted] =
+                [&decile.count, &decile.came_true, &decile.predicted].map(|sum| sum.load(Relaxed));
+            (count, came_true, predicted as f64 / MILLION)
+        });
+        let scored: u64 = deciles.iter().map(|(count, ..)| count).sum();
+        let reliability = deciles.map(|(count, came_true, predicted)| Reliability {
+            scored: count,
+            predicted: predicted / count.max(1) as f64,
+            realised: ratio(came_true, count),
+        });
+        let error = |decile: &Reliability| {
+            ratio(decile.scored, scored) * (decile.predicted - decile.realised).abs()
+        };
+        PredictionStats {
+            scored,
+            came_true: deciles.iter().map(|(_, came_true, _)| came_true).sum(),
+            brier_score: self.squared_error.load(Relaxed) as f64 / MILLION / scored.max(1) as f64,
+            calibration_error: reliability.iter().map(error).sum(),
+            reliability: reliability.to_vec(),
+            is_muted: self.is_muted(threshold),
+        }
     }
 
     /// Forgets what was learned; the score stays.

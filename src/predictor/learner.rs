@@ -132,8 +132,6 @@ const GHOSTS_MAX: usize = 4_096;
 const LONG_TTL: Duration = Duration::from_mins(15);
 /// A ttl from here on is none.
 const ENDLESS_TTL: Duration = Duration::from_hours(24 * 365);
-/// Recent outcomes before a resource can be found to predict badly.
-const JUDGED_AFTER: u32 = 1_000;
 
 impl Learner {
     pub(crate) fn new(terms: LearnerTerms, targets: Vec<Target>) -> Self {
@@ -342,8 +340,6 @@ impl Learner {
 impl Target {
     /// Whether predictions are acted on: so it was decided, and they are good enough.
     pub(crate) fn loads(&self) -> bool {
-        let (precision, outcomes) = self.calibration.recent_precision();
-        let is_bad = outcomes >= JUDGED_AFTER && precision < self.threshold / 2.0;
-        self.acting == Acting::Loads && !is_bad
+        self.acting == Acting::Loads && !self.calibration.is_muted(self.threshold)
     }
 }

@@ -64,7 +64,7 @@ where
         ResourceStats {
             total_accesses: self.tally.reads.total(),
             tracked_patterns: patterns,
-            associations: 0,
+            associations: self.foreseeing.foresight.associations() as u64,
             preload_count: begun,
             preload_hits: useful,
             preload_hit_rate: ratio(useful, begun),
@@ -92,6 +92,7 @@ where
             queued_invalidations: queued as u64,
             breaker: self.source.limits.breaker(self.clock.now()),
             load_time_p95_ms: self.source.load_time.estimate().as_secs_f64() * 1e3,
+            predictions: self.calibration().stats(self.policy.preload.threshold),
         }
     }
 }
