@@ -144,7 +144,9 @@ impl L1Tally {
     /// Keeps the score of a preload that was read, or that nobody read.
     pub(crate) fn keep_score(&self, why: Why, came_true: bool) {
         if let Some(cell) = why.cell {
-            self.calibration.learn(cell, came_true);
+            if came_true {
+                self.calibration.came_true(cell);
+            }
             self.calibration.score(f64::from(why.probability), came_true);
         }
     }
@@ -224,7 +226,14 @@ impl<K, V> Search<'_, K, V> {
         }
         match self.overflow {
             Overflow::Proven if entry.is_kept(self.now) => entry.reads().rank(),
-            Overflow::Staged if entry.is_unread() => f64::from(entry.why().probability),
+            Overflow::Staged if entry.is_unread() => {
+                let age = self.now.since(entry.life().loaded_at).as_secs_f64();
+                match std::env::var("FW_WORTH").as_deref() {
+                    Ok("fifo") => 1e12 - age,
+                    Ok(h) => f64::from(entry.why().probability) * (-age / h.parse::<f64>().unwrap_or(1.0)).exp2(),
+                    _ => f64::from(entry.why().probability),
+                }
+            }
             // What nobody may be served any more; and what was read, and so is no longer staged.
             Overflow::Proven | Overflow::Staged => -1.0,
         }
@@ -389,7 +398,9 @@ where
     pub(crate) fn overflow(&self) -> Option<Overflow> {
         if self.hot.held(true).weight > self.shares.staged {
             Some(Overflow::Staged)
-        } else if self.hot.held(false).weight > self.shares.proven {
+        } else if self.hot.held(false).weight + self.hot.held(true).weight
+            > self.shares.proven + self.shares.staged
+        {
             Some(Overflow::Proven)
         } else {
             None

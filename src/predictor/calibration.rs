@@ -8,10 +8,16 @@ use crate::stats::{PredictionStats, Reliability, ratio};
 /// What came of the predictions of one resource: a table from what a prediction looked like to how
 /// often it came true.
 ///
-/// A prediction is put into a cell by what is known of it, and the probability is the share of that
-/// cell's predictions that came true, `(came true + 4 x prior) / (all + 4)`: before anything is
-/// known, the prior. Predictions that were not acted on count as those that were (ghosts), so a cell
-/// that began badly can recover. A cell is halved at 200 outcomes, so that it can change.
+/// A prediction is put into a cell by what is known of it. The cells form a tree, whose inner nodes
+/// pool cells that are alike: the probability is the share of a cell's predictions that came true,
+/// where four more are added that came true as often as those of the node above, and for the
+/// topmost, as often as the prior says. So what is learned in one cell holds for its neighbours
+/// until they know better.
+///
+/// A prediction counts at once, and a second time when it comes true: nothing has to be remembered
+/// to find out that it did not, and a burst of wrong ones ends itself. Predictions that were not
+/// acted on count as those that were (ghosts), so a cell that began badly can recover. A cell is
+/// halved at 200 predictions, so that it can change.
 ///
 /// Counts are atomics: outcomes become known wherever an entry is read or leaves.
 #[derive(Debug)]
@@ -37,7 +43,8 @@ const CONFIDENCES: usize = 10;
 const SUPPORTS: usize = 3;
 const RATES: usize = 5;
 const REVERSES: usize = 4;
-const ASSOCIATIONS: usize = CONFIDENCES * SUPPORTS * RATES * REVERSES;
+const DETAILS: usize = RATES * REVERSES;
+const ASSOCIATIONS: usize = CONFIDENCES * SUPPORTS * DETAILS;
 /// Rules: by confidence, and by whether the key was read before.
 const RULES: usize = CONFIDENCES * 2;
 /// Declared relations, by their order.
@@ -46,10 +53,13 @@ pub(crate) const RELATIONS: usize = 32;
 const RENEWALS: usize = 20 * 3;
 /// Renewals of keys that were read once.
 const ONCE_READ: usize = 1;
-const CELLS: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
+const LEAVES: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
+/// Associations by confidence and support, and by confidence alone.
+const BRANCHES: usize = CONFIDENCES * SUPPORTS;
+const CELLS: usize = LEAVES + BRANCHES + CONFIDENCES;
 
-/// What the prior weighs, in outcomes.
-const PRIOR_WEIGHT: f32 = 4.0;
+/// What is known of the node above weighs as much as this many predictions.
+const ABOVE_WEIGHT: f64 = 4.0;
 const MEMORY: f32 = 200.0;
 /// Recent outcomes are halved at this number, so that they can change.
 const RECENT_MEMORY: u32 = 2_000;
@@ -84,6 +94,16 @@ impl Cell {
         Self::at(first + steps(probability, 20) * 3 + steps(coverage, 3))
     }
 
+    /// The cell and the nodes above it, topmost last.
+    fn path(self) -> impl DoubleEndedIterator<Item = usize> {
+        let leaf = usize::from(self.0);
+        let above = (leaf < ASSOCIATIONS).then(|| {
+            let branch = leaf / DETAILS;
+            [LEAVES + branch, LEAVES + BRANCHES + branch / SUPPORTS]
+        });
+        std::iter::once(leaf).chain(above.into_iter().flatten())
+    }
+
     fn at(place: usize) -> Self {
         Self(u16::try_from(place).unwrap_or(u16::MAX))
     }
@@ -107,23 +127,39 @@ impl Calibration {
 
     /// The probability of what is in a cell, and would be `prior` if nothing were known of it.
     pub(crate) fn probability(&self, cell: Cell, prior: f64) -> f64 {
-        let Some(counts) = self.cells.get(usize::from(cell.0)) else { return prior };
-        let (came_true, all) = unpack(counts.load(Relaxed));
-        (f64::from(came_true) + f64::from(PRIOR_WEIGHT) * prior) / f64::from(all + PRIOR_WEIGHT)
+        cell.path().rev().filter_map(|place| self.cells.get(place)).fold(prior, |above, counts| {
+            let (came_true, all) = unpack(counts.load(Relaxed));
+            (f64::from(came_true) + ABOVE_WEIGHT * above) / (f64::from(all) + ABOVE_WEIGHT)
+        })
     }
 
-    /// Learns whether a prediction came true.
-    pub(crate) fn learn(&self, cell: Cell, came_true: bool) {
-        let Some(counts) = self.cells.get(usize::from(cell.0)) else { return };
-        let grow = |bits| {
-            let (mut yes, mut all) = unpack(bits);
-            if all >= MEMORY {
-                (yes, all) = (yes / 2.0, all / 2.0);
-            }
-            Some(pack(yes + f32::from(u8::from(came_true)), all + 1.0))
-        };
-        // It never gives up, since `grow` always gives something.
-        drop(counts.fetch_update(Relaxed, Relaxed, grow));
+    /// Notes a prediction.
+    pub(crate) fn predicted(&self, cell: Cell) {
+        self.count(cell, |came_true, all| {
+            if all >= MEMORY { (came_true / 2.0, all / 2.0 + 1.0) } else { (came_true, all + 1.0) }
+        });
+    }
+
+    /// Notes that a prediction came true.
+    pub(crate) fn came_true(&self, cell: Cell) {
+        self.count(cell, |came_true, all| ((came_true + 1.0).min(all), all));
+    }
+
+    /// Takes a prediction back: whether it comes true will not be known.
+    pub(crate) fn withdraw(&self, cell: Cell) {
+        self.count(cell, |came_true, all| (came_true, (all - 1.0).max(came_true)));
+    }
+
+    fn count(&self, cell: Cell, change: impl Fn(f32, f32) -> (f32, f32)) {
+        for counts in cell.path().filter_map(|place| self.cells.get(place)) {
+            let changed = |bits| {
+                let (came_true, all) = unpack(bits);
+                let (came_true, all) = change(came_true, all);
+                Some(pack(came_true, all))
+            };
+            // It never gives up, since `changed` always gives something.
+            drop(counts.fetch_update(Relaxed, Relaxed, changed));
+        }
     }
 
     /// Keeps the score of a prediction that was acted on, or would have been.

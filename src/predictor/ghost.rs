@@ -39,13 +39,18 @@ impl Ghosts {
 
     /// Watches a prediction until `end`, unless its key is watched already.
     pub(crate) fn watch(&mut self, name: KeyId, cell: Cell, score: (f64, bool), end: Moment) {
-        if self.watched.len() >= self.max || self.watched.contains_key(&name) {
+        if self.watches(name) {
             return;
         }
         self.begun += 1;
         let ((probability, is_scored), number) = (score, self.begun);
         self.watched.insert(name, Ghost { cell, probability, is_scored, end, number });
         self.ends.insert((end, number), name);
+    }
+
+    /// Whether a key cannot be watched: it is already, or there are too many.
+    pub(crate) fn watches(&self, name: KeyId) -> bool {
+        self.watched.len() >= self.max || self.watched.contains_key(&name)
     }
 
     /// Takes the prediction that comes true with a read of this key, if there is one.

@@ -158,7 +158,7 @@ impl Learner {
         if let Some(ghost) = self.ghosts.take(seen.name)
             && let Some(target) = self.targets.get(usize::from(seen.name.resource))
         {
-            target.calibration.learn(ghost.cell, true);
+            target.calibration.came_true(ghost.cell);
             if ghost.is_scored {
                 target.calibration.score(ghost.probability, true);
             }
@@ -231,7 +231,6 @@ impl Learner {
     fn end_ghosts(&mut self, now: Moment) {
         while let Some((resource, ghost)) = self.ghosts.take_ended(now) {
             if let Some(target) = self.targets.get(usize::from(resource)) {
-                target.calibration.learn(ghost.cell, false);
                 if ghost.is_scored {
                     target.calibration.score(ghost.probability, false);
                 }
@@ -271,6 +270,9 @@ impl Learner {
                 continue;
             }
             let (probability, cell) = (candidate.probability, candidate.cell);
+            if loads || !self.ghosts.watches(name) {
+                target.calibration.predicted(cell);
+            }
             if loads {
                 let (text, reason, trigger) = (text.into(), candidate.reason, seen.name);
                 proposals.push(Proposal { name, text, probability, cell, reason, trigger });
