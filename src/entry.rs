@@ -172,8 +172,8 @@ const UNREAD: u32 = 1;
 const STAGED: u32 = 1 << 1;
 /// The entry of moka has been reported as one that may move back.
 const RISING: u32 = 1 << 2;
-/// The entry came due when its key had been read once only.
-const DUE_ONCE_READ: u32 = 1 << 3;
+/// One more than the cell in which the entry was put when it came due.
+const DUE_CELL: u32 = 0xffff << 16;
 
 impl<K, V> Entry<K, V> {
     pub(crate) fn new(key: K, hash: u64, value: Option<Arc<V>>, weight: u32) -> Self {
@@ -311,14 +311,20 @@ impl<K, V> Entry<K, V> {
         self.set(RISING, false);
     }
 
-    pub(crate) fn mark_due_once_read(&self) {
-        self.set(DUE_ONCE_READ, true);
+    /// Notes how it was judged when it came due.
+    pub(crate) fn mark_due(&self, cell: Cell) {
+        let rest = |flags: u32| Some(flags & !DUE_CELL | u32::from(cell.0.saturating_add(1)) << 16);
+        // It never gives up, since `rest` always gives something.
+        drop(self.flags.fetch_update(Relaxed, Relaxed, rest));
     }
 
-    /// Takes the mark of [`Entry::mark_due_once_read`] off; gives whether it was there.
-    pub(crate) fn take_due_once_read(&self) -> bool {
-        self.flags.load(Relaxed) & DUE_ONCE_READ != 0
-            && self.flags.fetch_and(!DUE_ONCE_READ, Relaxed) & DUE_ONCE_READ != 0
+    /// Takes how it was judged when it came due, if it did.
+    pub(crate) fn take_due_cell(&self) -> Option<Cell> {
+        if self.flags.load(Relaxed) & DUE_CELL == 0 {
+            return None;
+        }
+        let cell = u16::try_from(self.flags.fetch_and(!DUE_CELL, Relaxed) >> 16).ok()?;
+        cell.checked_sub(1).map(Cell)
     }
 
     fn set(&self, flag: u32, on: bool) {

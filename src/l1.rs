@@ -111,7 +111,7 @@ impl Shares {
     pub(crate) fn of(capacity: u64, hot_share: f64, staging_share: f64) -> Self {
         let share = |share: f64| ((capacity as f64 * share).round() as u64).min(capacity);
         let hot = share(hot_share).max(1);
-        let staged = if staging_share > 0.0 { share(staging_share).max(1) } else { 0 };
+        let staged = if staging_share > 0.0 { share(staging_share).max(8).min(hot / 4) } else { 0 };
         let staged = staged.min(hot.saturating_sub(1));
         Self { proven: hot - staged, staged, main: capacity.saturating_sub(hot) }
     }

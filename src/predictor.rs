@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::entry::{Cell, KeyId, Reason};
+use crate::score::Past;
 
 pub(crate) use self::calibration::Calibration;
 pub(crate) use self::classic::ClassicTable;
 pub(crate) use self::learner::{
     Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target,
 };
-pub(crate) use self::once_read::OnceRead;
 
 mod association;
 mod calibration;
 mod classic;
 mod ghost;
 mod learner;
-mod once_read;
 mod rule;
 mod window;
 
@@ -27,6 +26,19 @@ mod window;
 /// at `rate` reads per second: `1 - e^(-rate x span)`.
 pub(crate) fn read_within(rate: f64, span: Duration) -> f64 {
     -(-rate * span.as_secs_f64()).exp_m1()
+}
+
+/// A judgement of a key that is about to expire: what it looks like, and the prior probability
+/// that it is read within one more ttl.
+///
+/// A key that was read once has no rate; before anything is known, one in ten of those returns.
+pub(crate) fn judge_renewal(past: &Past, now: Moment, ttl: Duration) -> (Cell, f64) {
+    const ONCE_READ: f64 = 0.1;
+    if past.is_once_read() {
+        return (Cell::of_renewal(None), ONCE_READ);
+    }
+    let probability = past.rate(now).map_or(0.0, |rate| read_within(rate, ttl));
+    (Cell::of_renewal(Some(probability)), probability)
 }
 
 /// A key that may be worth loading ahead.

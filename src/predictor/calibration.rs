@@ -49,8 +49,8 @@ const ASSOCIATIONS: usize = CONFIDENCES * SUPPORTS * DETAILS;
 const RULES: usize = CONFIDENCES * 2;
 /// Declared relations, by their order.
 pub(crate) const RELATIONS: usize = 32;
-/// Renewals: by probability in twentieths, and by how far others cover the key.
-const RENEWALS: usize = 20 * 3;
+/// Renewals: by probability.
+const RENEWALS: usize = 20;
 /// Renewals of keys that were read once.
 const ONCE_READ: usize = 1;
 const LEAVES: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
@@ -88,10 +88,10 @@ impl Cell {
     }
 
     /// The cell of a key that is due; without a probability if it was read once.
-    pub(crate) fn of_renewal(probability: Option<f64>, coverage: f64) -> Self {
+    pub(crate) fn of_renewal(probability: Option<f64>) -> Self {
         let first = ASSOCIATIONS + RULES + RELATIONS;
         let Some(probability) = probability else { return Self::at(first + RENEWALS) };
-        Self::at(first + steps(probability, 20) * 3 + steps(coverage, 3))
+        Self::at(first + steps(probability, RENEWALS))
     }
 
     /// The cell and the nodes above it, topmost last.

@@ -13,7 +13,7 @@ use super::Resource;
 use super::core::Core;
 use super::trip::{Trip, Trips};
 use crate::clock::Moment;
-use crate::entry::{Entry, Life, Origin, Reason, Why};
+use crate::entry::{Cell, Entry, Life, Origin, Reason, Why};
 use crate::fence::{Boarding, Caller};
 use crate::flight::Pad;
 use crate::key::Key;
@@ -21,7 +21,8 @@ use crate::l1::Lookup;
 use crate::limits::{BreakerState, Bucket, Urgency};
 use crate::metrics::{Preload, PreloadOutcome};
 use crate::policy::{PreloadMode, PreloadPolicy};
-use crate::predictor::{Candidate, ClassicTable, OnceRead, Queue, read_within};
+use crate::predictor::{Candidate, ClassicTable, Queue, judge_renewal};
+use crate::score::Past;
 use crate::sync::Mutex;
 use crate::task;
 
@@ -42,7 +43,6 @@ pub(super) struct Ahead<K> {
 struct State<K> {
     queue: Queue<K>,
     bucket: Bucket,
-    once_read: OnceRead,
     next_round: Moment,
 }
 
@@ -91,7 +91,6 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
         let state = State {
             queue: Queue::new(policy.queue_max),
             bucket: Bucket::new(policy.loads_per_second, policy.burst),
-            once_read: OnceRead::new(),
             next_round: match policy.mode {
                 PreloadMode::Classic(classic) => Moment::START.plus(classic.interval),
                 PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Moment::NEVER,
@@ -130,11 +129,6 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
 
     pub(super) fn queued(&self) -> usize {
         self.state.lock().queue.len()
-    }
-
-    /// The probability with which a key that was read once comes back in time.
-    pub(super) fn once_read_probability(&self) -> f64 {
-        self.state.lock().once_read.probability()
     }
 }
 
@@ -188,10 +182,12 @@ where
         }
     }
 
-    /// Notes that a key which had been read once is read again, if it had come due meanwhile.
+    /// Notes that a key is read that had come due, if that is in time.
     pub(super) fn note_return(&self, entry: &Entry<K, V>, now: Moment) {
-        if entry.take_due_once_read() && now < entry.life().fresh_until.plus(self.policy.ttl) {
-            self.ahead.state.lock().once_read.returned();
+        if let Some(cell) = entry.take_due_cell()
+            && now < entry.life().fresh_until.plus(self.policy.ttl)
+        {
+            self.calibration().came_true(cell);
         }
     }
 
@@ -222,19 +218,21 @@ where
             if self.end_unread(&entry, now) || self.policy.preload.mode != PreloadMode::Predicted {
                 continue;
             }
-            let past = entry.reads().past();
-            let probability = if past.is_once_read() {
-                entry.mark_due_once_read();
-                let mut state = self.ahead.state.lock();
-                state.once_read.came_due();
-                state.once_read.probability()
-            } else {
-                past.rate(now).map_or(0.0, |rate| read_within(rate, self.policy.ttl))
-            };
-            if probability >= self.policy.preload.threshold {
-                self.queue_candidate(&entry, probability);
+            let (cell, probability) = self.judge_renewal(&entry.reads().past(), now);
+            entry.mark_due(cell);
+            self.calibration().predicted(cell);
+            // What others will bring anyway is worth less.
+            let worth = probability * (1.0 - self.coverage(entry.hash()));
+            if worth >= self.policy.preload.threshold {
+                self.queue_candidate(&entry, cell, probability);
             }
         }
+    }
+
+    /// What a key about to expire looks like, and the probability that it is read in time.
+    pub(super) fn judge_renewal(&self, past: &Past, now: Moment) -> (Cell, f64) {
+        let (cell, prior) = judge_renewal(past, now, self.policy.ttl);
+        (cell, self.calibration().probability(cell, prior))
     }
 
     /// A preload that nobody has read counts as wasted when it cannot be served any more. Gives
@@ -252,12 +250,14 @@ where
         true
     }
 
-    fn queue_candidate(&self, entry: &Entry<K, V>, probability: f64) {
+    fn queue_candidate(&self, entry: &Entry<K, V>, cell: Cell, probability: f64) {
         let (key, hash) = (entry.key().clone(), entry.hash());
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let probability = probability as f32;
         let renews = Some(entry.life().fresh_until);
-        self.queue(Candidate { renews, ..Candidate::new(key, hash, probability, Reason::Expiry) });
+        let cell = Some(cell);
+        let candidate = Candidate::new(key, hash, probability, Reason::Expiry);
+        self.queue(Candidate { cell, renews, ..candidate });
     }
 
     /// Lets a candidate wait for its turn.

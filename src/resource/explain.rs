@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Resource;
+use crate::clock::Moment;
 use crate::entry::{Freshness, Origin, Reason};
 use crate::key::Key;
 use crate::l1::Lookup;
 use crate::limits::BreakerState;
 use crate::policy::PreloadMode;
-use crate::predictor::read_within;
 
 /// What the engine knows of a key, and what it will do with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -125,11 +125,8 @@ where
         let entry = core.fence.l1().find(Lookup::new(hash, key));
         let past = entry.as_ref().map_or_else(|| core.fence.absent(hash), |e| e.reads().past());
         let rate = past.rate(now);
-        let probability = match rate {
-            Some(rate) => read_within(rate, core.policy.ttl),
-            None if past.is_once_read() => core.ahead.once_read_probability(),
-            None => 0.0,
-        };
+        let is_known = past.last != Moment::NEVER;
+        let probability = if is_known { core.judge_renewal(&past, now).1 } else { 0.0 };
         let is_loading = core.fence.flight(key, hash).is_some();
         let held = entry.map(|entry| {
             let (life, why) = (entry.life(), entry.why());
@@ -156,7 +153,7 @@ where
             (PreloadMode::Classic(_), ..) => Verdict::Classic,
             (PreloadMode::Predicted | PreloadMode::Observe, None, _) => Verdict::NotHeld,
             (PreloadMode::Predicted | PreloadMode::Observe, Some(held), _) if held.is_absent => Verdict::Absent,
-            _ if past.last == crate::clock::Moment::NEVER => Verdict::NeverRead,
+            _ if !is_known => Verdict::NeverRead,
             _ if probability >= threshold => Verdict::Renewed,
             _ => Verdict::TooUnlikely,
         };

@@ -143,6 +143,13 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
+    /// How far preloads that other keys trigger cover the reads of a key, 0 to 1.
+    pub(super) fn coverage(&self, hash: u64) -> f64 {
+        let name = KeyId { resource: self.id, hash };
+        let coverage = self.foreseeing.foresight.look(|learner| learner.coverage(name));
+        f64::from(coverage.unwrap_or_default())
+    }
+
     /// What came of the predictions for this resource.
     pub(super) fn calibration(&self) -> &Arc<Calibration> {
         &self.tally.l1.calibration

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::core::{Core, Shared};
 use super::source::{Answered, Failure, Request};
 use crate::clock::Moment;
-use crate::entry::{Entry, Life, Origin};
+use crate::entry::{Entry, Life, Origin, Reason};
 use crate::error::{Error, LoadError};
 use crate::fence::{Flight, NewEntry, Start};
 use crate::flight::{Arrival, Chain, Pad, ReadFrom};
@@ -86,7 +86,9 @@ where
         terms: Landing,
     ) -> (Arc<Entry<K, V>>, bool) {
         let (core, pad) = (&self.core, self.pad());
-        let waits_for_return = self.held.as_ref().is_some_and(|held| held.take_due_once_read());
+        // A renewal has its own prediction, which is this one.
+        let was_due = self.held.as_ref().and_then(|held| held.take_due_cell());
+        let was_due = was_due.filter(|_| pad.why.reason != Reason::Expiry);
         let due = core.due(&life).filter(|_| value.is_some() && terms.comes_due);
         let make = |past| {
             let entry = Entry::new(self.key.clone(), self.hash, value, weight);
@@ -95,8 +97,8 @@ where
             let entry = if is_unread { entry.unread() } else { entry };
             // What nobody reads comes due when it ends, if not before.
             let due = due.or_else(|| is_unread.then(|| life.served_until()));
-            if waits_for_return {
-                entry.mark_due_once_read();
+            if let Some(cell) = was_due {
+                entry.mark_due(cell);
             }
             NewEntry { entry, is_stored: terms.is_stored, due }
         };
