@@ -226,16 +226,12 @@ impl<K, V> Search<'_, K, V> {
         }
         match self.overflow {
             Overflow::Proven if entry.is_kept(self.now) => entry.reads().rank(),
+            // First in, first out: the longer a preload has not been read, the less likely it will.
             Overflow::Staged if entry.is_unread() => {
-                let age = self.now.since(entry.life().loaded_at).as_secs_f64();
-                match std::env::var("FW_WORTH").as_deref() {
-                    Ok("fifo") => 1e12 - age,
-                    Ok(h) => f64::from(entry.why().probability) * (-age / h.parse::<f64>().unwrap_or(1.0)).exp2(),
-                    _ => f64::from(entry.why().probability),
-                }
+                -self.now.since(entry.life().loaded_at).as_secs_f64()
             }
             // What nobody may be served any more; and what was read, and so is no longer staged.
-            Overflow::Proven | Overflow::Staged => -1.0,
+            Overflow::Proven | Overflow::Staged => f64::NEG_INFINITY,
         }
     }
 }
@@ -255,7 +251,14 @@ where
 {
     pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
         let main = Main::new(shares.main, seed, is_eager);
-        Self { hot: Hot::new(), main, shares, tally, floor_bits: AtomicU64::new(0), residence: Residence::new() }
+        Self {
+            hot: Hot::new(),
+            main,
+            shares,
+            tally,
+            floor_bits: AtomicU64::new(0),
+            residence: Residence::new(),
+        }
     }
 
     /// Lets `look` see the entry of a key, with `context`; gives that back if there is none.

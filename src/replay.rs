@@ -352,7 +352,6 @@ fn policy(terms: &Terms) -> Policy {
             _ => None,
         },
         store: Store::Memory,
-        staging_share: std::env::var("FW_STAGING").map_or(0.05, |v| v.parse().unwrap_or(0.05)),
         preload: PreloadPolicy {
             mode,
             renewals: terms.rule != Rule::Association,

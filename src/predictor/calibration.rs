@@ -10,7 +10,7 @@ use crate::stats::{PredictionStats, Reliability, ratio};
 ///
 /// A prediction is put into a cell by what is known of it. The cells form a tree, whose inner nodes
 /// pool cells that are alike: the probability is the share of a cell's predictions that came true,
-/// where four more are added that came true as often as those of the node above, and for the
+/// where sixteen more are added that came true as often as those of the node above, and for the
 /// topmost, as often as the prior says. So what is learned in one cell holds for its neighbours
 /// until they know better.
 ///
@@ -59,7 +59,7 @@ const BRANCHES: usize = CONFIDENCES * SUPPORTS;
 const CELLS: usize = LEAVES + BRANCHES + CONFIDENCES;
 
 /// What is known of the node above weighs as much as this many predictions.
-const ABOVE_WEIGHT: f64 = 4.0;
+const ABOVE_WEIGHT: f64 = 16.0;
 const MEMORY: f32 = 200.0;
 /// Recent outcomes are halved at this number, so that they can change.
 const RECENT_MEMORY: u32 = 2_000;
@@ -110,7 +110,12 @@ impl Cell {
 }
 
 /// In which of `count` equal parts a share is.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share"
+)]
 fn steps(share: f64, count: usize) -> usize {
     ((share * count as f64) as usize).min(count - 1)
 }

@@ -152,7 +152,9 @@ where
             _ if core.source.limits.breaker(now) == BreakerState::Open => Verdict::SourceDown,
             (PreloadMode::Classic(_), ..) => Verdict::Classic,
             (PreloadMode::Predicted | PreloadMode::Observe, None, _) => Verdict::NotHeld,
-            (PreloadMode::Predicted | PreloadMode::Observe, Some(held), _) if held.is_absent => Verdict::Absent,
+            (PreloadMode::Predicted | PreloadMode::Observe, Some(held), _) if held.is_absent => {
+                Verdict::Absent
+            }
             _ if !is_known => Verdict::NeverRead,
             _ if probability >= threshold => Verdict::Renewed,
             _ => Verdict::TooUnlikely,
