@@ -75,7 +75,8 @@ impl Forewarm {
     ///
     /// # Errors
     ///
-    /// The engine was started before, or has been shut down.
+    /// The engine was started before, or has been shut down; or a relation names a resource that
+    /// was not declared.
     #[expect(clippy::unused_async, reason = "what survives a restart will be restored here")]
     pub async fn start(&self) -> Result<(), Error> {
         if self.engine.tasks.is_stopping() {
@@ -85,9 +86,9 @@ impl Forewarm {
             let remedy = "start an engine once, after declaring its resources";
             return Err(ConfigError::new("start", "is called twice", remedy).into());
         }
+        self.engine.start_learning()?;
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
-        self.engine.start_learning();
         preloader::start(&self.engine);
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
@@ -128,6 +129,7 @@ impl Forewarm {
         for resource in self.engine.resources() {
             resource.publish();
         }
+        self.engine.foresight.publish();
         if let Some(l2) = &self.engine.l2 {
             l2.failures().publish(&[]);
             ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
@@ -141,6 +143,7 @@ impl Forewarm {
         for resource in self.engine.resources() {
             resource.clear();
         }
+        self.engine.foresight.clear();
     }
 
     /// Waits until no load, no write to L2 and no invalidation is under way: for tests, and before

@@ -129,7 +129,12 @@ impl Engine {
     }
 
     /// Begins to learn which keys follow each other.
-    pub(crate) fn start_learning(&self) {
+    ///
+    /// # Errors
+    ///
+    /// A relation names a resource that was not declared.
+    pub(crate) fn start_learning(&self) -> Result<(), Error> {
+        let relations = self.resolve_relations()?;
         let config = &self.config.learning;
         let terms = LearnerTerms {
             keys_max: config.keys_max,
@@ -142,7 +147,26 @@ impl Engine {
             let resource: Arc<dyn Foreseen> = resource;
             Arc::downgrade(&resource)
         });
-        self.foresight.start(terms, resources.collect());
+        self.foresight.start(terms, resources.collect(), relations);
+        Ok(())
+    }
+
+    /// For each resource, the places of those to which its keys are related.
+    fn resolve_relations(&self) -> Result<Vec<Vec<u16>>, Error> {
+        let resources = self.resources();
+        let place = |of: &Arc<dyn Managed>, name: &Arc<str>| {
+            let place = resources.iter().position(|known| known.name() == name);
+            place.and_then(|place| u16::try_from(place).ok()).ok_or_else(|| {
+                let field = format!("{}.related", of.name());
+                let problem = format!("names `{name}`, and there is no such resource");
+                ConfigError::new(field, problem, "declare it before `start`, or correct the name")
+            })
+        };
+        let of = |resource: &Arc<dyn Managed>| {
+            let names = resource.relations();
+            names.iter().map(|name| place(resource, name)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(resources.iter().map(of).collect::<Result<Vec<_>, _>>()?)
     }
 
     /// Closes the registration; gives whether it was open.
@@ -153,6 +177,12 @@ impl Engine {
     /// Whether the registration is closed: the engine was started.
     pub(crate) fn is_closed(&self) -> bool {
         self.registry.lock().is_closed
+    }
+
+    /// The name of the resource in this place.
+    pub(crate) fn resource_name(&self, place: u16) -> Option<Arc<str>> {
+        let registry = self.registry.lock();
+        registry.resources.get(usize::from(place)).map(|resource| Arc::clone(resource.name()))
     }
 
     /// The resources, in the order in which they were declared.

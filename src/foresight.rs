@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::entry::KeyId;
-use crate::predictor::{Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target};
+use crate::metrics::{ASSOCIATIONS, LEARNED_CLIENTS, LEARNED_DROPPED, LEARNED_KEYS, UNRECORDED};
+use crate::predictor::{
+    Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
+};
 use crate::sync::Mutex;
 
 use self::inbox::Inbox;
@@ -21,6 +24,8 @@ mod inbox;
 pub(crate) struct Foresight {
     learner: OnceLock<Mutex<Learner>>,
     resources: OnceLock<Vec<Weak<dyn Foreseen>>>,
+    /// For each resource, those to which its keys are related, in the order of the relations.
+    relations: OnceLock<Vec<Vec<u16>>>,
     inbox: Inbox,
     /// Wakes the learner.
     pub(crate) wake: Arc<Notify>,
@@ -41,6 +46,12 @@ pub(crate) trait Foreseen: Send + Sync + 'static {
     /// How long a preload can be expected to stay.
     fn residence(&self) -> Duration;
 
+    /// The names of the resources to which keys of this one were declared to be related.
+    fn relations(&self) -> Vec<Arc<str>>;
+
+    /// The keys to which a key in memory was declared to be related, with the place of the relation.
+    fn related(&self, hash: u64) -> Vec<(usize, Box<str>)>;
+
     /// Begins to load what is proposed.
     fn load_ahead(self: Arc<Self>, proposals: Proposals);
 }
@@ -56,6 +67,7 @@ impl Foresight {
         Self {
             learner: OnceLock::new(),
             resources: OnceLock::new(),
+            relations: OnceLock::new(),
             inbox: Inbox::new(),
             wake: Arc::new(Notify::new()),
             is_exact,
@@ -63,11 +75,17 @@ impl Foresight {
     }
 
     /// Begins to learn of these resources, in the order of their ids.
-    pub(crate) fn start(&self, terms: LearnerTerms, resources: Vec<Weak<dyn Foreseen>>) {
+    pub(crate) fn start(
+        &self,
+        terms: LearnerTerms,
+        resources: Vec<Weak<dyn Foreseen>>,
+        relations: Vec<Vec<u16>>,
+    ) {
         let targets = resources.iter().filter_map(Weak::upgrade).map(|resource| resource.target());
         let learner = Learner::new(terms, targets.collect());
         // Only the first start counts, and there is but one.
         drop(self.resources.set(resources));
+        drop(self.relations.set(relations));
         drop(self.learner.set(Mutex::new(learner)));
     }
 
@@ -111,12 +129,28 @@ impl Foresight {
 
     /// The pairs of keys that are known to follow each other.
     pub(crate) fn associations(&self) -> usize {
-        self.look(|learner| learner.associations().pairs()).unwrap_or_default()
+        self.look(|learner| learner.figures().pairs).unwrap_or_default()
     }
 
     /// Lets `look` see what was learned, once something is.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Learner) -> R) -> Option<R> {
         self.learner.get().map(|learner| look(&learner.lock()))
+    }
+
+    /// Brings the figures to the `metrics` facade.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub(crate) fn publish(&self) {
+        let Some(learner) = self.learner.get() else { return };
+        let (figures, [keys, clients]) = {
+            let mut learner = learner.lock();
+            (learner.figures(), learner.take_dropped())
+        };
+        metrics::gauge!(ASSOCIATIONS).set(figures.pairs as f64);
+        metrics::gauge!(LEARNED_KEYS).set(figures.keys as f64);
+        metrics::gauge!(LEARNED_CLIENTS).set(figures.clients as f64);
+        metrics::counter!(LEARNED_DROPPED, "table" => "keys").increment(keys);
+        metrics::counter!(LEARNED_DROPPED, "table" => "clients").increment(clients);
+        metrics::counter!(UNRECORDED).increment(self.inbox.take_dropped());
     }
 
     /// Forgets what was learned.
@@ -135,6 +169,16 @@ impl Shelves for Foresight {
 
     fn lacks(&self, resource: u16, text: &str) -> Option<u64> {
         self.resource(resource)?.lacks(text)
+    }
+
+    fn related(&self, name: KeyId) -> Vec<Related> {
+        let Some(resource) = self.resource(name.resource) else { return Vec::new() };
+        let relations = self.relations.get().and_then(|all| all.get(usize::from(name.resource)));
+        let related = resource.related(name.hash).into_iter().filter_map(|(relation, text)| {
+            let resource = *relations?.get(relation)?;
+            Some(Related { relation, resource, text })
+        });
+        related.collect()
     }
 
     fn residence(&self, resource: u16) -> Duration {

@@ -316,9 +316,9 @@ where
         self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
     }
 
-    /// The key of the hot segment that has this hash.
-    pub(crate) fn key(&self, hash: u64) -> Option<K> {
-        self.hot.key(hash)
+    /// The entry of the hot segment whose key has this hash.
+    pub(crate) fn find_hash(&self, hash: u64) -> Option<Arc<Entry<K, V>>> {
+        self.hot.find_hash(hash)
     }
 
     /// How long preloads that nobody read have stayed lately; `None` while none had to leave.

@@ -55,6 +55,14 @@ pub(crate) const OUTBOX: &str = "forewarm_outbox_length";
 pub(crate) const FLIGHTS: &str = "forewarm_flights";
 pub(crate) const TRACKED: &str = "forewarm_tracked_keys";
 pub(crate) const TRACKED_DROPPED: &str = "forewarm_tracked_dropped_total";
+pub(crate) const ASSOCIATIONS: &str = "forewarm_associations";
+pub(crate) const LEARNED_KEYS: &str = "forewarm_learned_keys";
+pub(crate) const LEARNED_CLIENTS: &str = "forewarm_learned_clients";
+pub(crate) const LEARNED_DROPPED: &str = "forewarm_learned_dropped_total";
+pub(crate) const UNRECORDED: &str = "forewarm_reads_unrecorded_total";
+pub(crate) const PROBABILITY_ERROR: &str = "forewarm_preload_probability_error";
+pub(crate) const BRIER_SCORE: &str = "forewarm_preload_brier_score";
+pub(crate) const MUTED: &str = "forewarm_preload_muted";
 pub(crate) const BREAKER: &str = "forewarm_breaker_state";
 pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
 
@@ -124,6 +132,22 @@ pub const METRICS: &[Metric] = &[
         "Keys whose reads are remembered although they are not in memory",
     ),
     counter(TRACKED_DROPPED, &["resource", "table"], "Keys that a full table forgot"),
+    gauge(ASSOCIATIONS, &[], "Pairs of keys that are known to be read one after the other"),
+    gauge(LEARNED_KEYS, &[], "Keys whose followers are remembered"),
+    gauge(LEARNED_CLIENTS, &[], "Clients whose last reads are remembered"),
+    counter(LEARNED_DROPPED, &["table"], "Keys and clients that were forgotten for others"),
+    counter(UNRECORDED, &[], "Reads that were not learned from, since too many came at once"),
+    gauge(
+        PROBABILITY_ERROR,
+        &["resource"],
+        "Mean distance between the predicted probability and the share that came true",
+    ),
+    gauge(BRIER_SCORE, &["resource"], "Mean squared error of predictions; 0.25 is tossing a coin"),
+    gauge(
+        MUTED,
+        &["resource"],
+        "1 while predictions are only watched, because too few came true; else 0",
+    ),
     gauge(
         BREAKER,
         &["resource"],

@@ -11,7 +11,7 @@ use crate::score::Past;
 pub(crate) use self::calibration::Calibration;
 pub(crate) use self::classic::ClassicTable;
 pub(crate) use self::learner::{
-    Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target,
+    Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
 };
 
 mod association;

@@ -27,6 +27,7 @@ use self::source::{Failure, Request};
 pub use self::ahead::Preloaded;
 pub use self::builder::ResourceBuilder;
 pub use self::explain::{Explanation, HeldEntry, Verdict};
+pub use self::related::{LearnedRule, RelatedKey};
 pub use self::stats::HotKey;
 pub use self::write::Delivery;
 
@@ -41,6 +42,7 @@ mod explored;
 mod fetch;
 mod foresee;
 mod managed;
+mod related;
 mod source;
 mod stats;
 mod trip;

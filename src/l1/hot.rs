@@ -178,12 +178,9 @@ impl<K: Eq, V> Hot<K, V> {
         self.map.pin().get(&lookup).cloned()
     }
 
-    /// The key that has this hash.
-    pub(super) fn key(&self, hash: u64) -> Option<K>
-    where
-        K: Clone,
-    {
-        self.map.pin().get(&Hashed(hash)).map(|entry| entry.key().clone())
+    /// The entry whose key has this hash.
+    pub(super) fn find_hash(&self, hash: u64) -> Option<Arc<Entry<K, V>>> {
+        self.map.pin().get(&Hashed(hash)).cloned()
     }
 
     /// Puts an entry in the place of what its key had, in one step.

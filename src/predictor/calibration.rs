@@ -47,8 +47,8 @@ const DETAILS: usize = RATES * REVERSES;
 const ASSOCIATIONS: usize = CONFIDENCES * SUPPORTS * DETAILS;
 /// Rules: by confidence, and by whether the key was read before.
 const RULES: usize = CONFIDENCES * 2;
-/// Declared relations, by their order.
-pub(crate) const RELATIONS: usize = 32;
+/// Declared relations; where there are more, some share a cell.
+const RELATIONS: usize = 64;
 /// Renewals: by probability.
 const RENEWALS: usize = 20;
 /// Renewals of keys that were read once.
@@ -82,9 +82,9 @@ impl Cell {
         Self::at(ASSOCIATIONS + steps(confidence, CONFIDENCES) * 2 + usize::from(is_known))
     }
 
-    /// The cell of a key that a relation names.
-    pub(crate) fn of_relation(order: usize) -> Self {
-        Self::at(ASSOCIATIONS + RULES + order.min(RELATIONS - 1))
+    /// The cell of a key that a relation names: the relations of a resource, by their order.
+    pub(crate) fn of_relation(resource: u16, order: usize) -> Self {
+        Self::at(ASSOCIATIONS + RULES + (usize::from(resource) * 7 + order) % RELATIONS)
     }
 
     /// The cell of a key that is due; without a probability if it was read once.

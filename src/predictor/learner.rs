@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::association::{Associations, Follower, NodeId};
 use super::calibration::Calibration;
 use super::ghost::Ghosts;
-use super::rule::Rules;
+use super::rule::{Rule, Rules};
 use super::window::{WINDOW_MAX, WindowRead, Windows};
 use crate::clock::Moment;
 use crate::entry::{Cell, KeyId, Reason};
@@ -40,6 +40,15 @@ pub(crate) struct LearnerTerms {
     pub(crate) seed: u64,
 }
 
+/// How much a learner remembers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LearnerFigures {
+    pub(crate) keys: usize,
+    /// Pairs of keys that follow each other.
+    pub(crate) pairs: usize,
+    pub(crate) clients: usize,
+}
+
 /// What is known of a resource whose keys may be proposed.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -49,6 +58,8 @@ pub(crate) struct Target {
     pub(crate) acting: Acting,
     pub(crate) uses_associations: bool,
     pub(crate) uses_rules: bool,
+    /// Whether keys of this resource were declared to be related to others.
+    pub(crate) has_relations: bool,
 }
 
 /// What becomes of predictions.
@@ -77,10 +88,14 @@ pub(crate) struct Sighting {
 /// How a read was answered, as far as it matters here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
+    /// With what memory held.
     Held,
     /// With a preload that another key had triggered, for the first time.
     Foreseen,
+    /// Memory did not answer it.
     Missed,
+    /// Not a read: the value for a read that memory did not answer has come.
+    Loaded,
 }
 
 /// What the learner asks of memory.
@@ -93,6 +108,18 @@ pub(crate) trait Shelves {
 
     /// How long a preload can be expected to stay.
     fn residence(&self, resource: u16) -> Duration;
+
+    /// The keys to which a key in memory was declared to be related.
+    fn related(&self, name: KeyId) -> Vec<Related>;
+}
+
+/// A key to which another was declared to be related.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Related {
+    /// The place of the relation among those of its resource.
+    pub(crate) relation: usize,
+    pub(crate) resource: u16,
+    pub(crate) text: Box<str>,
 }
 
 /// A key that should be loaded.
@@ -110,21 +137,31 @@ pub(crate) struct Proposal {
 pub(crate) type Proposals = SmallVec<[Proposal; 4]>;
 
 /// A key that may be read next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Candidate {
     resource: u16,
-    /// The node of a key that follows; none for one that a rule names.
-    node: Option<NodeId>,
+    text: TextOf,
     prior: f64,
     probability: f64,
     cell: Cell,
     reason: Reason,
 }
 
+/// Where the text of a candidate is.
+#[derive(Clone, Debug)]
+enum TextOf {
+    /// In the node of a key that follows, or of the key that was read.
+    Node(NodeId),
+    /// With a relation.
+    Related(Box<str>),
+}
+
 /// The reads after which a key is expected to follow.
 const WINDOW: usize = 4;
-/// The most keys that one read lets load.
+/// The most keys that one read lets load because they usually follow.
 const FAN_OUT: usize = 4;
+/// The most keys that one read lets load because they were declared to be related.
+const RELATED_MAX: usize = 64;
 /// One in so many of the unlikely predictions is watched.
 const WATCHED_ONE_IN: u32 = 4;
 const GHOSTS_MAX: usize = 4_096;
@@ -148,12 +185,26 @@ impl Learner {
         }
     }
 
-    pub(crate) const fn associations(&self) -> &Associations {
-        &self.associations
+    /// How much is remembered.
+    pub(crate) fn figures(&self) -> LearnerFigures {
+        LearnerFigures {
+            keys: self.associations.len(),
+            pairs: self.associations.pairs(),
+            clients: self.windows.len(),
+        }
+    }
+
+    /// Takes the numbers of keys and of clients that were forgotten for others since the last call.
+    pub(crate) fn take_dropped(&mut self) -> [u64; 2] {
+        [self.associations.take_evicted(), self.windows.take_evicted()]
     }
 
     /// Learns from a read, and gives what should be loaded now that it came.
     pub(crate) fn see(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Proposals {
+        if seen.answer == Answer::Loaded {
+            let related = self.related(seen.name, shelves);
+            return self.choose(seen, related, shelves);
+        }
         self.end_ghosts(seen.at);
         if let Some(ghost) = self.ghosts.take(seen.name)
             && let Some(target) = self.targets.get(usize::from(seen.name.resource))
@@ -168,9 +219,11 @@ impl Learner {
         match seen.answer {
             Answer::Missed => self.associations.cover(node, false),
             Answer::Foreseen => self.associations.cover(node, true),
-            Answer::Held => {}
+            Answer::Held | Answer::Loaded => {}
         }
-        self.propose(seen, node, shelves)
+        let mut candidates = std::mem::take(&mut self.candidates);
+        self.expect(seen, node, shelves, &mut candidates);
+        self.choose(seen, candidates, shelves)
     }
 
     fn node(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Option<NodeId> {
@@ -240,52 +293,95 @@ impl Learner {
         }
     }
 
-    /// What should be loaded after a read of `node`; what is not likely enough is watched.
-    fn propose(&mut self, seen: &Sighting, node: NodeId, shelves: &impl Shelves) -> Proposals {
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
+    /// What may be read after a read of `node`.
+    fn expect(
+        &self,
+        seen: &Sighting,
+        node: NodeId,
+        shelves: &impl Shelves,
+        candidates: &mut Vec<Candidate>,
+    ) {
         for follower in self.associations.followers(node) {
             candidates.extend(self.judge_follower(follower, seen.at));
         }
-        candidates.extend(self.ruled(seen.name.resource));
+        candidates.extend(self.ruled(seen.name.resource, node));
+        if seen.answer != Answer::Missed {
+            candidates.extend(self.related(seen.name, shelves));
+        }
+    }
+
+    /// What should be loaded of some candidates; what is not likely enough is watched.
+    fn choose(
+        &mut self,
+        seen: &Sighting,
+        mut candidates: Vec<Candidate>,
+        shelves: &impl Shelves,
+    ) -> Proposals {
         candidates.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        let mut proposals = Proposals::new();
-        for candidate in &candidates {
+        let (mut proposals, mut followers) = (Proposals::new(), 0);
+        for candidate in candidates.drain(..) {
             let Some(target) = self.targets.get(usize::from(candidate.resource)) else { continue };
             let is_likely = candidate.probability >= target.threshold;
             let loads = is_likely && target.loads();
-            if loads && proposals.len() >= FAN_OUT {
+            let is_follower = candidate.reason != Reason::Relation;
+            if loads && is_follower && followers >= FAN_OUT {
                 continue;
             }
-            let is_watched = !loads
-                && (is_likely
-                    || (candidate.prior >= target.threshold / 2.0
-                        && self.random.u32(..WATCHED_ONE_IN) == 0));
+            let deserves_watching = is_likely || candidate.prior >= target.threshold / 2.0;
+            let is_watched =
+                deserves_watching && (is_likely || self.random.u32(..WATCHED_ONE_IN) == 0);
             if !loads && !is_watched {
                 continue;
             }
-            let from = candidate.node.unwrap_or(node);
-            let Some(text) = self.associations.get(from).map(|node| node.text()) else { continue };
-            let Some(hash) = shelves.lacks(candidate.resource, text) else { continue };
-            let name = KeyId { resource: candidate.resource, hash };
+            let Some((name, text)) = self.lacking(&candidate, shelves) else { continue };
             if proposals.iter().any(|known| known.name == name) {
                 continue;
             }
-            let (probability, cell) = (candidate.probability, candidate.cell);
-            if loads || !self.ghosts.watches(name) {
-                target.calibration.predicted(cell);
-            }
+            let Candidate { probability, cell, reason, .. } = candidate;
             if loads {
-                let (text, reason, trigger) = (text.into(), candidate.reason, seen.name);
+                target.calibration.predicted(cell);
+                followers += usize::from(is_follower);
+                let trigger = seen.name;
                 proposals.push(Proposal { name, text, probability, cell, reason, trigger });
-            } else {
-                let residence = shelves.residence(candidate.resource).min(target.ttl);
+            } else if !self.ghosts.watches(name) {
+                target.calibration.predicted(cell);
+                let residence = shelves.residence(name.resource).min(target.ttl);
                 let end = seen.at.plus(residence);
                 self.ghosts.watch(name, cell, (probability, is_likely), end);
             }
         }
         self.candidates = candidates;
         proposals
+    }
+
+    /// The name and the text of a candidate that memory lacks.
+    fn lacking(&self, candidate: &Candidate, shelves: &impl Shelves) -> Option<(KeyId, Box<str>)> {
+        let resource = candidate.resource;
+        let text = match &candidate.text {
+            TextOf::Node(node) => self.associations.get(*node)?.text(),
+            TextOf::Related(text) => text,
+        };
+        let hash = shelves.lacks(resource, text)?;
+        Some((KeyId { resource, hash }, text.into()))
+    }
+
+    /// The keys to which a key in memory was declared to be related.
+    fn related(&self, name: KeyId, shelves: &impl Shelves) -> Vec<Candidate> {
+        if !self.targets.get(usize::from(name.resource)).is_some_and(|of| of.has_relations) {
+            return Vec::new();
+        }
+        let judge = |related: Related| {
+            let Related { relation, resource, text } = related;
+            let target = self.targets.get(usize::from(resource))?;
+            if target.acting == Acting::Never {
+                return None;
+            }
+            let cell = Cell::of_relation(name.resource, relation);
+            let probability = target.calibration.probability(cell, 1.0);
+            let (text, reason) = (TextOf::Related(text), Reason::Relation);
+            Some(Candidate { resource, text, prior: 1.0, probability, cell, reason })
+        };
+        shelves.related(name).into_iter().take(RELATED_MAX).filter_map(judge).collect()
     }
 
     fn judge_follower(&self, follower: Follower, now: Moment) -> Option<Candidate> {
@@ -307,12 +403,12 @@ impl Learner {
         let Follower { confidence, weight, reverse, .. } = follower;
         let cell = Cell::of_follower(confidence, weight, reverse, expected);
         let probability = target.calibration.probability(cell, prior);
-        let (node, reason) = (Some(follower.to), Reason::Association);
-        Some(Candidate { resource, node, prior, probability, cell, reason })
+        let (text, reason) = (TextOf::Node(follower.to), Reason::Association);
+        Some(Candidate { resource, text, prior, probability, cell, reason })
     }
 
-    fn ruled(&self, resource: u16) -> impl Iterator<Item = Candidate> {
-        self.rules.of(resource).filter_map(|rule| {
+    fn ruled(&self, resource: u16, node: NodeId) -> impl Iterator<Item = Candidate> {
+        self.rules.of(resource).filter_map(move |rule| {
             let target = self.targets.get(usize::from(rule.to))?;
             if target.acting == Acting::Never || !target.uses_rules {
                 return None;
@@ -320,8 +416,30 @@ impl Learner {
             let cell = Cell::of_rule(rule.confidence, false);
             let probability = target.calibration.probability(cell, rule.confidence);
             let (resource, prior, reason) = (rule.to, rule.confidence, Reason::Rule);
-            Some(Candidate { resource, node: None, prior, probability, cell, reason })
+            let text = TextOf::Node(node);
+            Some(Candidate { resource, text, prior, probability, cell, reason })
         })
+    }
+
+    /// What follows a key, best first: the resource, the text, the confidence and the weight.
+    pub(crate) fn followers(&self, name: KeyId) -> Vec<(u16, Box<str>, Follower)> {
+        let Some(node) = self.associations.find(name) else { return Vec::new() };
+        let mut followers: Vec<_> = self
+            .associations
+            .followers(node)
+            .into_iter()
+            .filter_map(|follower| {
+                let to = self.associations.get(follower.to)?;
+                Some((to.name().resource, to.text().into(), follower))
+            })
+            .collect();
+        followers.sort_by(|a, b| b.2.confidence.total_cmp(&a.2.confidence));
+        followers
+    }
+
+    /// The resources that follow a resource with the same id, and how often.
+    pub(crate) fn rules(&self, resource: u16) -> Vec<Rule> {
+        self.rules.of(resource).collect()
     }
 
     /// How far other keys' preloads cover the reads of a key, 0 to 1.

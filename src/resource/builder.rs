@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::Resource;
 use super::ahead::Ahead;
-use super::core::{Core, Shared, Source, Speech, Tally, Weigher};
+use super::core::{Core, Relation, Shared, Source, Speech, Tally, Weigher};
 use super::foresee::Foreseeing;
 use crate::coherence::Outbox;
 use crate::engine::Engine;
@@ -36,6 +36,7 @@ pub struct ResourceBuilder<K, V> {
     codec: Option<Codec<V>>,
     loader: Option<Arc<dyn AnyLoader<K, V>>>,
     weigher: Option<Weigher<K, V>>,
+    relations: Vec<Relation<K, V>>,
 }
 
 impl<K, V> ResourceBuilder<K, V>
@@ -45,7 +46,7 @@ where
 {
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
         let (name, policy) = (name.to_owned(), Policy::default());
-        Self { engine, name, policy, codec, loader: None, weigher: None }
+        Self { engine, name, policy, codec, loader: None, weigher: None, relations: Vec::new() }
     }
 
     /// The codec of values that can be serialised.
@@ -98,6 +99,40 @@ where
     /// entries, 1.
     pub fn weigher(self, weigh: impl Fn(&K, Option<&V>) -> u64 + Send + Sync + 'static) -> Self {
         Self { weigher: Some(Weigher::User(Box::new(weigh))), ..self }
+    }
+
+    /// Declares that keys of another resource are related to those of this one: when a key of this
+    /// one is read, what `find` gives for it is loaded ahead, if memory has no fresh value of it,
+    /// and for as long as enough of it is then read. At most 64 keys at a time.
+    ///
+    /// The other resource is named, and not given, so that two resources can be related to each
+    /// other; [`Forewarm::start`](crate::Forewarm::start) looks it up.
+    ///
+    /// ```
+    /// # use forewarm::{Forewarm, LoadError};
+    /// # async fn example(forewarm: &Forewarm) -> Result<(), forewarm::Error> {
+    /// let users = forewarm
+    ///     .resource::<u64, String>("user")
+    ///     .related("permission", |id, _user| [*id])
+    ///     .load_with(|id| async move { Ok::<_, LoadError>(format!("user {id}")) })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn related<Keys, Related>(
+        mut self,
+        resource: &str,
+        find: impl Fn(&K, &V) -> Keys + Send + Sync + 'static,
+    ) -> Self
+    where
+        Keys: IntoIterator<Item = Related>,
+        Related: fmt::Display,
+    {
+        let texts = move |key: &K, value: &V| {
+            find(key, value).into_iter().map(|key| key.to_string().into()).collect()
+        };
+        self.relations.push(Relation { to: resource.into(), find: Box::new(texts) });
+        self
     }
 
     /// Sets the loader.
@@ -154,7 +189,12 @@ where
         let limit = |codec: Codec<V>| codec.with(schema, compress_over_bytes, value_bytes_max);
         let tally = Tally::new();
         let name = Arc::clone(&resource);
+        let relations = self.relations;
+        let foresight = Arc::clone(&engine.foresight);
+        let has_relations = !relations.is_empty();
+        let foreseeing = Foreseeing::new(foresight, engine.seed, &policy.preload, has_relations);
         let make = |id| Core {
+            relations,
             id,
             group: format!("{}:{resource}", engine.prefix),
             zone,
@@ -169,11 +209,7 @@ where
                 Capacity::Entries(_) => Weigher::Entry,
             }),
             ahead: Ahead::new(&policy.preload),
-            foreseeing: Foreseeing::new(
-                Arc::clone(&engine.foresight),
-                engine.seed,
-                &policy.preload,
-            ),
+            foreseeing,
             speech: Speech::new(&engine.config),
             wake: Arc::clone(&engine.wake),
             name: resource,

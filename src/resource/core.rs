@@ -45,6 +45,7 @@ where
     pub(super) shared: Option<Shared<K>>,
     pub(super) codec: Option<Codec<V>>,
     pub(super) weigher: Weigher<K, V>,
+    pub(super) relations: Vec<Relation<K, V>>,
     pub(super) tally: Tally,
     pub(super) ahead: Ahead<K>,
     pub(super) foreseeing: Foreseeing,
@@ -127,6 +128,16 @@ pub(super) enum Weigher<K, V> {
     /// The bytes of its encoding where it has one, and of the key and of what surrounds them.
     Bytes,
 }
+
+/// What is declared to be related to the keys of a resource.
+pub(super) struct Relation<K, V> {
+    /// The name of the resource whose keys these are.
+    pub(super) to: Arc<str>,
+    pub(super) find: Box<Relate<K, V>>,
+}
+
+/// How a user finds the texts of related keys.
+type Relate<K, V> = dyn Fn(&K, &V) -> Vec<Box<str>> + Send + Sync;
 
 /// How a user weighs an entry.
 type Weigh<K, V> = dyn Fn(&K, Option<&V>) -> u64 + Send + Sync;

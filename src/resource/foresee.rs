@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::Core;
+use super::core::{Core, Relation};
 use crate::clock::Moment;
 use crate::entry::{Entry, KeyId, Why};
 use crate::flight::Chain;
@@ -25,9 +25,15 @@ pub(super) struct Foreseeing {
 }
 
 impl Foreseeing {
-    pub(super) fn new(foresight: Arc<Foresight>, engine: u64, policy: &PreloadPolicy) -> Self {
+    pub(super) fn new(
+        foresight: Arc<Foresight>,
+        engine: u64,
+        policy: &PreloadPolicy,
+        has_relations: bool,
+    ) -> Self {
         let predicts = acting(policy) != Acting::Never;
-        Self { foresight, engine, learns: predicts && (policy.associations || policy.rules) }
+        let learns = predicts && (policy.associations || policy.rules || has_relations);
+        Self { foresight, engine, learns }
     }
 
     #[inline]
@@ -60,6 +66,13 @@ where
     /// Tells the learner of a read that memory did not answer.
     pub(super) fn note_missed(&self, key: &K, hash: u64, now: Moment) {
         self.note_sighting(hash, now, Answer::Missed, || Some(key.to_string().into()));
+    }
+
+    /// Tells the learner that a value has come that somebody waited for.
+    pub(super) fn note_loaded(&self, hash: u64, now: Moment) {
+        if !self.relations.is_empty() {
+            self.note_sighting(hash, now, Answer::Loaded, || None);
+        }
     }
 
     fn note_sighting(
@@ -102,11 +115,12 @@ where
             acting: acting(preload),
             uses_associations: preload.associations,
             uses_rules: preload.rules,
+            has_relations: !self.relations.is_empty(),
         }
     }
 
     fn text(&self, hash: u64) -> Option<Box<str>> {
-        self.fence.l1().key(hash).map(|key| key.to_string().into())
+        self.fence.l1().find_hash(hash).map(|entry| entry.key().to_string().into())
     }
 
     fn lacks(&self, text: &str) -> Option<u64> {
@@ -117,6 +131,20 @@ where
 
     fn residence(&self) -> Duration {
         self.fence.residence()
+    }
+
+    fn relations(&self) -> Vec<Arc<str>> {
+        self.relations.iter().map(|relation| Arc::clone(&relation.to)).collect()
+    }
+
+    fn related(&self, hash: u64) -> Vec<(usize, Box<str>)> {
+        let Some(entry) = self.fence.l1().find_hash(hash) else { return Vec::new() };
+        let Some(value) = entry.value() else { return Vec::new() };
+        let of = |(place, relation): (usize, &Relation<K, V>)| {
+            let texts = (relation.find)(entry.key(), value);
+            texts.into_iter().map(move |text| (place, text))
+        };
+        self.relations.iter().enumerate().flat_map(of).collect()
     }
 
     fn load_ahead(self: Arc<Self>, proposals: Proposals) {

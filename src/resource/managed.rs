@@ -12,7 +12,8 @@ use crate::engine::Managed;
 use crate::key::Key;
 use crate::limits::BreakerState;
 use crate::metrics::{
-    BREAKER, FLIGHTS, Full, L1_BYTES, L1_CAPACITY, L1_ENTRIES, OUTBOX, THRESHOLD, TRACKED,
+    BREAKER, BRIER_SCORE, FLIGHTS, Full, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
+    PROBABILITY_ERROR, THRESHOLD, TRACKED,
 };
 use crate::stats::ResourceStats;
 
@@ -84,6 +85,10 @@ where
         }
         gauge(L1_CAPACITY, self.policy.capacity.amount() as f64);
         gauge(THRESHOLD, self.policy.preload.threshold);
+        let predictions = self.calibration().stats(self.policy.preload.threshold);
+        gauge(PROBABILITY_ERROR, predictions.calibration_error);
+        gauge(BRIER_SCORE, predictions.brier_score);
+        gauge(MUTED, f64::from(u8::from(predictions.is_muted)));
         gauge(FLIGHTS, self.fence.flights() as f64);
         gauge(TRACKED, self.fence.tracked_absent() as f64);
         if let Some(shared) = &self.shared {
