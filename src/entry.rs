@@ -313,9 +313,8 @@ impl<K, V> Entry<K, V> {
 
     /// Notes how it was judged when it came due.
     pub(crate) fn mark_due(&self, cell: Cell) {
-        let rest = |flags: u32| Some(flags & !DUE_CELL | u32::from(cell.0.saturating_add(1)) << 16);
-        // It never gives up, since `rest` always gives something.
-        drop(self.flags.fetch_update(Relaxed, Relaxed, rest));
+        let rest = |flags: u32| flags & !DUE_CELL | u32::from(cell.0.saturating_add(1)) << 16;
+        self.flags.update(Relaxed, Relaxed, rest);
     }
 
     /// Takes how it was judged when it came due, if it did.

@@ -160,10 +160,9 @@ impl Calibration {
             let changed = |bits| {
                 let (came_true, all) = unpack(bits);
                 let (came_true, all) = change(came_true, all);
-                Some(pack(came_true, all))
+                pack(came_true, all)
             };
-            // It never gives up, since `changed` always gives something.
-            drop(counts.fetch_update(Relaxed, Relaxed, changed));
+            counts.update(Relaxed, Relaxed, changed);
         }
     }
 
@@ -183,9 +182,9 @@ impl Calibration {
             if all >= RECENT_MEMORY {
                 (yes, all) = (yes / 2, all / 2);
             }
-            Some(u64::from(yes + u32::from(came_true)) << 32 | u64::from(all + 1))
+            u64::from(yes + u32::from(came_true)) << 32 | u64::from(all + 1)
         };
-        drop(self.recent.fetch_update(Relaxed, Relaxed, grow));
+        self.recent.update(Relaxed, Relaxed, grow);
     }
 
     /// Whether recent predictions came true so rarely that they are not to be acted on: fewer than

@@ -146,10 +146,6 @@ impl Windows {
         place
     }
 
-    pub(crate) fn get(&self, place: usize) -> Option<&Window> {
-        self.windows.get(place)
-    }
-
     pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut Window> {
         self.windows.get_mut(place)
     }

@@ -265,6 +265,15 @@ where
         let dropped = self.ahead.state.lock().queue.push(candidate);
         if let Some(dropped) = dropped {
             self.refuse(dropped.reason);
+            self.abandon(dropped.reason, dropped.cell);
+        }
+    }
+
+    /// Takes back a prediction that will not be acted on. Whether a renewal would have been right
+    /// is seen all the same.
+    pub(super) fn abandon(&self, reason: Reason, cell: Option<Cell>) {
+        if let Some(cell) = cell.filter(|_| reason != Reason::Expiry) {
+            self.calibration().withdraw(cell);
         }
     }
 
@@ -315,9 +324,13 @@ where
                 }
                 let Some(candidate) = state.queue.pop() else { break };
                 drop(state);
+                let (reason, cell) = (candidate.reason, candidate.cell);
                 match self.board_ahead(candidate, &urgency, now) {
                     Ok(trip) => trips.push(trip),
-                    Err(_) => self.ahead.state.lock().bucket.give_back(),
+                    Err(_) => {
+                        self.ahead.state.lock().bucket.give_back();
+                        self.abandon(reason, cell);
+                    }
                 }
             }
             if trips.is_empty() {

@@ -17,7 +17,7 @@ use crate::scope::Scope;
 #[non_exhaustive]
 pub struct RelatedKey {
     /// The resource of the key.
-    pub resource: Arc<str>,
+    pub resource: Box<str>,
     /// The text of the key.
     pub key: Box<str>,
     /// The share of the reads of the other key after which this one was read, 0 to 1.
@@ -31,7 +31,7 @@ pub struct RelatedKey {
 #[non_exhaustive]
 pub struct LearnedRule {
     /// The resource that follows.
-    pub resource: Arc<str>,
+    pub resource: Box<str>,
     /// The share of the reads of the first resource that were followed so, 0 to 1.
     pub confidence: f64,
 }
@@ -66,7 +66,7 @@ where
         let followers = self.core.foreseeing.foresight.look(|learner| learner.followers(name));
         let related =
             followers.unwrap_or_default().into_iter().filter_map(|(to, key, follower)| {
-                let resource = self.engine.resource_name(to)?;
+                let resource = self.engine.resource_name(to)?.as_ref().into();
                 let (confidence, weight) = (follower.confidence, follower.weight);
                 Some(RelatedKey { resource, key, confidence, weight })
             });
@@ -78,7 +78,7 @@ where
     pub fn learned_rules(&self) -> Vec<LearnedRule> {
         let rules = self.core.foreseeing.foresight.look(|learner| learner.rules(self.core.id));
         let learned = rules.unwrap_or_default().into_iter().filter_map(|rule| {
-            let resource = self.engine.resource_name(rule.to)?;
+            let resource = self.engine.resource_name(rule.to)?.as_ref().into();
             Some(LearnedRule { resource, confidence: rule.confidence })
         });
         let mut learned: Vec<_> = learned.collect();

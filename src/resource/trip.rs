@@ -133,6 +133,7 @@ where
         core.fence.give_up(&self.flight, &self.key, self.hash);
         if pad.why.origin == Origin::Preload {
             core.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::Failed));
+            core.abandon(pad.why.reason, pad.why.cell);
         }
         pad.land(Err(error));
     }
