@@ -489,7 +489,7 @@ mod tests {
             let trace = made(name, 4_000);
             let first_touches = u64::from(trace.keys);
             for capacity in [None, Some(100)] {
-                let terms = Terms { capacity, ..TERMS };
+                let terms = Terms { ttl: Some(Duration::from_secs(10)), capacity, ..TERMS };
                 let demand = replayed(&trace, &terms);
                 let oracle = replayed(&trace, &Terms { rule: Rule::Oracle, ..terms });
                 assert!(demand.misses > first_touches, "{name}, {capacity:?}");

@@ -33,8 +33,10 @@ fn merged(parts: &[&PredictionStats]) -> Option<PredictionStats> {
         return None;
     }
     let deciles = parts.iter().map(|part| part.reliability.len()).max().unwrap_or_default();
-    let decile = |nth: usize| parts.iter().filter_map(move |part| part.reliability.get(nth));
-    let reliability: Vec<_> = (0..deciles).map(|nth| mean(decile(nth))).collect();
+    let decile = |nth: usize| -> Vec<_> {
+        parts.iter().filter_map(|part| part.reliability.get(nth)).collect()
+    };
+    let reliability: Vec<_> = (0..deciles).map(|nth| mean(&decile(nth))).collect();
     let error = |decile: &Reliability| {
         ratio(decile.scored, scored) * (decile.predicted - decile.realised).abs()
     };
@@ -51,10 +53,10 @@ fn merged(parts: &[&PredictionStats]) -> Option<PredictionStats> {
 
 /// What several resources predicted with about the same probability.
 #[expect(clippy::cast_precision_loss, reason = "means")]
-fn mean<'a>(parts: impl Iterator<Item = &'a Reliability> + Clone) -> Reliability {
-    let scored: u64 = parts.clone().map(|part| part.scored).sum();
+fn mean(parts: &[&Reliability]) -> Reliability {
+    let scored: u64 = parts.iter().map(|part| part.scored).sum();
     let weighed = |figure: fn(&Reliability) -> f64| {
-        let sum: f64 = parts.clone().map(|part| figure(part) * part.scored as f64).sum();
+        let sum: f64 = parts.iter().map(|part| figure(part) * part.scored as f64).sum();
         sum / scored.max(1) as f64
     };
     Reliability {
