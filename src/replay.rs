@@ -1,4 +1,4 @@
-//! What the cache would have done for requests that were recorded.
+//! What the cache would have done for requests that were recorded, or made up.
 //!
 //! The engine itself runs, on paused time and on one thread: every request is read in its turn, and
 //! time moves on to the next one as soon as nothing is left to do. So what is measured is what
@@ -24,8 +24,13 @@ use crate::policy::{
 use crate::resource::{Read, ReadOptions, Resource};
 use crate::stats::{Reliability, ResourceStats, ratio};
 
+use self::oracle::Oracle;
+use self::sums::Sums;
 use self::trace::Trace;
 
+mod oracle;
+mod sums;
+pub(crate) mod synthetic;
 pub(crate) mod trace;
 
 /// What is replayed, and how.
@@ -34,7 +39,7 @@ pub(crate) struct Terms {
     pub(crate) rule: Rule,
     /// `None` never expires.
     pub(crate) ttl: Option<Duration>,
-    /// In entries; `None` holds everything.
+    /// In entries, over all resources; `None` holds everything.
     pub(crate) capacity: Option<u64>,
     pub(crate) latency: Duration,
     pub(crate) threshold: f64,
@@ -60,6 +65,8 @@ pub(crate) enum Rule {
     Classic,
     /// A request may renew what is about to expire, at random. The spread is in ttls.
     XFetch(f64),
+    /// What will be requested is loaded just before, unless it was never read: the bound.
+    Oracle,
 }
 
 impl Rule {
@@ -72,6 +79,7 @@ impl Rule {
             Self::Observe => "observe",
             Self::Classic => "classic",
             Self::XFetch(_) => "xfetch",
+            Self::Oracle => "oracle",
         }
     }
 }
@@ -90,6 +98,10 @@ pub(crate) struct Row {
     pub(crate) miss_ratio: f64,
     pub(crate) hit_ratio: f64,
     pub(crate) late: u64,
+    /// Requests right after the first ever with their id, of another resource; 0 where the trace
+    /// does not mark them.
+    pub(crate) first_follow_ups: u64,
+    pub(crate) first_follow_ups_hit: u64,
     pub(crate) loads: u64,
     /// Loads more than on demand alone, as a share of those; filled in by who has both.
     pub(crate) loads_vs_demand: Option<f64>,
@@ -140,28 +152,59 @@ async fn run(
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     let forewarm = Forewarm::builder().config(config(terms.seed)).exact().build().await?;
-    let latency = terms.latency;
-    let resource = forewarm
-        .memory_resource::<u32, ()>("trace")
-        .policy(policy(terms))
-        .load_with(move |_key| async move {
-            if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
-            }
-            Ok::<(), LoadError>(())
-        })
-        .build()?;
+    let resources = declare(&forewarm, trace, terms)?;
     forewarm.start().await?;
-    let counted = drive(trace, terms, (&forewarm, &resource), progress).await?;
+    let counted = drive(trace, terms, (&forewarm, &resources), progress).await?;
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
+}
+
+/// The resources of a trace.
+fn declare(
+    forewarm: &Forewarm,
+    trace: &Trace,
+    terms: &Terms,
+) -> Result<Vec<Resource<u32, ()>>, Error> {
+    let latency = terms.latency;
+    let declared = trace.resources.iter().zip(capacities(trace, terms)).map(|(name, capacity)| {
+        forewarm
+            .memory_resource::<u32, ()>(name)
+            .policy(policy(terms, capacity))
+            .load_with(move |_key| async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                Ok::<(), LoadError>(())
+            })
+            .build()
+    });
+    declared.collect()
+}
+
+/// The capacity of each resource: its share of the whole is that of its keys.
+fn capacities(trace: &Trace, terms: &Terms) -> Vec<Option<u64>> {
+    let (Some(whole), true) = (terms.capacity, trace.resources.len() > 1) else {
+        return vec![terms.capacity; trace.resources.len()];
+    };
+    let keys = trace.keys_by_resource();
+    let all: u64 = keys.iter().copied().map(u64::from).sum();
+    let (mut keys_before, mut given) = (0_u64, 0);
+    let share = keys.into_iter().map(|keys| {
+        keys_before += u64::from(keys);
+        let up_to_here = u128::from(whole) * u128::from(keys_before) / u128::from(all.max(1));
+        let up_to_here = u64::try_from(up_to_here).unwrap_or(whole);
+        let capacity = up_to_here - given;
+        given = up_to_here;
+        Some(capacity.max(1))
+    });
+    share.collect()
 }
 
 /// Makes the requests, each in its time.
 async fn drive(
     trace: &Trace,
     terms: &Terms,
-    (forewarm, resource): (&Forewarm, &Resource<u32, ()>),
+    (forewarm, resources): (&Forewarm, &[Resource<u32, ()>]),
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     #[expect(
@@ -172,26 +215,29 @@ async fn drive(
     )]
     let uncounted = (trace.requests.len() as f64 * terms.warmup) as usize;
     let start = Instant::now();
-    let options = ReadOptions::new();
     let mut waiting = FuturesUnordered::new();
     let mut counted = Counted::default();
+    let mut oracle = Oracle::new(terms.rule, trace, start, terms.latency);
     for (nth, request) in trace.requests.iter().enumerate() {
         let at = start + request.at;
         while Instant::now() < at {
+            let next = oracle.next_at().map_or(at, |next| next.min(at));
             tokio::select! {
                 biased;
                 Some(done) = waiting.next() => counted.add(done),
-                () = tokio::time::sleep_until(at) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
             // What comes due at the same moment goes first.
             tokio::task::yield_now().await;
+            oracle.begin_due(resources);
         }
         if nth == uncounted {
-            counted.before = Some(resource.stats());
+            counted.before = stats(resources);
         }
-        let is_counted = nth >= uncounted;
+        let Some(resource) = resources.get(usize::from(request.resource)) else { continue };
+        oracle.begin_for(nth, resources);
         let scope = request.client.map(|client| forewarm.scope_of(&client));
-        let reading = make(resource, request.key, options, is_counted);
+        let reading = make(resource, request, nth >= uncounted);
         let reading = async move {
             match scope {
                 Some(scope) => scope.run(reading).await,
@@ -203,6 +249,7 @@ async fn drive(
             Some(done) => counted.add(done),
             None => waiting.push(read),
         }
+        oracle.note(request);
         if nth % 1_000 == 0 {
             progress(nth as u64);
         }
@@ -211,10 +258,14 @@ async fn drive(
         counted.add(done);
     }
     // What was loaded ahead and nobody came for is wasted.
-    resource.clear();
-    counted.after = Some(resource.stats());
+    forewarm.clear();
+    counted.after = stats(resources);
     progress(trace.requests.len() as u64);
     Ok(counted)
+}
+
+fn stats(resources: &[Resource<u32, ()>]) -> Sums {
+    Sums::new(resources.iter().map(Resource::stats).collect())
 }
 
 /// One request: how long it waited, and for what.
@@ -223,22 +274,19 @@ struct Request {
     is_counted: bool,
     is_miss: bool,
     is_late: bool,
+    is_first_follow_up: bool,
     waited: Duration,
 }
 
-async fn make(
-    resource: &Resource<u32, ()>,
-    key: u32,
-    options: ReadOptions,
-    is_counted: bool,
-) -> Request {
+async fn make(resource: &Resource<u32, ()>, request: &trace::Request, is_counted: bool) -> Request {
     let began = Instant::now();
-    let read = resource.read(&key, &options).await;
+    let read = resource.read(&request.key, &ReadOptions::new()).await;
     let is_from = |read: &Read<()>, from| read.from == from;
     Request {
         is_counted,
         is_miss: read.as_ref().map_or(true, |read| !is_from(read, ReadFrom::L1)),
         is_late: read.is_ok_and(|read| read.joined == Some(Origin::Preload)),
+        is_first_follow_up: request.is_first_follow_up,
         waited: began.elapsed(),
     }
 }
@@ -249,9 +297,11 @@ struct Counted {
     requests: u64,
     misses: u64,
     late: u64,
+    first_follow_ups: u64,
+    first_follow_ups_hit: u64,
     waits: Vec<Duration>,
-    before: Option<ResourceStats>,
-    after: Option<ResourceStats>,
+    before: Sums,
+    after: Sums,
 }
 
 impl Counted {
@@ -260,6 +310,9 @@ impl Counted {
             self.requests += 1;
             self.misses += u64::from(request.is_miss);
             self.late += u64::from(request.is_late);
+            self.first_follow_ups += u64::from(request.is_first_follow_up);
+            let is_hit = request.is_first_follow_up && !request.is_miss;
+            self.first_follow_ups_hit += u64::from(is_hit);
             self.waits.push(request.waited);
         }
     }
@@ -267,15 +320,13 @@ impl Counted {
     fn row(mut self, trace: &Trace, terms: &Terms, cpu: Duration) -> Row {
         self.waits.sort_unstable();
         let since = |figure: fn(&ResourceStats) -> u64| {
-            let of = |stats: &Option<ResourceStats>| stats.as_ref().map_or(0, figure);
-            of(&self.after).saturating_sub(of(&self.before))
+            self.after.of(figure).saturating_sub(self.before.of(figure))
         };
         let preloads = since(|stats| stats.preload_count);
         let useful = since(|stats| stats.preload_hits);
         let wait = |share| millis(percentile(&self.waits, share));
         let miss_ratio = ratio(self.misses, self.requests);
-        let predictions = self.after.as_ref().map(|stats| stats.predictions.clone());
-        let predictions = predictions.filter(|predictions| predictions.scored > 0);
+        let predictions = self.after.predictions();
         Row {
             trace: trace.name.clone(),
             policy: terms.rule.name(),
@@ -288,6 +339,8 @@ impl Counted {
             miss_ratio,
             hit_ratio: 1.0 - miss_ratio,
             late: self.late,
+            first_follow_ups: self.first_follow_ups,
+            first_follow_ups_hit: self.first_follow_ups_hit,
             loads: since(|stats| stats.loads),
             loads_vs_demand: None,
             preloads,
@@ -325,13 +378,13 @@ fn config(seed: u64) -> Config {
 }
 
 /// The policy of a replay: the rule decides, and no limit does.
-fn policy(terms: &Terms) -> Policy {
+fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
     let century = Duration::from_hours(24 * 365 * 100);
     let ttl = terms.ttl.unwrap_or(century);
     let mode = match terms.rule {
         Rule::Forewarm | Rule::Refresh | Rule::Association => PreloadMode::Predicted,
         Rule::Observe => PreloadMode::Observe,
-        Rule::Demand | Rule::XFetch(_) => PreloadMode::Off,
+        Rule::Demand | Rule::XFetch(_) | Rule::Oracle => PreloadMode::Off,
         Rule::Classic => PreloadMode::Classic(Classic {
             patterns_max: 1 << 30,
             skips_fresh: true,
@@ -340,7 +393,7 @@ fn policy(terms: &Terms) -> Policy {
     };
     let scale = |ttls: f64| EarlyRefresh::XFetch { scale: ttl.mul_f64(ttls) };
     Policy {
-        capacity: Capacity::Entries(terms.capacity.unwrap_or(1 << 40)),
+        capacity: Capacity::Entries(capacity.unwrap_or(1 << 40)),
         ttl,
         absent_ttl: None,
         jitter: 0.0,
@@ -370,5 +423,92 @@ fn policy(terms: &Terms) -> Policy {
             ..SourcePolicy::default()
         },
         ..Policy::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::synthetic::Workload;
+    use super::*;
+
+    const TERMS: Terms = Terms {
+        rule: Rule::Demand,
+        ttl: Some(Duration::from_mins(1)),
+        capacity: None,
+        latency: Duration::ZERO,
+        threshold: 0.5,
+        warmup: 0.0,
+        seed: 0,
+    };
+
+    fn made(name: &str, requests: usize) -> Trace {
+        Workload::named(name).unwrap().trace(requests, 7)
+    }
+
+    fn replayed(trace: &Trace, terms: &Terms) -> Row {
+        replay(trace, terms, |_done| {}).unwrap()
+    }
+
+    #[test]
+    fn resources_share_the_capacity_in_proportion_to_their_keys() {
+        let bundles = made("bundles", 10_000);
+        let keys = bundles.keys_by_resource();
+        for whole in [100, 101, 102, 103] {
+            let terms = Terms { capacity: Some(whole), ..TERMS };
+            let shares: Vec<_> = capacities(&bundles, &terms).into_iter().flatten().collect();
+            assert_eq!(shares.iter().sum::<u64>(), whole, "{shares:?}");
+            for (share, keys) in shares.iter().zip(&keys) {
+                let exact = whole as f64 * f64::from(*keys) / f64::from(bundles.keys);
+                assert!((*share as f64 - exact).abs() <= 1.0, "{share} for {exact}");
+            }
+        }
+        let at_least_one = capacities(&bundles, &Terms { capacity: Some(2), ..TERMS });
+        assert!(at_least_one.iter().all(|share| share.is_some_and(|share| share >= 1)));
+        assert_eq!(capacities(&bundles, &TERMS), [None; 4]);
+        let alone = capacities(&made("zipf", 100), &Terms { capacity: Some(7), ..TERMS });
+        assert_eq!(alone, [Some(7)]);
+    }
+
+    #[test]
+    fn figures_are_those_of_all_resources() {
+        let bundles = made("bundles", 4_000);
+        let row = replayed(&bundles, &Terms { ttl: None, ..TERMS });
+        assert_eq!((row.requests, row.misses), (4_000, u64::from(bundles.keys)));
+        assert_eq!(row.loads, row.misses);
+        let marked = bundles.requests.iter().filter(|request| request.is_first_follow_up).count();
+        assert_eq!((row.first_follow_ups, row.first_follow_ups_hit), (marked as u64, 0));
+        let row = replayed(&bundles, &Terms { rule: Rule::Forewarm, ..TERMS });
+        assert!(row.first_follow_ups_hit > marked as u64 / 2, "{row:?}");
+        let scored: u64 = row.reliability.iter().map(|decile| decile.scored).sum();
+        assert!(scored > 1_000 && row.brier_score.is_some(), "{row:?}");
+    }
+
+    #[test]
+    fn an_oracle_misses_nothing_but_what_was_never_read() {
+        for name in ["zipf", "loop", "bundles", "sessions"] {
+            let trace = made(name, 4_000);
+            let first_touches = u64::from(trace.keys);
+            for capacity in [None, Some(100)] {
+                let terms = Terms { ttl: Some(Duration::from_secs(10)), capacity, ..TERMS };
+                let demand = replayed(&trace, &terms);
+                let oracle = replayed(&trace, &Terms { rule: Rule::Oracle, ..terms });
+                assert!(demand.misses > first_touches, "{name}, {capacity:?}");
+                assert_eq!(oracle.misses, first_touches, "{name}, {capacity:?}");
+                assert_eq!(oracle.loads, first_touches + oracle.preloads, "{name}, {capacity:?}");
+                assert_eq!((oracle.useful, oracle.wasted), (oracle.preloads, 0), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_oracle_begins_its_loads_as_early_as_they_take() {
+        let trace = made("zipf", 4_000);
+        let (latency, terms) = (Duration::from_millis(50), TERMS);
+        let terms = Terms { rule: Rule::Oracle, latency, ..terms };
+        let row = replayed(&trace, &terms);
+        let avoidable = row.misses - u64::from(trace.keys);
+        // What expires while its load would have to be under way cannot be had in time.
+        assert!(avoidable <= 10, "{avoidable}");
+        assert!(row.preloads > 500 && row.late <= avoidable, "{row:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! Recorded requests, read from a CSV or from the log of a web server.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -26,14 +27,17 @@ mod reading;
 #[cfg(test)]
 mod recorded;
 
-/// Requests that were once made, in the order of time.
+/// Requests that were once made, or made up, in the order of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     /// The name of the file, without the endings that say how it is written.
     pub(crate) name: String,
     /// Never empty, unless none were asked for.
     pub(crate) requests: Vec<Request>,
-    /// How many different keys there are. They are numbered from 0, in the order of the file.
+    /// The names of the resources that are read; [`RESOURCE`] alone if nothing tells them apart.
+    pub(crate) resources: Vec<String>,
+    /// How many different keys there are, over all resources. Those of a file are numbered from 0,
+    /// in the order of the file.
     pub(crate) keys: u32,
     /// How many different clients there are, numbered likewise.
     pub(crate) clients: u32,
@@ -41,14 +45,23 @@ pub(crate) struct Trace {
     pub(crate) notes: Notes,
 }
 
-/// One read of a key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// One read of a key. Earlier ones are less.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Request {
     /// Since the first request of the trace.
     pub(crate) at: Duration,
+    /// The place of the resource among [`Trace::resources`]; 0 in files.
+    pub(crate) resource: u16,
+    /// Keys of different resources with the same number have the same id.
     pub(crate) key: u32,
     pub(crate) client: Option<u32>,
+    /// Whether it follows a read with the same id of another resource, which was the first ever
+    /// with that id. Nothing marks such requests in files.
+    pub(crate) is_first_follow_up: bool,
 }
+
+/// The name of the resource, where there is but one.
+pub(crate) const RESOURCE: &str = "trace";
 
 /// What the lines of a file were, for the report.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -135,6 +148,20 @@ impl Trace {
         // A span longer than the time between two moments makes them overlap.
         self.requests.sort_by_key(|request| request.at);
     }
+
+    /// How many different keys each resource has.
+    pub(crate) fn keys_by_resource(&self) -> Vec<u32> {
+        let mut keys = vec![0; self.resources.len()];
+        let mut seen = HashSet::new();
+        for request in &self.requests {
+            if seen.insert((request.resource, request.key))
+                && let Some(count) = keys.get_mut(usize::from(request.resource))
+            {
+                *count += 1;
+            }
+        }
+        keys
+    }
 }
 
 /// The name of a trace.
@@ -174,8 +201,10 @@ mod tests {
     fn keys_and_clients_are_numbered_and_times_begin_at_zero() {
         let text = b"timestamp_s,key,client\n10,b,x\n10.5,a,\n\n12,b,y\r\n13,c,x";
         let trace = trace(text).unwrap();
-        let request =
-            |millis, key, client| Request { at: Duration::from_millis(millis), key, client };
+        let request = |millis, key, client| {
+            let at = Duration::from_millis(millis);
+            Request { at, key, client, ..Request::default() }
+        };
         let expected = [
             request(0, 0, Some(0)),
             request(500, 1, None),
@@ -184,6 +213,10 @@ mod tests {
         ];
         assert_eq!(trace.requests, expected);
         assert_eq!((trace.keys, trace.clients), (3, 2));
+        assert_eq!(
+            (trace.resources.as_slice(), trace.keys_by_resource()),
+            (&[RESOURCE.to_owned()][..], vec![3])
+        );
         assert_eq!(trace.notes, Notes { lines: 4, ..Notes::default() });
     }
 

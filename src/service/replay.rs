@@ -4,23 +4,28 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 
 use super::console::{self, Failure};
+use crate::replay::synthetic::{REQUESTS, WORKLOADS, Workload};
 use crate::replay::trace::{Notes, Trace};
 use crate::replay::{Row, Rule, Terms, replay};
 
-/// Replays recorded requests against the engine, and tells what it would have brought.
+/// Replays recorded or made-up requests against the engine, and tells what it would have brought.
 ///
 /// Reads CSV files with the columns `timestamp_s` and `key`, and logs of Apache and nginx in their
 /// combined format; plain, or packed with gzip, xz or zstd. Time is simulated: a day takes seconds.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// Files of recorded requests.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "synthetic", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Replays requests that are made up; may be given several times, and beside files.
+    #[arg(long, value_parser = workloads(), value_name = "NAME")]
+    synthetic: Vec<Workload>,
     /// How long a value is fresh, or `none`.
     #[arg(long, default_value = "300s", value_parser = parse_ttl, value_name = "SPAN")]
     ttl: Ttl,
@@ -33,8 +38,10 @@ pub(super) struct Options {
     /// The probability from which a key is loaded ahead; may be given several times.
     #[arg(long, default_values_t = [0.5], value_parser = parse_threshold, value_name = "P")]
     threshold: Vec<f64>,
-    /// What decides when a key is loaded: `demand`, `refresh`, `classic` or `xfetch`; `xfetch=0.3`
-    /// spreads renewals over 0.3 ttls. May be given several times.
+    /// What decides when a key is loaded: `demand`, `forewarm`, `refresh`, `association`,
+    /// `observe`, `classic`, `xfetch` or `oracle`; `xfetch=0.3` spreads renewals over 0.3 ttls, and
+    /// `oracle` is the bound: it loads what was read before right before each request for it. May
+    /// be given several times.
     #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
     policy: Vec<Rule>,
     /// The share of the requests that come first and are not counted.
@@ -43,7 +50,8 @@ pub(super) struct Options {
     /// Spreads requests with equal times evenly over this span.
     #[arg(long, default_value = "0s", value_parser = console::parse_span, value_name = "SPAN")]
     spread: Duration,
-    /// Reads no more than this many requests of each file.
+    /// Reads no more than this many requests of each file, and makes up as many; 100000 are made
+    /// up if it is not given.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Chooses the random numbers; the same seed gives the same figures.
@@ -68,11 +76,9 @@ enum Room {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for file in &options.files {
-        let reading =
-            console::progress_bar(file_bytes(file), format!("reading {}", file.display()));
-        let trace = Trace::read(file, options.limit, |bytes| reading.set_position(bytes));
-        reading.finish_and_clear();
+    let files = options.files.iter().map(|file| options.read(file));
+    let made_up = options.synthetic.iter().map(|workload| Ok(options.make_up(*workload)));
+    for trace in files.chain(made_up) {
         let mut trace = trace?;
         console::note(&described(&trace));
         trace.spread(options.spread);
@@ -101,6 +107,18 @@ fn described(trace: &Trace) -> String {
 }
 
 impl Options {
+    fn read(&self, file: &PathBuf) -> Result<Trace, Failure> {
+        let reading =
+            console::progress_bar(file_bytes(file), format!("reading {}", file.display()));
+        let trace = Trace::read(file, self.limit, |bytes| reading.set_position(bytes));
+        reading.finish_and_clear();
+        Ok(trace?)
+    }
+
+    fn make_up(&self, workload: Workload) -> Trace {
+        workload.trace(self.limit.unwrap_or(REQUESTS), self.seed)
+    }
+
     /// Replays a trace under every policy and threshold. Demand alone is always replayed, since it
     /// is what the others are compared with.
     fn replay_all(&self, trace: &Trace) -> Result<Vec<Row>, Failure> {
@@ -114,7 +132,9 @@ impl Options {
                         rows.push(self.replay(trace, *rule, Some(*threshold))?);
                     }
                 }
-                Rule::Classic | Rule::XFetch(_) => rows.push(self.replay(trace, *rule, None)?),
+                Rule::Classic | Rule::XFetch(_) | Rule::Oracle => {
+                    rows.push(self.replay(trace, *rule, None)?)
+                }
             }
         }
         for row in &mut rows {
@@ -214,6 +234,13 @@ fn table(rows: &[Row]) -> String {
     table.to_string()
 }
 
+/// Reads the name of a workload; the help and the error list all of them.
+fn workloads() -> impl TypedValueParser<Value = Workload> {
+    let names = WORKLOADS.map(|workload| PossibleValue::new(workload.name).help(workload.about));
+    PossibleValuesParser::new(names)
+        .try_map(|name| Workload::named(&name).ok_or("no workload has this name"))
+}
+
 fn parse_ttl(text: &str) -> Result<Ttl, String> {
     if text == "none" {
         return Ok(Ttl(None));
@@ -262,11 +289,14 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
         ("observe", None) => Ok(Rule::Observe),
         ("classic", None) => Ok(Rule::Classic),
         ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
+        ("oracle", None) => Ok(Rule::Oracle),
         ("xfetch", Some(spread)) => {
             let spread =
                 spread.parse().ok().filter(|spread: &f64| *spread > 0.0 && spread.is_finite());
             spread.map(Rule::XFetch).ok_or_else(|| "write `xfetch=0.1` or the like".to_owned())
         }
-        _ => Err("the policies are `demand`, `refresh`, `classic` and `xfetch`".to_owned()),
+        _ => Err("the policies are `demand`, `forewarm`, `refresh`, `association`, `observe`, \
+                  `classic`, `xfetch` and `oracle`"
+            .to_owned()),
     }
 }

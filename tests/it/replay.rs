@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 /// Every field of a row, in the order in which they are printed.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 25] = [
     "trace",
     "policy",
     "ttl_s",
@@ -20,12 +20,17 @@ const FIELDS: [&str; 20] = [
     "miss_ratio",
     "hit_ratio",
     "late",
+    "first_follow_ups",
+    "first_follow_ups_hit",
     "loads",
     "loads_vs_demand",
     "preloads",
     "useful",
     "wasted",
     "precision",
+    "calibration_error",
+    "brier_score",
+    "reliability",
     "wait_p50_ms",
     "wait_p99_ms",
     "cpu_s",
@@ -191,8 +196,10 @@ fn a_log_of_a_web_server_is_read() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let log = skewed();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["missing.csv"], "missing.csv"),
+        (&[], "FILE"),
+        (&["--synthetic", "bundle"], "zipf, drifting-zipf, uniform, flash-crowd, scan, loop"),
         (&[log.path(), "--ttl", "0s"], "--ttl"),
         (&[log.path(), "--ttl", "soon"], "--ttl"),
         (&[log.path(), "--capacity", "0"], "--capacity"),
@@ -206,6 +213,36 @@ fn what_cannot_be_done_is_said() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(named), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn bundles_tell_how_many_reads_after_a_first_ever_user_hit() {
+    let arguments = ["--synthetic", "bundles", "--limit", "8000", "--policy", "demand"];
+    let rows = rows(&[&arguments[..], &["--policy", "forewarm"]].concat());
+    let figures = |row: &Map<String, Value>| {
+        ["requests", "first_follow_ups", "first_follow_ups_hit"].map(|field| number(row, field))
+    };
+    let ([demand, forewarm], [requests, follow_ups, _]) =
+        ([figures(&rows[0]), figures(&rows[1])], figures(&rows[0]));
+    assert_eq!((rows[0]["trace"].as_str(), requests), (Some("bundles"), 6_400.0));
+    assert!(follow_ups > 1_000.0, "{follow_ups}");
+    assert_eq!(demand, [requests, follow_ups, 0.0]);
+    // C34: what follows is known by rule, not by key.
+    assert!(forewarm[2] >= 0.9 * follow_ups, "{forewarm:?}");
+}
+
+#[test]
+fn files_and_made_up_requests_can_be_replayed_side_by_side() {
+    let log = skewed();
+    let arguments = ["--synthetic", "zipf", "--synthetic", "loop", "--limit", "1000"];
+    let arguments = [&[log.path(), "--policy", "oracle"], &arguments[..]].concat();
+    let rows = rows(&arguments);
+    let traces: Vec<_> = rows.iter().map(|row| row["trace"].as_str().unwrap()).collect();
+    assert_eq!(traces, ["requests", "zipf", "loop"]);
+    for row in &rows {
+        assert_eq!((number(row, "requests"), number(row, "first_follow_ups")), (800.0, 0.0));
+        assert_eq!((row["policy"].as_str(), number(row, "wasted")), (Some("oracle"), 0.0));
     }
 }
 

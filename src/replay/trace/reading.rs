@@ -5,7 +5,7 @@ use super::format::Format;
 use super::line::{Access, Flaw, FlawedLine, Stamp};
 use super::lines::Line;
 use super::names::Names;
-use super::{Notes, Request, Trace};
+use super::{Notes, RESOURCE, Request, Trace};
 
 /// A trace while it is being read. The times of its requests are [`Stamp`]s until it is finished.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Reading {
         };
         self.notes.out_of_order += u64::from(access.at < self.last);
         self.last = access.at;
-        self.requests.push(Request { at: access.at.0, key, client });
+        self.requests.push(Request { at: access.at.0, key, client, ..Request::default() });
         Some(())
     }
 
@@ -106,6 +106,7 @@ impl Reading {
             request.at = request.at.saturating_sub(start);
         }
         requests.shrink_to_fit();
-        Ok(Trace { name, requests, keys: keys.count(), clients: clients.count(), notes })
+        let (keys, clients) = (keys.count(), clients.count());
+        Ok(Trace { name, requests, resources: vec![RESOURCE.to_owned()], keys, clients, notes })
     }
 }
