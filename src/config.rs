@@ -72,8 +72,7 @@ impl LearningConfig {
                 return Err(ConfigError::new(field, problem, "use 1 to 16777216"));
             }
         }
-        for (field, span) in
-            [("learning.idle", self.idle), ("learning.half_life", self.half_life)]
+        for (field, span) in [("learning.idle", self.idle), ("learning.half_life", self.half_life)]
         {
             if span.is_zero() {
                 return Err(ConfigError::new(field, "is zero", "use a span such as `5m`"));

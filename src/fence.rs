@@ -28,8 +28,8 @@ use crate::score::Past;
 use crate::sync::Mutex;
 
 use self::gate::Gates;
-use self::turnover::Turnover;
 pub(crate) use self::gate::Ticket;
+use self::turnover::Turnover;
 
 mod gate;
 mod tend;

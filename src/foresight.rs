@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::entry::KeyId;
-use crate::predictor::{
-    Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target,
-};
+use crate::predictor::{Learner, LearnerTerms, Proposal, Proposals, Shelves, Sighting, Target};
 use crate::sync::Mutex;
 
 use self::inbox::Inbox;

@@ -246,7 +246,14 @@ where
 {
     pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
         let main = Main::new(shares.main, seed, is_eager);
-        Self { hot: Hot::new(), main, shares, tally, floor_bits: AtomicU64::new(0), residence: Residence::new() }
+        Self {
+            hot: Hot::new(),
+            main,
+            shares,
+            tally,
+            floor_bits: AtomicU64::new(0),
+            residence: Residence::new(),
+        }
     }
 
     /// Lets `look` see the entry of a key, with `context`; gives that back if there is none.

@@ -60,6 +60,8 @@ pub(crate) enum Rule {
     Classic,
     /// A request may renew what is about to expire, at random. The spread is in ttls.
     XFetch(f64),
+    /// A request renews what is older than this share of its ttl.
+    RefreshAfter(f64),
 }
 
 impl Rule {
@@ -72,6 +74,7 @@ impl Rule {
             Self::Observe => "observe",
             Self::Classic => "classic",
             Self::XFetch(_) => "xfetch",
+            Self::RefreshAfter(_) => "refresh-after",
         }
     }
 }
@@ -331,7 +334,7 @@ fn policy(terms: &Terms) -> Policy {
     let mode = match terms.rule {
         Rule::Forewarm | Rule::Refresh | Rule::Association => PreloadMode::Predicted,
         Rule::Observe => PreloadMode::Observe,
-        Rule::Demand | Rule::XFetch(_) => PreloadMode::Off,
+        Rule::Demand | Rule::XFetch(_) | Rule::RefreshAfter(_) => PreloadMode::Off,
         Rule::Classic => PreloadMode::Classic(Classic {
             patterns_max: 1 << 30,
             skips_fresh: true,
@@ -349,6 +352,7 @@ fn policy(terms: &Terms) -> Policy {
         refresh_spacing: None,
         early_refresh: match terms.rule {
             Rule::XFetch(ttls) => Some(scale(ttls)),
+            Rule::RefreshAfter(share) => Some(EarlyRefresh::After(share)),
             _ => None,
         },
         store: Store::Memory,

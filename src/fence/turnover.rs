@@ -18,10 +18,7 @@ const NEWEST: f32 = 0.05;
 
 impl Turnover {
     pub(super) const fn new() -> Self {
-        Self {
-            last_micros: AtomicU64::new(0),
-            per_entry_bits: AtomicU32::new(f32::NAN.to_bits()),
-        }
+        Self { last_micros: AtomicU64::new(0), per_entry_bits: AtomicU32::new(f32::NAN.to_bits()) }
     }
 
     /// Notes that this many entries were stored since the last call.

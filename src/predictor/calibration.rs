@@ -90,7 +90,12 @@ impl Cell {
 }
 
 /// In which of `count` equal parts a share is.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share"
+)]
 fn steps(share: f64, count: usize) -> usize {
     ((share * count as f64) as usize).min(count - 1)
 }

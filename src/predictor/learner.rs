@@ -200,7 +200,9 @@ impl Learner {
                 continue;
             }
             linked.push(older.name);
-            if distance < WINDOW && let Some(from) = older.node {
+            if distance < WINDOW
+                && let Some(from) = older.node
+            {
                 self.associations.link(from, node, now);
             }
             let resource = older.name.resource;

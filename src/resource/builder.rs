@@ -169,7 +169,11 @@ where
                 Capacity::Entries(_) => Weigher::Entry,
             }),
             ahead: Ahead::new(&policy.preload),
-            foreseeing: Foreseeing::new(Arc::clone(&engine.foresight), engine.seed, &policy.preload),
+            foreseeing: Foreseeing::new(
+                Arc::clone(&engine.foresight),
+                engine.seed,
+                &policy.preload,
+            ),
             speech: Speech::new(&engine.config),
             wake: Arc::clone(&engine.wake),
             name: resource,

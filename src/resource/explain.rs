@@ -155,7 +155,9 @@ where
             _ if core.source.limits.breaker(now) == BreakerState::Open => Verdict::SourceDown,
             (PreloadMode::Classic(_), ..) => Verdict::Classic,
             (PreloadMode::Predicted | PreloadMode::Observe, None, _) => Verdict::NotHeld,
-            (PreloadMode::Predicted | PreloadMode::Observe, Some(held), _) if held.is_absent => Verdict::Absent,
+            (PreloadMode::Predicted | PreloadMode::Observe, Some(held), _) if held.is_absent => {
+                Verdict::Absent
+            }
             _ if past.last == crate::clock::Moment::NEVER => Verdict::NeverRead,
             _ if probability >= threshold => Verdict::Renewed,
             _ => Verdict::TooUnlikely,

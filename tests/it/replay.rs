@@ -189,9 +189,23 @@ fn a_log_of_a_web_server_is_read() {
 }
 
 #[test]
+fn a_read_renews_what_is_older_than_a_share_of_its_ttl() {
+    let cases = [
+        ("refresh-after=0.4", [0, 10, 20, 30], (1.0, 4.0)),
+        ("refresh-after=0.6", [0, 10, 20, 30], (2.0, 2.0)),
+        ("demand", [0, 10, 19, 30], (2.0, 2.0)),
+    ];
+    for (policy, seconds, expected) in cases {
+        let log = Log::csv(seconds.into_iter().map(|second| (second, "only".to_owned())));
+        let rows = rows(&[log.path(), "--warmup", "0", "--ttl", "20s", "--policy", policy]);
+        assert_eq!((number(&rows[0], "misses"), number(&rows[0], "loads")), expected, "{policy}");
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let log = skewed();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["missing.csv"], "missing.csv"),
         (&[log.path(), "--ttl", "0s"], "--ttl"),
         (&[log.path(), "--ttl", "soon"], "--ttl"),
@@ -199,6 +213,8 @@ fn what_cannot_be_done_is_said() {
         (&[log.path(), "--capacity", "110%"], "--capacity"),
         (&[log.path(), "--threshold", "1.5"], "--threshold"),
         (&[log.path(), "--policy", "oracular"], "oracular"),
+        (&[log.path(), "--policy", "refresh-after"], "refresh-after"),
+        (&[log.path(), "--policy", "refresh-after=1"], "refresh-after=1"),
         (&[log.path(), "--warmup", "1"], "--warmup"),
     ];
     for (arguments, named) in cases {
