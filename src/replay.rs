@@ -24,8 +24,10 @@ use crate::policy::{
 use crate::resource::{Read, ReadOptions, Resource};
 use crate::stats::{Reliability, ResourceStats, ratio};
 
+use self::baseline::{Lru, Moka};
 use self::trace::Trace;
 
+mod baseline;
 pub(crate) mod trace;
 
 /// What is replayed, and how.
@@ -41,6 +43,19 @@ pub(crate) struct Terms {
     /// The share of the requests that come first and are not counted.
     pub(crate) warmup: f64,
     pub(crate) seed: u64,
+}
+
+impl Terms {
+    /// How many requests of a trace come first and are not counted.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a number of requests"
+    )]
+    fn uncounted(&self, trace: &Trace) -> usize {
+        (trace.requests.len() as f64 * self.warmup) as usize
+    }
 }
 
 /// What decides when a key is loaded.
@@ -62,6 +77,10 @@ pub(crate) enum Rule {
     XFetch(f64),
     /// A request renews what is older than this share of its ttl.
     RefreshAfter(f64),
+    /// Nothing but a request, and what was not used for the longest time goes. Not the engine.
+    Lru,
+    /// Nothing but a request, in a plain cache of moka. Not the engine.
+    Moka,
 }
 
 impl Rule {
@@ -75,6 +94,8 @@ impl Rule {
             Self::Classic => "classic",
             Self::XFetch(_) => "xfetch",
             Self::RefreshAfter(_) => "refresh-after",
+            Self::Lru => "lru",
+            Self::Moka => "moka",
         }
     }
 }
@@ -117,6 +138,24 @@ pub(crate) fn replay(
     mut progress: impl FnMut(u64),
 ) -> Result<Row, Error> {
     let began = cpu_time();
+    let counted = match terms.rule {
+        Rule::Lru => baseline::run(trace, terms, Lru::new(terms.capacity), &mut progress),
+        Rule::Moka => {
+            let moka = Moka::new(terms.capacity, terms.seed);
+            baseline::run(trace, terms, moka, &mut progress)
+        }
+        _ => on_engine(trace, terms, &mut progress)?,
+    };
+    Ok(counted.row(trace, terms, cpu_time().saturating_sub(began)))
+}
+
+/// Replays a trace against the engine. The engine's tasks have ended when this returns: they are
+/// part of what a replay costs.
+fn on_engine(
+    trace: &Trace,
+    terms: &Terms,
+    progress: &mut impl FnMut(u64),
+) -> Result<Counted, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -126,10 +165,7 @@ pub(crate) fn replay(
             key: crate::key::KeyLabel::hashed(0),
             source: LoadError::permanent(error),
         })?;
-    let counted = runtime.block_on(run(trace, terms, &mut progress))?;
-    // Ended before the clock is read: the engine's tasks are part of what a replay costs.
-    drop(runtime);
-    Ok(counted.row(trace, terms, cpu_time().saturating_sub(began)))
+    runtime.block_on(run(trace, terms, progress))
 }
 
 /// The processor time of this thread.
@@ -167,13 +203,7 @@ async fn drive(
     (forewarm, resource): (&Forewarm, &Resource<u32, ()>),
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a number of requests"
-    )]
-    let uncounted = (trace.requests.len() as f64 * terms.warmup) as usize;
+    let uncounted = terms.uncounted(trace);
     let start = Instant::now();
     let options = ReadOptions::new();
     let mut waiting = FuturesUnordered::new();
@@ -253,6 +283,8 @@ struct Counted {
     misses: u64,
     late: u64,
     waits: Vec<Duration>,
+    /// Loads of a baseline; those of an engine are in its figures.
+    loads: u64,
     before: Option<ResourceStats>,
     after: Option<ResourceStats>,
 }
@@ -291,7 +323,7 @@ impl Counted {
             miss_ratio,
             hit_ratio: 1.0 - miss_ratio,
             late: self.late,
-            loads: since(|stats| stats.loads),
+            loads: self.loads + since(|stats| stats.loads),
             loads_vs_demand: None,
             preloads,
             useful,
@@ -334,7 +366,9 @@ fn policy(terms: &Terms) -> Policy {
     let mode = match terms.rule {
         Rule::Forewarm | Rule::Refresh | Rule::Association => PreloadMode::Predicted,
         Rule::Observe => PreloadMode::Observe,
-        Rule::Demand | Rule::XFetch(_) | Rule::RefreshAfter(_) => PreloadMode::Off,
+        Rule::Demand | Rule::XFetch(_) | Rule::RefreshAfter(_) | Rule::Lru | Rule::Moka => {
+            PreloadMode::Off
+        }
         Rule::Classic => PreloadMode::Classic(Classic {
             patterns_max: 1 << 30,
             skips_fresh: true,

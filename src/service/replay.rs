@@ -35,8 +35,8 @@ pub(super) struct Options {
     threshold: Vec<f64>,
     /// What decides when a key is loaded: `demand`, `forewarm`, `refresh`, `association`,
     /// `observe`, `classic`, `xfetch` or `refresh-after`. `xfetch=0.3` spreads renewals over 0.3
-    /// ttls, with `refresh-after=0.8` a read renews what is older than 0.8 ttls. May be given
-    /// several times.
+    /// ttls, with `refresh-after=0.8` a read renews what is older than 0.8 ttls. `lru` and `moka`
+    /// are plain caches of as many keys. May be given several times.
     #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
     policy: Vec<Rule>,
     /// The share of the requests that come first and are not counted.
@@ -116,9 +116,7 @@ impl Options {
                         rows.push(self.replay(trace, *rule, Some(*threshold))?);
                     }
                 }
-                Rule::Classic | Rule::XFetch(_) | Rule::RefreshAfter(_) => {
-                    rows.push(self.replay(trace, *rule, None)?);
-                }
+                _ => rows.push(self.replay(trace, *rule, None)?),
             }
         }
         for row in &mut rows {
@@ -255,7 +253,7 @@ fn parse_warmup(text: &str) -> Result<f64, String> {
 
 /// What is said of a policy that there is not.
 const POLICIES: &str = "the policies are `demand`, `forewarm`, `refresh`, `association`, \
-                        `observe`, `classic`, `xfetch` and `refresh-after=SHARE`";
+                        `observe`, `classic`, `xfetch`, `refresh-after=SHARE`, `lru` and `moka`";
 
 fn parse_rule(text: &str) -> Result<Rule, String> {
     /// The spread of `XFetch` in ttls, if none is given.
@@ -269,6 +267,8 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
         ("association", None) => Ok(Rule::Association),
         ("observe", None) => Ok(Rule::Observe),
         ("classic", None) => Ok(Rule::Classic),
+        ("lru", None) => Ok(Rule::Lru),
+        ("moka", None) => Ok(Rule::Moka),
         ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
         ("xfetch", Some(spread)) => {
             let spread =
