@@ -24,10 +24,12 @@ use crate::policy::{
 use crate::resource::{Read, ReadOptions, Resource};
 use crate::stats::{Reliability, ResourceStats, ratio};
 
+use self::baseline::{Lru, Moka};
 use self::oracle::Oracle;
 use self::sums::Sums;
 use self::trace::Trace;
 
+mod baseline;
 mod oracle;
 mod sums;
 pub(crate) mod synthetic;
@@ -46,6 +48,19 @@ pub(crate) struct Terms {
     /// The share of the requests that come first and are not counted.
     pub(crate) warmup: f64,
     pub(crate) seed: u64,
+}
+
+impl Terms {
+    /// How many requests of a trace come first and are not counted.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a number of requests"
+    )]
+    fn uncounted(&self, trace: &Trace) -> usize {
+        (trace.requests.len() as f64 * self.warmup) as usize
+    }
 }
 
 /// What decides when a key is loaded.
@@ -67,6 +82,12 @@ pub(crate) enum Rule {
     XFetch(f64),
     /// What will be requested is loaded just before, unless it was never read: the bound.
     Oracle,
+    /// A request renews what is older than this share of its ttl.
+    RefreshAfter(f64),
+    /// Nothing but a request, and what was not used for the longest time goes. Not the engine.
+    Lru,
+    /// Nothing but a request, in a plain cache of moka. Not the engine.
+    Moka,
 }
 
 impl Rule {
@@ -80,6 +101,9 @@ impl Rule {
             Self::Classic => "classic",
             Self::XFetch(_) => "xfetch",
             Self::Oracle => "oracle",
+            Self::RefreshAfter(_) => "refresh-after",
+            Self::Lru => "lru",
+            Self::Moka => "moka",
         }
     }
 }
@@ -126,6 +150,24 @@ pub(crate) fn replay(
     mut progress: impl FnMut(u64),
 ) -> Result<Row, Error> {
     let began = cpu_time();
+    let counted = match terms.rule {
+        Rule::Lru => baseline::run(trace, terms, Lru::new(terms.capacity), &mut progress),
+        Rule::Moka => {
+            let moka = Moka::new(terms.capacity, terms.seed);
+            baseline::run(trace, terms, moka, &mut progress)
+        }
+        _ => on_engine(trace, terms, &mut progress)?,
+    };
+    Ok(counted.row(trace, terms, cpu_time().saturating_sub(began)))
+}
+
+/// Replays a trace against the engine. The engine's tasks have ended when this returns: they are
+/// part of what a replay costs.
+fn on_engine(
+    trace: &Trace,
+    terms: &Terms,
+    progress: &mut impl FnMut(u64),
+) -> Result<Counted, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -135,10 +177,7 @@ pub(crate) fn replay(
             key: crate::key::KeyLabel::hashed(0),
             source: LoadError::permanent(error),
         })?;
-    let counted = runtime.block_on(run(trace, terms, &mut progress))?;
-    // Ended before the clock is read: the engine's tasks are part of what a replay costs.
-    drop(runtime);
-    Ok(counted.row(trace, terms, cpu_time().saturating_sub(began)))
+    runtime.block_on(run(trace, terms, progress))
 }
 
 /// The processor time of this thread.
@@ -207,13 +246,7 @@ async fn drive(
     (forewarm, resources): (&Forewarm, &[Resource<u32, ()>]),
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a number of requests"
-    )]
-    let uncounted = (trace.requests.len() as f64 * terms.warmup) as usize;
+    let uncounted = terms.uncounted(trace);
     let start = Instant::now();
     let mut waiting = FuturesUnordered::new();
     let mut counted = Counted::default();
@@ -300,6 +333,8 @@ struct Counted {
     first_follow_ups: u64,
     first_follow_ups_hit: u64,
     waits: Vec<Duration>,
+    /// Loads of a baseline; those of an engine are in its figures.
+    loads: u64,
     before: Sums,
     after: Sums,
 }
@@ -341,7 +376,7 @@ impl Counted {
             late: self.late,
             first_follow_ups: self.first_follow_ups,
             first_follow_ups_hit: self.first_follow_ups_hit,
-            loads: since(|stats| stats.loads),
+            loads: self.loads + since(|stats| stats.loads),
             loads_vs_demand: None,
             preloads,
             useful,
@@ -384,7 +419,12 @@ fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
     let mode = match terms.rule {
         Rule::Forewarm | Rule::Refresh | Rule::Association => PreloadMode::Predicted,
         Rule::Observe => PreloadMode::Observe,
-        Rule::Demand | Rule::XFetch(_) | Rule::Oracle => PreloadMode::Off,
+        Rule::Demand
+        | Rule::XFetch(_)
+        | Rule::RefreshAfter(_)
+        | Rule::Oracle
+        | Rule::Lru
+        | Rule::Moka => PreloadMode::Off,
         Rule::Classic => PreloadMode::Classic(Classic {
             patterns_max: 1 << 30,
             skips_fresh: true,
@@ -402,6 +442,7 @@ fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
         refresh_spacing: None,
         early_refresh: match terms.rule {
             Rule::XFetch(ttls) => Some(scale(ttls)),
+            Rule::RefreshAfter(share) => Some(EarlyRefresh::After(share)),
             _ => None,
         },
         store: Store::Memory,

@@ -39,9 +39,10 @@ pub(super) struct Options {
     #[arg(long, default_values_t = [0.5], value_parser = parse_threshold, value_name = "P")]
     threshold: Vec<f64>,
     /// What decides when a key is loaded: `demand`, `forewarm`, `refresh`, `association`,
-    /// `observe`, `classic`, `xfetch` or `oracle`; `xfetch=0.3` spreads renewals over 0.3 ttls, and
-    /// `oracle` is the bound: it loads what was read before right before each request for it. May
-    /// be given several times.
+    /// `observe`, `classic`, `xfetch`, `refresh-after` or `oracle`. `xfetch=0.3` spreads renewals
+    /// over 0.3 ttls, with `refresh-after=0.8` a read renews what is older than 0.8 ttls; `oracle` is
+    /// the bound: it loads what was read before right before each request for it. `lru` and `moka`
+    /// are plain caches of as many keys. May be given several times.
     #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
     policy: Vec<Rule>,
     /// The share of the requests that come first and are not counted.
@@ -132,9 +133,7 @@ impl Options {
                         rows.push(self.replay(trace, *rule, Some(*threshold))?);
                     }
                 }
-                Rule::Classic | Rule::XFetch(_) | Rule::Oracle => {
-                    rows.push(self.replay(trace, *rule, None)?)
-                }
+                _ => rows.push(self.replay(trace, *rule, None)?),
             }
         }
         for row in &mut rows {
@@ -276,6 +275,11 @@ fn parse_warmup(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "a share of the requests is from 0 to less than 1".to_owned())
 }
 
+/// What is said of a policy that there is not.
+const POLICIES: &str = "the policies are `demand`, `forewarm`, `refresh`, `association`, \
+                        `observe`, `classic`, `xfetch`, `refresh-after=SHARE`, `oracle`, `lru` and \
+                        `moka`";
+
 fn parse_rule(text: &str) -> Result<Rule, String> {
     /// The spread of `XFetch` in ttls, if none is given.
     const SPREAD: f64 = 0.1;
@@ -288,6 +292,8 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
         ("association", None) => Ok(Rule::Association),
         ("observe", None) => Ok(Rule::Observe),
         ("classic", None) => Ok(Rule::Classic),
+        ("lru", None) => Ok(Rule::Lru),
+        ("moka", None) => Ok(Rule::Moka),
         ("xfetch", None) => Ok(Rule::XFetch(SPREAD)),
         ("oracle", None) => Ok(Rule::Oracle),
         ("xfetch", Some(spread)) => {
@@ -295,8 +301,10 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
                 spread.parse().ok().filter(|spread: &f64| *spread > 0.0 && spread.is_finite());
             spread.map(Rule::XFetch).ok_or_else(|| "write `xfetch=0.1` or the like".to_owned())
         }
-        _ => Err("the policies are `demand`, `forewarm`, `refresh`, `association`, `observe`, \
-                  `classic`, `xfetch` and `oracle`"
-            .to_owned()),
+        ("refresh-after", Some(share)) => {
+            let share = share.parse().ok().filter(|share: &f64| *share > 0.0 && *share < 1.0);
+            share.map(Rule::RefreshAfter).ok_or_else(|| "write `refresh-after=0.8`".to_owned())
+        }
+        _ => Err(POLICIES.to_owned()),
     }
 }
