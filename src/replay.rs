@@ -4,6 +4,7 @@
 //! time moves on to the next one as soon as nothing is left to do. So what is measured is what
 //! ships, and two runs give the same figures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -24,8 +25,12 @@ use crate::policy::{
 use crate::resource::{Read, ReadOptions, Resource};
 use crate::stats::{Reliability, ResourceStats, ratio};
 
+use self::outcome::Outcome;
+use self::series::Timeline;
 use self::trace::Trace;
 
+pub(crate) mod outcome;
+pub(crate) mod series;
 pub(crate) mod trace;
 
 /// What is replayed, and how.
@@ -105,6 +110,9 @@ pub(crate) struct Row {
     pub(crate) wait_p50_ms: f64,
     pub(crate) wait_p99_ms: f64,
     pub(crate) cpu_s: f64,
+    /// For who reads more than figures.
+    #[serde(skip)]
+    pub(crate) outcome: Outcome,
 }
 
 /// Replays a trace; `progress` is told how many requests are done.
@@ -141,18 +149,23 @@ async fn run(
 ) -> Result<Counted, Error> {
     let forewarm = Forewarm::builder().config(config(terms.seed)).exact().build().await?;
     let latency = terms.latency;
+    let timeline = Arc::new(Timeline::of(trace));
+    let noted = Arc::clone(&timeline);
     let resource = forewarm
         .memory_resource::<u32, ()>("trace")
         .policy(policy(terms))
-        .load_with(move |_key| async move {
-            if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
+        .load_with(move |_key| {
+            noted.asks_source();
+            async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                Ok::<(), LoadError>(())
             }
-            Ok::<(), LoadError>(())
         })
         .build()?;
     forewarm.start().await?;
-    let counted = drive(trace, terms, (&forewarm, &resource), progress).await?;
+    let counted = drive(trace, terms, (&forewarm, &resource), timeline, progress).await?;
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
 }
@@ -162,6 +175,7 @@ async fn drive(
     trace: &Trace,
     terms: &Terms,
     (forewarm, resource): (&Forewarm, &Resource<u32, ()>),
+    timeline: Arc<Timeline>,
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     #[expect(
@@ -174,7 +188,7 @@ async fn drive(
     let start = Instant::now();
     let options = ReadOptions::new();
     let mut waiting = FuturesUnordered::new();
-    let mut counted = Counted::default();
+    let mut counted = Counted { timeline, ..Counted::default() };
     for (nth, request) in trace.requests.iter().enumerate() {
         let at = start + request.at;
         while Instant::now() < at {
@@ -188,6 +202,7 @@ async fn drive(
         }
         if nth == uncounted {
             counted.before = Some(resource.stats());
+            counted.from = request.at;
         }
         let is_counted = nth >= uncounted;
         let scope = request.client.map(|client| forewarm.scope_of(&client));
@@ -220,6 +235,7 @@ async fn drive(
 /// One request: how long it waited, and for what.
 #[derive(Clone, Copy, Debug)]
 struct Request {
+    asked: Instant,
     is_counted: bool,
     is_miss: bool,
     is_late: bool,
@@ -236,6 +252,7 @@ async fn make(
     let read = resource.read(&key, &options).await;
     let is_from = |read: &Read<()>, from| read.from == from;
     Request {
+        asked: began,
         is_counted,
         is_miss: read.as_ref().map_or(true, |read| !is_from(read, ReadFrom::L1)),
         is_late: read.is_ok_and(|read| read.joined == Some(Origin::Preload)),
@@ -246,6 +263,9 @@ async fn make(
 /// What was counted during a replay.
 #[derive(Default)]
 struct Counted {
+    timeline: Arc<Timeline>,
+    /// When the first request that is counted is made.
+    from: Duration,
     requests: u64,
     misses: u64,
     late: u64,
@@ -256,6 +276,7 @@ struct Counted {
 
 impl Counted {
     fn add(&mut self, request: Request) {
+        self.timeline.answered(request.asked, request.is_miss);
         if request.is_counted {
             self.requests += 1;
             self.misses += u64::from(request.is_miss);
@@ -300,6 +321,11 @@ impl Counted {
             wait_p50_ms: wait(0.5),
             wait_p99_ms: wait(0.99),
             cpu_s: cpu.as_secs_f64(),
+            outcome: Outcome {
+                series: self.timeline.series(),
+                counted_from: self.from,
+                ..Outcome::default()
+            },
         }
     }
 }
