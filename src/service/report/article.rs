@@ -33,7 +33,7 @@ pub(super) fn article(replayed: &Replayed, id: &str) -> Element {
 }
 
 /// What forewarm would have brought, in words and in figures.
-fn brought(row: &Row, replayed: &Replayed) -> [Element; 3] {
+fn brought(row: &Row, replayed: &Replayed) -> [Element; 4] {
     let demand = &replayed.demand;
     let Gain { removed, extra } = Gain::of(row, demand);
     let gain = if removed > 0.0 {
@@ -64,7 +64,9 @@ fn brought(row: &Row, replayed: &Replayed) -> [Element; 3] {
         figures::count(row.useful),
         figures::count(row.wasted),
     );
-    [lead, Element::of("p", &text), budgets(replayed)]
+    let others = "What the threshold that fits a budget would have removed, by interpolation between \
+                  those that were tried:";
+    [lead, Element::of("p", &text), Element::of("p", others), budgets(replayed)]
 }
 
 /// What other thresholds would have brought, by what they may cost.
@@ -75,8 +77,8 @@ fn budgets(replayed: &Replayed) -> Element {
     let budgets = [0.05, 0.1, 0.25, 0.5].map(|budget| {
         let removed = figures::percent(within(budget, &sweep));
         fact(
-            &format!("for at most +{:.0} % loads", budget * 100.0),
-            &format!("{removed} of misses"),
+            &format!("at most {:.0} % more loads", budget * 100.0),
+            &format!("{removed} fewer misses"),
         )
     });
     Element::new("dl").set("class", "budgets").with_all(budgets)
@@ -90,7 +92,8 @@ fn facts(replayed: &Replayed) -> Element {
         |seconds: f64| figures::span(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let count = u32::try_from(demand.outcome.series.parts.len()).unwrap_or(1);
     let of_all = ratio(demand.requests, replayed.requests);
-    let clients = if replayed.clients == 0 { none() } else { figures::count(replayed.clients) };
+    let clients =
+        if replayed.clients == 0 { "unknown".to_owned() } else { figures::count(replayed.clients) };
     let facts = [
         ("requests", figures::count(replayed.requests)),
         (

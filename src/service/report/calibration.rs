@@ -76,7 +76,7 @@ fn inside(chart: &Chart, row: &Row, tenths: &[&Reliability]) -> Vec<Element> {
 fn point(chart: &Chart, tenth: &Reliability, most: u64) -> [Element; 2] {
     let Reliability { scored, predicted, realised } = *tenth;
     let (low, high) = interval(realised, float(scored));
-    let bar = rule("interval blue", chart.place((predicted, low)), chart.place((predicted, high)));
+    let bar = rule("interval", chart.place((predicted, low)), chart.place((predicted, high)));
     let (x, y) = chart.place((predicted, realised));
     let told = format!(
         "{} predictions: {} predicted, {} came true",
@@ -90,7 +90,7 @@ fn point(chart: &Chart, tenth: &Reliability, most: u64) -> [Element; 2] {
         .at("cy", y)
         .at("r", 2.5 + 10.0 * (float(scored) / float(most)).sqrt())
         .with(Element::of("title", &told));
-    [bar, disc]
+    [disc, bar]
 }
 
 /// Wilson's interval of 95 % for a share of `count` (JASA 22, 1927).

@@ -62,19 +62,16 @@ impl Look {
             .with(Element::of("title", told))
     }
 
-    /// What a legend shows: a line with a marker, or one of them.
+    /// What a legend shows: a line, a marker, or both.
     pub(super) fn swatch(self, has_line: bool, has_marker: bool) -> Element {
-        let mut swatch = Element::new("svg")
-            .set("class", "swatch")
-            .set("viewBox", "0 0 34 14")
-            .set("aria-hidden", "true");
-        if has_line {
-            swatch = swatch.with(self.line("M1 7H33"));
-        }
-        if has_marker {
-            let marker = Element::new("path").set("class", &format!("marker {}", self.class));
-            swatch = swatch.with(marker.set("transform", "translate(17 7)").set("d", self.marker));
-        }
-        swatch
+        let class = if has_line { "swatch" } else { "swatch narrow" };
+        let line = has_line.then(|| self.line("M-16 0H16"));
+        let marker = Element::new("path").set("class", &format!("marker {}", self.class));
+        let marker = has_marker.then(|| marker.set("d", self.marker));
+        Element::new("svg")
+            .set("class", class)
+            .set("viewBox", if has_line { "-17 -7 34 14" } else { "-7 -7 14 14" })
+            .set("aria-hidden", "true")
+            .with_all(line.into_iter().chain(marker))
     }
 }

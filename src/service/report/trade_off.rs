@@ -22,7 +22,8 @@ pub(super) fn figure(replayed: &Replayed, id: &str) -> Element {
     // What the page is about is drawn over all others.
     let mut drawn = policies.clone();
     drawn.sort_by_key(|policy| policy.first().is_some_and(|tried| tried.row.policy == FOREWARM));
-    let inside: Vec<_> = drawn.into_iter().flat_map(|policy| draw(&chart, policy)).collect();
+    let inside = drawn.into_iter().flat_map(|policy| draw(&chart, policy));
+    let inside: Vec<_> = inside.chain(beyond(&chart, &tried)).collect();
     let legend = policies.iter().filter_map(|policy| {
         let first = policy.first()?;
         let has_threshold = threshold(first.row).is_some() && policy.len() > 1;
@@ -61,6 +62,10 @@ impl<'a> Tried<'a> {
         Self { row, gain: Gain::of(row, &replayed.demand), is_shown }
     }
 
+    fn is_beyond(&self, chart: &Chart) -> bool {
+        chart.x.share(self.gain.extra) > 1.0
+    }
+
     fn told(&self) -> String {
         let (removed, extra) =
             (figures::percent(self.gain.removed), figures::change(self.gain.extra));
@@ -68,15 +73,14 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// The axes. A policy that loads far more than those with a threshold ever would is not let
-/// squeeze them into a corner: it is drawn at the edge.
+/// Who would double the loads of the source is told of at the edge, so that the rest has room.
+const EXTRA_MOST: f64 = 1.0;
+
 fn chart(tried: &[Tried<'_>], id: &str) -> Chart {
-    let with_threshold = tried.iter().filter(|tried| threshold(tried.row).is_some());
-    let widest = with_threshold.map(|tried| tried.gain.extra).fold(0.1, f64::max);
     let extras = tried.iter().map(|tried| tried.gain.extra);
     let (least, most) = extras
-        .filter(|extra| *extra <= widest * 1.5)
-        .fold((0.0, 0.0), |(least, most), extra| (f64::min(least, extra), f64::max(most, extra)));
+        .filter(|extra| *extra <= EXTRA_MOST)
+        .fold((0.0, 0.1), |(least, most), extra| (f64::min(least, extra), f64::max(most, extra)));
     let removed = || tried.iter().map(|tried| tried.gain.removed);
     let (fewest, all) = (removed().fold(0.0, f64::min), removed().fold(0.1, f64::max));
     let lines: Vec<_> = tried.iter().map(Tried::told).collect();
@@ -84,40 +88,71 @@ fn chart(tried: &[Tried<'_>], id: &str) -> Chart {
         id: format!("{id}-trade"),
         title: HEADING.to_owned(),
         description: lines.join("; "),
-        x: Axis::percent(least, most.max(0.1), "loads added"),
+        x: Axis::percent(least, most, "loads added"),
         y: Axis::percent(fewest, all, "misses removed"),
     }
 }
 
-/// The curve and the points of one policy.
+/// The curve and the points of one policy, but for points beyond the edge.
 fn draw(chart: &Chart, policy: &[Tried<'_>]) -> Vec<Element> {
     let Some(look) = policy.first().map(|tried| Look::of(tried.row.policy)) else {
         return Vec::new();
     };
     let has_curve = policy.iter().any(|tried| threshold(tried.row).is_some());
-    let curve = policy.iter().map(|tried| Some((tried.gain.extra, tried.gain.removed)));
-    let curve = has_curve.then(|| chart.line(look, curve));
-    let points = policy.iter().flat_map(|tried| point(chart, look, tried));
-    curve.into_iter().chain(points).collect()
+    let gains: Vec<_> = policy.iter().map(|tried| (tried.gain.extra, tried.gain.removed)).collect();
+    let curve = has_curve.then(|| chart.line(look, cut(&gains, chart.x.high).into_iter()));
+    let points = policy.iter().filter(|tried| !tried.is_beyond(chart));
+    curve.into_iter().chain(points.flat_map(|tried| point(chart, look, tried))).collect()
 }
 
-/// A marker, with its name if it is clear what else it could be.
-fn point(chart: &Chart, look: Look, tried: &Tried<'_>) -> Vec<Element> {
-    let Gain { removed, extra } = tried.gain;
-    let place @ (x, y) = chart.place((extra, removed));
-    let is_beyond = chart.x.share(extra) > 1.0;
-    let mut drawn = vec![look.marker(place, &tried.told())];
-    if is_beyond {
-        let text = format!("{} {} →", label(tried.row), figures::change(extra));
-        drawn.push(Chart::note((x - 9.0, y + 4.0), "end", &text));
-    } else if tried.row.policy == FOREWARM {
-        let text = format!("{}", tried.row.threshold);
-        let class = if tried.is_shown { "shown" } else { "note" };
-        drawn.push(Chart::note((x - 6.0, y - 8.0), "end", &text).set("class", class));
-    } else if threshold(tried.row).is_none() {
-        drawn.push(Chart::note((x + 9.0, y - 6.0), "start", tried.row.policy));
+/// A line through points, cut off where it is beyond `end`.
+fn cut(points: &[(f64, f64)], end: f64) -> Vec<Option<(f64, f64)>> {
+    let first = points.first().copied().filter(|(x, _)| *x <= end);
+    let mut line = vec![first];
+    for pair in points.windows(2) {
+        let [a, b] = *pair else { continue };
+        let crossing = Some((end, a.1 + (end - a.0) / (b.0 - a.0) * (b.1 - a.1)));
+        match (a.0 <= end, b.0 <= end) {
+            (true, true) => line.push(Some(b)),
+            (true, false) => line.extend([crossing, None]),
+            (false, true) => line.extend([None, crossing, Some(b)]),
+            (false, false) => {}
+        }
     }
-    drawn
+    line
+}
+
+/// A marker, with its name if it is not clear from a curve.
+fn point(chart: &Chart, look: Look, tried: &Tried<'_>) -> Vec<Element> {
+    let place @ (x, y) = chart.place((tried.gain.extra, tried.gain.removed));
+    let marker = look.marker(place, &tried.told());
+    let note = if tried.row.policy == FOREWARM {
+        let class = if tried.is_shown { "shown" } else { "note" };
+        let text = tried.row.threshold.to_string();
+        Some(Chart::note((x - 6.0, y - 8.0), "end", &text).set("class", class))
+    } else {
+        let is_alone = threshold(tried.row).is_none();
+        is_alone.then(|| Chart::note((x + 9.0, y - 6.0), "start", tried.row.policy))
+    };
+    std::iter::once(marker).chain(note).collect()
+}
+
+/// Markers at the edge for what is beyond it, their texts one below the other.
+fn beyond(chart: &Chart, tried: &[Tried<'_>]) -> Vec<Element> {
+    const LINE: f64 = 17.0;
+    let place = |tried: &Tried<'_>| chart.place((tried.gain.extra, tried.gain.removed));
+    let mut beyond: Vec<_> = tried.iter().filter(|tried| tried.is_beyond(chart)).collect();
+    beyond.sort_by(|a, b| place(a).1.total_cmp(&place(b).1));
+    let mut free = 0.0;
+    let drawn = beyond.into_iter().flat_map(|tried| {
+        let (x, y) = place(tried);
+        let line = f64::max(y + 4.0, free);
+        free = line + LINE;
+        let text = format!("{} {} →", label(tried.row), figures::change(tried.gain.extra));
+        let marker = Look::of(tried.row.policy).marker((x, y), &tried.told());
+        [marker, Chart::note((x - 10.0, line), "end", &text)]
+    });
+    drawn.collect()
 }
 
 fn values(tried: &[Tried<'_>]) -> Element {
@@ -129,4 +164,25 @@ fn values(tried: &[Tried<'_>]) -> Element {
     };
     let rows: Vec<_> = tried.iter().map(cells).collect();
     table("Misses removed and loads added", &columns, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_ends_at_the_edge_and_comes_back_from_it() {
+        let points = [(0.0, 0.0), (0.5, 1.0), (1.5, 2.0), (3.0, 3.0), (2.0, 2.0), (0.0, 4.0)];
+        let expected = [
+            Some((0.0, 0.0)),
+            Some((0.5, 1.0)),
+            Some((1.0, 1.5)),
+            None,
+            None,
+            Some((1.0, 3.0)),
+            Some((0.0, 4.0)),
+        ];
+        assert_eq!(cut(&points, 1.0), expected);
+        assert_eq!(cut(&[], 1.0), [None]);
+    }
 }
