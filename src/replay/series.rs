@@ -101,7 +101,32 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::replay::{Rule, Terms, replay};
+
+    #[test]
+    fn the_parts_of_a_replay_sum_up_to_its_figures() {
+        let lines: String =
+            (0..600).map(|nth| format!("{nth},k{}\n", nth % 7 * nth % 11)).collect();
+        let text = format!("timestamp_s,key\n{lines}");
+        let trace = Trace::read_from(text.as_bytes(), Path::new("a.csv"), None, |_| ()).unwrap();
+        let terms = Terms {
+            rule: Rule::Refresh,
+            ttl: Some(Duration::from_secs(10)),
+            capacity: None,
+            latency: Duration::from_millis(300),
+            threshold: 0.3,
+            warmup: 0.0,
+            seed: 0,
+        };
+        let row = replay(&trace, &terms, |_| ()).unwrap();
+        let sum = |figure: fn(&Part) -> u64| row.outcome.series.parts.iter().map(figure).sum();
+        let sums = (sum(|part| part.requests), sum(|part| part.misses), sum(|part| part.loads));
+        assert_eq!(sums, (row.requests, row.misses, row.loads));
+        assert!(row.loads > row.misses && row.misses > 0, "{row:?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_happens_counts_in_its_part_of_the_time() {

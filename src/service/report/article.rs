@@ -193,3 +193,18 @@ fn found(heading: &str, columns: &[Column<'_>], rows: Vec<Vec<String>>) -> Eleme
         section.with(table(heading, columns, &rows))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_shown_as_they_are_and_nothing_is_said_to_be_nothing() {
+        let columns = [Column::Name("key"), Column::Number("confidence")];
+        let rows = vec![vec!["</td><script>".to_owned(), "90.0 %".to_owned()]];
+        let section = found("Associations", &columns, rows).to_string();
+        assert!(section.contains("<bdi>&lt;/td&gt;&lt;script&gt;</bdi>"), "{section}");
+        let section = found("Rules", &columns, Vec::new()).to_string();
+        assert!(section.contains("None were learned.") && !section.contains("table"), "{section}");
+    }
+}

@@ -23,7 +23,8 @@ pub(super) fn figure(replayed: &Replayed, id: &str) -> Element {
     let mut drawn = policies.clone();
     drawn.sort_by_key(|policy| policy.first().is_some_and(|tried| tried.row.policy == FOREWARM));
     let inside = drawn.into_iter().flat_map(|policy| draw(&chart, policy));
-    let inside: Vec<_> = inside.chain(beyond(&chart, &tried)).collect();
+    let beyond = tried.iter().filter_map(|tried| beyond(&chart, tried)).flatten();
+    let inside: Vec<_> = inside.chain(beyond).collect();
     let legend = policies.iter().filter_map(|policy| {
         let first = policy.first()?;
         let has_threshold = threshold(first.row).is_some() && policy.len() > 1;
@@ -35,9 +36,7 @@ pub(super) fn figure(replayed: &Replayed, id: &str) -> Element {
     });
     Figure {
         heading: HEADING,
-        caption: "Misses removed against loads added, both as shares of those on demand alone. \
-                  Up and to the left is better; the threshold moves along a curve."
-            .to_owned(),
+        caption: caption(&chart, &tried),
         legend: legend.collect(),
         plot: chart.draw(inside),
         values: values(&tried),
@@ -69,11 +68,21 @@ impl<'a> Tried<'a> {
     fn told(&self) -> String {
         let (removed, extra) =
             (figures::percent(self.gain.removed), figures::change(self.gain.extra));
-        format!("{}: {removed} of the misses removed, {extra} loads", label(self.row))
+        format!("{}, {removed} of the misses removed, {extra} loads", label(self.row))
     }
 }
 
-/// Who would double the loads of the source is told of at the edge, so that the rest has room.
+fn caption(chart: &Chart, tried: &[Tried<'_>]) -> String {
+    let mut caption = "Misses removed against loads added, both as shares of those on demand \
+                       alone. Up and to the left is better; the threshold moves along a curve."
+        .to_owned();
+    for tried in tried.iter().filter(|tried| tried.is_beyond(chart)) {
+        caption.push_str(&format!(" Off the scale: {}.", tried.told()));
+    }
+    caption
+}
+
+/// Who would more than double the loads of the source is off the scale, so that the rest has room.
 const EXTRA_MOST: f64 = 1.0;
 
 fn chart(tried: &[Tried<'_>], id: &str) -> Chart {
@@ -137,22 +146,14 @@ fn point(chart: &Chart, look: Look, tried: &Tried<'_>) -> Vec<Element> {
     std::iter::once(marker).chain(note).collect()
 }
 
-/// Markers at the edge for what is beyond it, their texts one below the other.
-fn beyond(chart: &Chart, tried: &[Tried<'_>]) -> Vec<Element> {
-    const LINE: f64 = 17.0;
-    let place = |tried: &Tried<'_>| chart.place((tried.gain.extra, tried.gain.removed));
-    let mut beyond: Vec<_> = tried.iter().filter(|tried| tried.is_beyond(chart)).collect();
-    beyond.sort_by(|a, b| place(a).1.total_cmp(&place(b).1));
-    let mut free = 0.0;
-    let drawn = beyond.into_iter().flat_map(|tried| {
-        let (x, y) = place(tried);
-        let line = f64::max(y + 4.0, free);
-        free = line + LINE;
-        let text = format!("{} {} →", label(tried.row), figures::change(tried.gain.extra));
-        let marker = Look::of(tried.row.policy).marker((x, y), &tried.told());
-        [marker, Chart::note((x - 10.0, line), "end", &text)]
-    });
-    drawn.collect()
+/// A marker at the edge for what is beyond it. Where a curve leaves, that shows already.
+fn beyond(chart: &Chart, tried: &Tried<'_>) -> Option<[Element; 2]> {
+    let is_seen = tried.is_beyond(chart) && threshold(tried.row).is_none();
+    is_seen.then(|| {
+        let place @ (x, y) = chart.place((tried.gain.extra, tried.gain.removed));
+        let marker = Look::of(tried.row.policy).marker(place, &tried.told());
+        [marker, Chart::note((x + 6.0, y + 4.0), "start", "→")]
+    })
 }
 
 fn values(tried: &[Tried<'_>]) -> Element {
