@@ -181,16 +181,20 @@ fn learned(replayed: &Replayed) -> Element {
     let (from, to) = (Column::Name("after a read of"), Column::Name("often follows"));
     let (confidence, weight) = (Column::Number("confidence"), Column::Number("weight"));
     learned
-        .with(found("Associations", &[from, to, confidence, weight], associations.collect()))
-        .with(found("Rules", &[from, to, confidence], rules.collect()))
+        .with(found(
+            "Associations",
+            &[from, to, confidence, weight],
+            &associations.collect::<Vec<_>>(),
+        ))
+        .with(found("Rules", &[from, to, confidence], &rules.collect::<Vec<_>>()))
 }
 
-fn found(heading: &str, columns: &[Column<'_>], rows: Vec<Vec<String>>) -> Element {
+fn found(heading: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> Element {
     let section = Element::new("section").with(Element::of("h3", heading));
     if rows.is_empty() {
         section.with(Element::of("p", "None were learned."))
     } else {
-        section.with(table(heading, columns, &rows))
+        section.with(table(heading, columns, rows))
     }
 }
 
@@ -201,10 +205,10 @@ mod tests {
     #[test]
     fn keys_are_shown_as_they_are_and_nothing_is_said_to_be_nothing() {
         let columns = [Column::Name("key"), Column::Number("confidence")];
-        let rows = vec![vec!["</td><script>".to_owned(), "90.0 %".to_owned()]];
-        let section = found("Associations", &columns, rows).to_string();
+        let rows = [vec!["</td><script>".to_owned(), "90.0 %".to_owned()]];
+        let section = found("Associations", &columns, &rows).to_string();
         assert!(section.contains("<bdi>&lt;/td&gt;&lt;script&gt;</bdi>"), "{section}");
-        let section = found("Rules", &columns, Vec::new()).to_string();
+        let section = found("Rules", &columns, &[]).to_string();
         assert!(section.contains("None were learned.") && !section.contains("table"), "{section}");
     }
 }

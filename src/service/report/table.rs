@@ -12,7 +12,7 @@ pub(super) enum Column<'a> {
 /// A table that scrolls by itself where it is wider than the page. The first cell of a row names
 /// the row.
 pub(super) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> Element {
-    let head = Element::new("tr").with_all(columns.iter().map(|column| column.header()));
+    let head = Element::new("tr").with_all(columns.iter().map(Column::header));
     let body = rows.iter().map(|cells| row(columns, cells));
     let table = Element::new("table")
         .with(Element::of("caption", caption))

@@ -35,7 +35,7 @@ impl Document {
             let (tag, tail) = tail.split_once('>').expect("a tag that ends");
             rest = tail;
             if let Some(name) = tag.strip_prefix('/') {
-                assert_eq!(open.pop().as_deref(), Some(name), "before {:.80}", rest);
+                assert_eq!(open.pop().as_deref(), Some(name), "before {rest:.80}");
             } else if let Some(tag) = tag.strip_suffix('/') {
                 document.tags.push(parsed(tag));
             } else {
