@@ -4,6 +4,7 @@
 //! time moves on to the next one as soon as nothing is left to do. So what is measured is what
 //! ships, and two runs give the same figures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -26,11 +27,15 @@ use crate::stats::{Reliability, ResourceStats, ratio};
 
 use self::baseline::{Lru, Moka};
 use self::oracle::Oracle;
+use self::outcome::Outcome;
+use self::series::Timeline;
 use self::sums::Sums;
 use self::trace::Trace;
 
 mod baseline;
 mod oracle;
+pub(crate) mod outcome;
+pub(crate) mod series;
 mod sums;
 pub(crate) mod synthetic;
 pub(crate) mod trace;
@@ -141,6 +146,9 @@ pub(crate) struct Row {
     pub(crate) wait_p50_ms: f64,
     pub(crate) wait_p99_ms: f64,
     pub(crate) cpu_s: f64,
+    /// For who reads more than figures.
+    #[serde(skip)]
+    pub(crate) outcome: Outcome,
 }
 
 /// Replays a trace; `progress` is told how many requests are done.
@@ -191,9 +199,10 @@ async fn run(
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     let forewarm = Forewarm::builder().config(config(terms.seed)).exact().build().await?;
-    let resources = declare(&forewarm, trace, terms)?;
+    let timeline = Arc::new(Timeline::of(trace));
+    let resources = declare(&forewarm, trace, terms, &timeline)?;
     forewarm.start().await?;
-    let counted = drive(trace, terms, (&forewarm, &resources), progress).await?;
+    let counted = drive(trace, terms, (&forewarm, &resources), timeline, progress).await?;
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
 }
@@ -203,17 +212,22 @@ fn declare(
     forewarm: &Forewarm,
     trace: &Trace,
     terms: &Terms,
+    timeline: &Arc<Timeline>,
 ) -> Result<Vec<Resource<u32, ()>>, Error> {
     let latency = terms.latency;
     let declared = trace.resources.iter().zip(capacities(trace, terms)).map(|(name, capacity)| {
+        let noted = Arc::clone(timeline);
         forewarm
             .memory_resource::<u32, ()>(name)
             .policy(policy(terms, capacity))
-            .load_with(move |_key| async move {
-                if !latency.is_zero() {
-                    tokio::time::sleep(latency).await;
+            .load_with(move |_key| {
+                noted.asks_source(Instant::now());
+                async move {
+                    if !latency.is_zero() {
+                        tokio::time::sleep(latency).await;
+                    }
+                    Ok::<(), LoadError>(())
                 }
-                Ok::<(), LoadError>(())
             })
             .build()
     });
@@ -244,12 +258,13 @@ async fn drive(
     trace: &Trace,
     terms: &Terms,
     (forewarm, resources): (&Forewarm, &[Resource<u32, ()>]),
+    timeline: Arc<Timeline>,
     progress: &mut impl FnMut(u64),
 ) -> Result<Counted, Error> {
     let uncounted = terms.uncounted(trace);
     let start = Instant::now();
     let mut waiting = FuturesUnordered::new();
-    let mut counted = Counted::default();
+    let mut counted = Counted { timeline, ..Counted::default() };
     let mut oracle = Oracle::new(terms.rule, trace, start, terms.latency);
     for (nth, request) in trace.requests.iter().enumerate() {
         let at = start + request.at;
@@ -266,6 +281,7 @@ async fn drive(
         }
         if nth == uncounted {
             counted.before = stats(resources);
+            counted.from = request.at;
         }
         let Some(resource) = resources.get(usize::from(request.resource)) else { continue };
         oracle.begin_for(nth, resources);
@@ -304,6 +320,7 @@ fn stats(resources: &[Resource<u32, ()>]) -> Sums {
 /// One request: how long it waited, and for what.
 #[derive(Clone, Copy, Debug)]
 struct Request {
+    asked: Instant,
     is_counted: bool,
     is_miss: bool,
     is_late: bool,
@@ -316,6 +333,7 @@ async fn make(resource: &Resource<u32, ()>, request: &trace::Request, is_counted
     let read = resource.read(&request.key, &ReadOptions::new()).await;
     let is_from = |read: &Read<()>, from| read.from == from;
     Request {
+        asked: began,
         is_counted,
         is_miss: read.as_ref().map_or(true, |read| !is_from(read, ReadFrom::L1)),
         is_late: read.is_ok_and(|read| read.joined == Some(Origin::Preload)),
@@ -327,6 +345,9 @@ async fn make(resource: &Resource<u32, ()>, request: &trace::Request, is_counted
 /// What was counted during a replay.
 #[derive(Default)]
 struct Counted {
+    timeline: Arc<Timeline>,
+    /// When the first request that is counted is made.
+    from: Duration,
     requests: u64,
     misses: u64,
     late: u64,
@@ -341,6 +362,7 @@ struct Counted {
 
 impl Counted {
     fn add(&mut self, request: Request) {
+        self.timeline.answered(request.asked, request.is_miss);
         if request.is_counted {
             self.requests += 1;
             self.misses += u64::from(request.is_miss);
@@ -388,6 +410,11 @@ impl Counted {
             wait_p50_ms: wait(0.5),
             wait_p99_ms: wait(0.99),
             cpu_s: cpu.as_secs_f64(),
+            outcome: Outcome {
+                series: self.timeline.series(),
+                counted_from: self.from,
+                ..Outcome::default()
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ mod console;
 mod demo;
 mod exporter;
 mod replay;
+mod report;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
 #[derive(Debug, Parser)]

@@ -1,11 +1,14 @@
 //! Plain caches, which a replay is compared with: least recently used, and moka as it comes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
 use foldhash::fast::FixedState;
+use tokio::time::Instant;
 
+use super::series::Timeline;
 use super::{Counted, Request, Terms};
 use crate::replay::trace::Trace;
 
@@ -17,21 +20,35 @@ pub(super) fn run(
     progress: &mut impl FnMut(u64),
 ) -> Counted {
     let uncounted = terms.uncounted(trace);
-    let mut counted = Counted::default();
+    let timeline = Arc::new(Timeline::of(trace));
+    let mut counted = Counted { timeline, ..Counted::default() };
+    let start = Instant::now();
     for (nth, request) in trace.requests.iter().enumerate() {
         let is_counted = nth >= uncounted;
+        let asked = start + request.at;
+        if nth == uncounted {
+            counted.from = request.at;
+        }
         // Keys of different resources are different keys.
         let key = u64::from(request.resource) << 32 | u64::from(request.key);
         let held = cache.get(key).filter(|load| load.is_fresh(request.at, terms));
         let load = held.unwrap_or(Load { began: request.at });
         if held.is_none() {
             cache.insert(key, load);
+            counted.timeline.asks_source(asked);
             counted.loads += u64::from(is_counted);
         }
         let waited = (load.began + terms.latency).saturating_sub(request.at);
         let is_miss = held.is_none() || !waited.is_zero();
         let is_first_follow_up = request.is_first_follow_up;
-        counted.add(Request { is_counted, is_miss, is_late: false, is_first_follow_up, waited });
+        counted.add(Request {
+            asked,
+            is_counted,
+            is_miss,
+            is_late: false,
+            is_first_follow_up,
+            waited,
+        });
         if nth % 1_000 == 0 {
             progress(nth as u64);
         }

@@ -1,6 +1,8 @@
 //! `forewarm replay`: what would it bring?
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +12,7 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 
 use super::console::{self, Failure};
+use super::report::{self, Replayed};
 use crate::replay::synthetic::{REQUESTS, WORKLOADS, Workload};
 use crate::replay::trace::{Notes, Trace};
 use crate::replay::{Row, Rule, Terms, replay};
@@ -61,6 +64,10 @@ pub(super) struct Options {
     /// Prints an array of objects instead of a table.
     #[arg(long)]
     json: bool,
+    /// Writes a page with tables and plots to this file besides. If there is only one threshold,
+    /// others are replayed too, so that it shows what the choice is between.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// How long a value is fresh; `None` for ever.
@@ -76,20 +83,38 @@ enum Room {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let mut rows = Vec::new();
+    if let Some(report) = &options.report {
+        check_writable(report)?;
+    }
+    let (mut rows, mut replays) = (Vec::new(), Vec::new());
     let files = options.files.iter().map(|file| options.read(file));
     let made_up = options.synthetic.iter().map(|workload| Ok(options.make_up(*workload)));
     for trace in files.chain(made_up) {
         let mut trace = trace?;
         console::note(&described(&trace));
         trace.spread(options.spread);
-        rows.extend(options.replay_all(&trace)?);
+        let replayed = options.replay_all(&trace)?;
+        rows.extend_from_slice(&replayed.rows);
+        replays.push(replayed);
+    }
+    if let Some(path) = &options.report {
+        std::fs::write(path, report::page(&replays)).map_err(|error| unwritable(path, &error))?;
     }
     console::print(&if options.json { serde_json::to_string_pretty(&rows)? } else { table(&rows) })
 }
 
 fn file_bytes(file: &PathBuf) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// Finds out before the replay what would be a pity to find out after it.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    format!("the report cannot be written to {}: {error}", path.display()).into()
 }
 
 /// What was read of a file, in a line.
@@ -122,7 +147,7 @@ impl Options {
 
     /// Replays a trace under every policy and threshold. Demand alone is always replayed, since it
     /// is what the others are compared with.
-    fn replay_all(&self, trace: &Trace) -> Result<Vec<Row>, Failure> {
+    fn replay_all(&self, trace: &Trace) -> Result<Replayed, Failure> {
         let demand = self.replay(trace, Rule::Demand, self.threshold.first().copied())?;
         let mut rows = Vec::new();
         for rule in &self.policy {
@@ -136,12 +161,48 @@ impl Options {
                 _ => rows.push(self.replay(trace, *rule, None)?),
             }
         }
-        for row in &mut rows {
+        let mut swept = if self.report.is_some() { self.sweep(trace, &rows)? } else { Vec::new() };
+        for row in rows.iter_mut().chain(&mut swept) {
             #[expect(clippy::cast_precision_loss, reason = "a ratio")]
             let more = row.loads as f64 / demand.loads as f64 - 1.0;
             row.loads_vs_demand = (demand.loads > 0).then_some(more);
         }
-        Ok(rows)
+        Ok(Replayed {
+            trace: trace.name.clone(),
+            requests: trace.requests.len() as u64,
+            keys: trace.keys.into(),
+            clients: trace.clients.into(),
+            seed: self.seed,
+            threshold: self.threshold_shown(),
+            demand,
+            rows,
+            swept,
+        })
+    }
+
+    /// What a report shows of `forewarm`, as far as it was not replayed: the thresholds that were
+    /// asked for or, if that is only one, some on both sides of it.
+    fn sweep(&self, trace: &Trace, rows: &[Row]) -> Result<Vec<Row>, Failure> {
+        let mut thresholds = self.threshold.clone();
+        if thresholds.len() == 1 {
+            thresholds.extend(report::SWEEP);
+        }
+        thresholds.sort_by(f64::total_cmp);
+        thresholds.dedup();
+        let is_there = |threshold: &f64| {
+            let is_forewarm = |row: &&Row| row.policy == Rule::Forewarm.name();
+            rows.iter().filter(is_forewarm).any(|row| row.threshold.total_cmp(threshold).is_eq())
+        };
+        thresholds.retain(|threshold| !is_there(threshold));
+        let replay = |threshold| self.replay(trace, Rule::Forewarm, Some(threshold));
+        thresholds.into_iter().map(replay).collect()
+    }
+
+    /// Of the thresholds that were asked for, the one nearest to the default.
+    fn threshold_shown(&self) -> f64 {
+        let distance = |threshold: &f64| (threshold - 0.5).abs();
+        let nearest = |a: &f64, b: &f64| distance(a).total_cmp(&distance(b));
+        self.threshold.iter().copied().min_by(nearest).unwrap_or(0.5)
     }
 
     fn replay(&self, trace: &Trace, rule: Rule, threshold: Option<f64>) -> Result<Row, Failure> {

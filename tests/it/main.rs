@@ -19,6 +19,9 @@ mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod report;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
