@@ -16,7 +16,7 @@ use crate::error::{ConfigError, Error};
 use crate::key::Key;
 use crate::metrics::{self, BUILD_INFO, L2_UP};
 use crate::preloader;
-use crate::resource::ResourceBuilder;
+use crate::resource::{LearnedPair, LearnedRule, ResourceBuilder};
 use crate::scope::Scope;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
@@ -121,6 +121,20 @@ impl Forewarm {
     #[must_use]
     pub fn stats(&self) -> Vec<ResourceStats> {
         self.engine.resources().iter().map(|resource| resource.stats()).collect()
+    }
+
+    /// The `count` pairs of keys that were seen most often to follow each other, most often first.
+    /// It looks at everything that was learned, which is held up meanwhile; no reader is.
+    #[must_use]
+    pub fn learned_pairs(&self, count: usize) -> Vec<LearnedPair> {
+        self.engine.learned_pairs(count)
+    }
+
+    /// The rules that were learned, surest first: reads of one resource that are followed by reads
+    /// of another with the same id.
+    #[must_use]
+    pub fn learned_rules(&self) -> Vec<LearnedRule> {
+        self.engine.learned_rules()
     }
 
     /// Brings the figures to the recorder of the `metrics` facade, if one is installed. Call it

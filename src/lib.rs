@@ -127,8 +127,8 @@ pub use self::policy::{
     SourcePolicy, Store, TrustOnRestart,
 };
 pub use self::resource::{
-    Delivery, Explanation, HeldEntry, HotKey, LearnedRule, Preloaded, Read, ReadOptions,
-    RelatedKey, Resource, ResourceBuilder, Verdict,
+    Delivery, Explanation, HeldEntry, HotKey, LearnedPair, LearnedRule, Preloaded, Read,
+    ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
 pub use self::stats::{PredictionStats, Reliability, ResourceStats};

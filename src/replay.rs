@@ -22,7 +22,7 @@ use crate::flight::ReadFrom;
 use crate::policy::{
     Capacity, Classic, EarlyRefresh, Policy, PreloadMode, PreloadPolicy, SourcePolicy, Store,
 };
-use crate::resource::{Read, ReadOptions, Resource};
+use crate::resource::{LearnedPair, LearnedRule, Read, ReadOptions, Resource};
 use crate::stats::{Reliability, ResourceStats, ratio};
 
 use self::baseline::{Lru, Moka};
@@ -39,6 +39,9 @@ pub(crate) mod series;
 mod sums;
 pub(crate) mod synthetic;
 pub(crate) mod trace;
+
+/// More pairs than these would be no reading.
+const PAIRS: usize = 25;
 
 /// What is replayed, and how.
 #[derive(Clone, Debug)]
@@ -202,7 +205,9 @@ async fn run(
     let timeline = Arc::new(Timeline::of(trace));
     let resources = declare(&forewarm, trace, terms, &timeline)?;
     forewarm.start().await?;
-    let counted = drive(trace, terms, (&forewarm, &resources), timeline, progress).await?;
+    let mut counted = drive(trace, terms, (&forewarm, &resources), timeline, progress).await?;
+    counted.pairs = forewarm.learned_pairs(PAIRS);
+    counted.rules = forewarm.learned_rules();
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
 }
@@ -358,6 +363,8 @@ struct Counted {
     loads: u64,
     before: Sums,
     after: Sums,
+    pairs: Vec<LearnedPair>,
+    rules: Vec<LearnedRule>,
 }
 
 impl Counted {
@@ -413,7 +420,8 @@ impl Counted {
             outcome: Outcome {
                 series: self.timeline.series(),
                 counted_from: self.from,
-                ..Outcome::default()
+                pairs: self.pairs,
+                rules: self.rules,
             },
         }
     }

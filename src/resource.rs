@@ -27,7 +27,7 @@ use self::source::{Failure, Request};
 pub use self::ahead::Preloaded;
 pub use self::builder::ResourceBuilder;
 pub use self::explain::{Explanation, HeldEntry, Verdict};
-pub use self::related::{LearnedRule, RelatedKey};
+pub use self::related::{LearnedPair, LearnedRule, RelatedKey};
 pub use self::stats::HotKey;
 pub use self::write::Delivery;
 

@@ -308,6 +308,14 @@ impl Associations {
         }
     }
 
+    /// All pairs of keys that follow each other.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (NodeId, Follower)> {
+        (0..).zip(&self.nodes).flat_map(|(place, node)| {
+            let from = NodeId::new(place, node.generation);
+            self.followers(from).into_iter().map(move |follower| (from, follower))
+        })
+    }
+
     /// What follows a key, as far as it is still known.
     pub(crate) fn followers(&self, from: NodeId) -> SmallVec<[Follower; SUCCESSORS]> {
         let Some(node) = self.get(from) else { return SmallVec::new() };

@@ -437,6 +437,21 @@ impl Learner {
         followers
     }
 
+    /// The pairs of keys that were seen most often to follow each other, most often first.
+    pub(crate) fn strongest(
+        &self,
+        count: usize,
+    ) -> Vec<(KeyId, Box<str>, u16, Box<str>, Follower)> {
+        let mut pairs: Vec<_> = self.associations.all().collect();
+        pairs.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight));
+        let told = pairs.into_iter().take(count).filter_map(|(from, follower)| {
+            let (from, to) = (self.associations.get(from)?, self.associations.get(follower.to)?);
+            let (name, text) = (from.name(), from.text().into());
+            Some((name, text, to.name().resource, to.text().into(), follower))
+        });
+        told.collect()
+    }
+
     /// The resources that follow a resource with the same id, and how often.
     pub(crate) fn rules(&self, resource: u16) -> Vec<Rule> {
         self.rules.of(resource).collect()

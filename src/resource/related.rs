@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Resource;
+use crate::engine::Engine;
 use crate::entry::KeyId;
 use crate::error::Error;
 use crate::key::Key;
@@ -26,12 +27,26 @@ pub struct RelatedKey {
     pub weight: f64,
 }
 
+/// A pair of keys of which the second is usually read after the first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LearnedPair {
+    /// The resource of the first key.
+    pub resource: Box<str>,
+    /// The text of the first key.
+    pub key: Box<str>,
+    /// The second key.
+    pub related: RelatedKey,
+}
+
 /// A rule that was learned: reads of one resource are followed by reads of another with the same id.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LearnedRule {
+    /// The resource that is read first.
+    pub from: Box<str>,
     /// The resource that follows.
-    pub resource: Box<str>,
+    pub to: Box<str>,
     /// The share of the reads of the first resource that were followed so, 0 to 1.
     pub confidence: f64,
 }
@@ -72,17 +87,34 @@ where
             });
         related.collect()
     }
+}
 
-    /// The resources that are read after this one with the same id, most usual first.
-    #[must_use]
-    pub fn learned_rules(&self) -> Vec<LearnedRule> {
-        let rules = self.core.foreseeing.foresight.look(|learner| learner.rules(self.core.id));
-        let learned = rules.unwrap_or_default().into_iter().filter_map(|rule| {
-            let resource = self.engine.resource_name(rule.to)?.as_ref().into();
-            Some(LearnedRule { resource, confidence: rule.confidence })
+impl Engine {
+    /// The pairs of keys that were seen most often to follow each other, most often first.
+    pub(crate) fn learned_pairs(&self, count: usize) -> Vec<LearnedPair> {
+        let strongest = self.foresight.look(|learner| learner.strongest(count)).unwrap_or_default();
+        let named = |resource| Some(self.resource_name(resource)?.as_ref().into());
+        let pairs = strongest.into_iter().filter_map(|(name, key, to, text, follower)| {
+            let (confidence, weight) = (follower.confidence, follower.weight);
+            let related = RelatedKey { resource: named(to)?, key: text, confidence, weight };
+            Some(LearnedPair { resource: named(name.resource)?, key, related })
         });
-        let mut learned: Vec<_> = learned.collect();
-        learned.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        learned
+        pairs.collect()
+    }
+
+    /// The rules that were learned, surest first.
+    pub(crate) fn learned_rules(&self) -> Vec<LearnedRule> {
+        let names: Vec<_> = self.resources().iter().map(|known| Arc::clone(known.name())).collect();
+        let of = |(place, from): (u16, &Arc<str>)| {
+            let rules = self.foresight.look(|learner| learner.rules(place)).unwrap_or_default();
+            let named = rules.into_iter().filter_map(|rule| {
+                let to = names.get(usize::from(rule.to))?.as_ref().into();
+                Some(LearnedRule { from: from.as_ref().into(), to, confidence: rule.confidence })
+            });
+            named.collect::<Vec<_>>()
+        };
+        let mut rules: Vec<_> = (0..).zip(&names).flat_map(of).collect();
+        rules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        rules
     }
 }

@@ -164,19 +164,22 @@ fn cells(row: &Row, demand: &Row) -> Vec<String> {
     ]
 }
 
-/// More would be no reading.
-const ASSOCIATIONS_MOST: usize = 25;
-
 /// The surest associations and the rules.
 fn learned(replayed: &Replayed) -> Element {
     let learned = Element::new("div").set("class", "learned");
     let Some(row) = replayed.forewarm() else { return learned };
-    let associations = row.outcome.associations.iter().take(ASSOCIATIONS_MOST).map(|found| {
-        let confidence = figures::percent(found.confidence);
-        vec![found.from.clone(), found.to.clone(), confidence, format!("{:.1}", found.weight)]
+    let named = |resource: &str, key: &str| format!("{resource}:{key}");
+    let associations = row.outcome.pairs.iter().map(|pair| {
+        let related = &pair.related;
+        vec![
+            named(&pair.resource, &pair.key),
+            named(&related.resource, &related.key),
+            figures::percent(related.confidence),
+            format!("{:.1}", related.weight),
+        ]
     });
-    let rules = row.outcome.rules.iter().map(|found| {
-        vec![found.from.clone(), found.to.clone(), figures::percent(found.confidence)]
+    let rules = row.outcome.rules.iter().map(|rule| {
+        vec![rule.from.to_string(), rule.to.to_string(), figures::percent(rule.confidence)]
     });
     let (from, to) = (Column::Name("after a read of"), Column::Name("often follows"));
     let (confidence, weight) = (Column::Number("confidence"), Column::Number("weight"));
