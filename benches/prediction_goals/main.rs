@@ -40,8 +40,8 @@ struct Options {
     /// Prints an array of objects, with all single figures, instead of a table.
     #[arg(long)]
     json: bool,
-    /// Replays two small traces only.
-    #[arg(long)]
+    /// Replays two small traces only. All benchmarks call it `--test`.
+    #[arg(long, alias = "test")]
     quick: bool,
     /// The folder of the recorded requests. Without it, that of `FOREWARM_TRACES`.
     #[arg(long, value_name = "DIR")]
@@ -49,14 +49,11 @@ struct Options {
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
-    /// The same as `--quick`: the name that all benchmarks have for it.
-    #[arg(long, hide = true)]
-    test: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let scope = if options.quick || options.test { Scope::Quick } else { Scope::Everything };
+    let scope = if options.quick { Scope::Quick } else { Scope::Everything };
     let help = match replays::help() {
         Ok(help) => help,
         Err(why) => {
