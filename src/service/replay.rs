@@ -133,7 +133,7 @@ impl Options {
                     }
                 }
                 Rule::Classic | Rule::XFetch(_) | Rule::Oracle => {
-                    rows.push(self.replay(trace, *rule, None)?)
+                    rows.push(self.replay(trace, *rule, None)?);
                 }
             }
         }
