@@ -35,6 +35,7 @@ use self::trace::Trace;
 mod baseline;
 mod oracle;
 pub(crate) mod outcome;
+mod resources;
 pub(crate) mod series;
 mod sums;
 pub(crate) mod synthetic;
@@ -203,59 +204,13 @@ async fn run(
 ) -> Result<Counted, Error> {
     let forewarm = Forewarm::builder().config(config(terms.seed)).exact().build().await?;
     let timeline = Arc::new(Timeline::of(trace));
-    let resources = declare(&forewarm, trace, terms, &timeline)?;
+    let resources = resources::declare(&forewarm, trace, terms, &timeline)?;
     forewarm.start().await?;
     let mut counted = drive(trace, terms, (&forewarm, &resources), timeline, progress).await?;
     counted.pairs = forewarm.learned_pairs(PAIRS);
     counted.rules = forewarm.learned_rules();
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
-}
-
-/// The resources of a trace.
-fn declare(
-    forewarm: &Forewarm,
-    trace: &Trace,
-    terms: &Terms,
-    timeline: &Arc<Timeline>,
-) -> Result<Vec<Resource<u32, ()>>, Error> {
-    let latency = terms.latency;
-    let declared = trace.resources.iter().zip(capacities(trace, terms)).map(|(name, capacity)| {
-        let noted = Arc::clone(timeline);
-        forewarm
-            .memory_resource::<u32, ()>(name)
-            .policy(policy(terms, capacity))
-            .load_with(move |_key| {
-                noted.asks_source(Instant::now());
-                async move {
-                    if !latency.is_zero() {
-                        tokio::time::sleep(latency).await;
-                    }
-                    Ok::<(), LoadError>(())
-                }
-            })
-            .build()
-    });
-    declared.collect()
-}
-
-/// The capacity of each resource: its share of the whole is that of its keys.
-fn capacities(trace: &Trace, terms: &Terms) -> Vec<Option<u64>> {
-    let (Some(whole), true) = (terms.capacity, trace.resources.len() > 1) else {
-        return vec![terms.capacity; trace.resources.len()];
-    };
-    let keys = trace.keys_by_resource();
-    let all: u64 = keys.iter().copied().map(u64::from).sum();
-    let (mut keys_before, mut given) = (0_u64, 0);
-    let share = keys.into_iter().map(|keys| {
-        keys_before += u64::from(keys);
-        let up_to_here = u128::from(whole) * u128::from(keys_before) / u128::from(all.max(1));
-        let up_to_here = u64::try_from(up_to_here).unwrap_or(whole);
-        let capacity = up_to_here - given;
-        given = up_to_here;
-        Some(capacity.max(1))
-    });
-    share.collect()
 }
 
 /// Makes the requests, each in its time.
@@ -324,6 +279,7 @@ fn stats(resources: &[Resource<u32, ()>]) -> Sums {
 
 /// One request: how long it waited, and for what.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is counted by itself")]
 struct Request {
     asked: Instant,
     is_counted: bool,
@@ -523,26 +479,6 @@ mod tests {
 
     fn replayed(trace: &Trace, terms: &Terms) -> Row {
         replay(trace, terms, |_done| {}).unwrap()
-    }
-
-    #[test]
-    fn resources_share_the_capacity_in_proportion_to_their_keys() {
-        let bundles = made("bundles", 10_000);
-        let keys = bundles.keys_by_resource();
-        for whole in [100, 101, 102, 103] {
-            let terms = Terms { capacity: Some(whole), ..TERMS };
-            let shares: Vec<_> = capacities(&bundles, &terms).into_iter().flatten().collect();
-            assert_eq!(shares.iter().sum::<u64>(), whole, "{shares:?}");
-            for (share, keys) in shares.iter().zip(&keys) {
-                let exact = whole as f64 * f64::from(*keys) / f64::from(bundles.keys);
-                assert!((*share as f64 - exact).abs() <= 1.0, "{share} for {exact}");
-            }
-        }
-        let at_least_one = capacities(&bundles, &Terms { capacity: Some(2), ..TERMS });
-        assert!(at_least_one.iter().all(|share| share.is_some_and(|share| share >= 1)));
-        assert_eq!(capacities(&bundles, &TERMS), [None; 4]);
-        let alone = capacities(&made("zipf", 100), &Terms { capacity: Some(7), ..TERMS });
-        assert_eq!(alone, [Some(7)]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ mod tests {
             drawn[zipf.draw(&mut rng) as usize] += 1;
         }
         let total: f64 = (1..=100).map(|rank| f64::from(rank).powf(-0.99)).sum();
-        for rank in [1, 2, 10] {
+        for rank in [1_u32, 2, 10] {
             let share = f64::from(drawn[rank as usize - 1]) / f64::from(DRAWS);
             let expected = f64::from(rank).powf(-0.99) / total;
             assert!((share / expected - 1.0).abs() < 0.05, "rank {rank}: {share} for {expected}");
