@@ -308,6 +308,11 @@ where
         weight <= self.shares.hot
     }
 
+    /// The entries of the hot segment.
+    pub(crate) fn entries(&self) -> u64 {
+        self.hot.held(false).entries + self.hot.held(true).entries
+    }
+
     /// How many entries of the mean weight of those held would fill the capacity.
     pub(crate) fn room(&self) -> u64 {
         let held = self.held();

@@ -55,21 +55,28 @@ where
             });
         }
         // Each round makes room, or moves an entry from the staged to the proven.
+        let mut newcomer = newcomer;
         for _ in 0..ROUNDS_MAX {
             let Some(overflow) = self.l1.overflow() else { break };
-            self.evict_one(Search { overflow, newcomer, recorder: &self.recorder, now });
+            let search = Search { overflow, newcomer, recorder: &self.recorder, now };
+            let chosen = self.evict_one(search);
+            // Once it has left, it is no longer there to choose.
+            newcomer = newcomer.filter(|entry| !chosen.is_some_and(|it| Arc::ptr_eq(entry, &it)));
         }
     }
 
-    /// Evicts the lowest of some entries picked at random, and of the newcomer. They are looked for
-    /// in one shard, and on in the next ones where that has too few.
-    fn evict_one(&self, search: Search<'_, K, V>) {
+    /// Evicts the lowest of some entries picked at random, and of the newcomer. Each is looked for in
+    /// another shard: all from one would make that a small cache of its own, which costs hits. Gives
+    /// the entry that was chosen.
+    fn evict_one(&self, search: Search<'_, K, V>) -> Option<Arc<Entry<K, V>>> {
         let mut random = Rng::with_seed(self.random());
         let start = random.usize(..SHARDS);
+        let is_small = self.l1.entries() <= SHARDS as u64;
+        let each = if is_small { SAMPLE } else { 1 };
         let mut seen = 0;
         let mut lowest = search.newcomer();
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
-            let sample = shard.lock().room.sample(search, SAMPLE - seen, &mut random);
+            let sample = shard.lock().room.sample(search, each, &mut random);
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
                 lowest.as_ref().is_none_or(|(worth, _)| found.0 <= *worth)
@@ -81,9 +88,9 @@ where
                 break;
             }
         }
-        if let Some((_, entry)) = lowest {
-            self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search));
-        }
+        let (_, entry) = lowest?;
+        self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search));
+        Some(entry)
     }
 
     fn evict_from(
