@@ -179,7 +179,7 @@ impl<K, V> Entry<K, V> {
     pub(crate) fn new(key: K, hash: u64, value: Option<Arc<V>>, weight: u32) -> Self {
         Self {
             calm_until: AtomicU64::new(0),
-            reads: Reads::new(Past::NONE),
+            reads: Reads::new(Past::NONE).of_hash(hash),
             keep_until: Moment::START,
             hash,
             value,
@@ -213,7 +213,7 @@ impl<K, V> Entry<K, V> {
     }
 
     pub(crate) fn with_past(self, past: Past) -> Self {
-        Self { reads: Reads::new(past), ..self }
+        Self { reads: Reads::new(past).of_hash(self.hash), ..self }
     }
 
     /// Marks it as preloaded and not yet read.

@@ -1,9 +1,9 @@
 //! The memory tier: a hot segment in front, moka behind it.
 //!
-//! Everything enters the hot segment. What is least read there leaves for moka, where TinyLFU
-//! decides whether it stays; an entry of moka that is read often enough moves back. Preloaded
-//! entries have a quota of their own, so that a guess never costs a proven key its place, and a
-//! preload is never refused for want of readers.
+//! Everything enters the hot segment. What is worth least there leaves for moka, where TinyLFU
+//! decides whether it stays; an entry of moka that is read again, and worth more than what leaves,
+//! moves back. Preloaded entries have a quota, which is theirs while they need it: a preload is
+//! never refused for want of readers, and costs the place of an entry that is worth little.
 //!
 //! Whatever changes where an entry is happens under the lock of the key's shard: the methods that
 //! do it take the [`Room`] which that lock protects. Reads take no lock and move nothing.
@@ -42,7 +42,7 @@ pub(crate) struct L1<K, V> {
     main: Main<K, V>,
     shares: Shares,
     tally: Arc<L1Tally>,
-    /// The rank of the entry that left the hot segment last, as bits.
+    /// The worth of the entry that left the hot segment last, as bits.
     floor_bits: AtomicU64,
     residence: Residence,
 }
@@ -61,7 +61,8 @@ pub(crate) struct Room<K, V> {
 /// How the capacity is divided, in its own unit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shares {
-    pub(crate) proven: u64,
+    pub(crate) hot: u64,
+    /// The part of the hot segment that guesses have before entries that were asked for.
     pub(crate) staged: u64,
     pub(crate) main: u64,
 }
@@ -90,10 +91,12 @@ enum Segment {
     Main,
 }
 
-/// Which part of the hot segment holds too much.
+/// What of the hot segment is too much, where it holds too much.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Overflow {
+    /// The guesses, which exceed their quota.
     Staged,
+    /// Everything else.
     Proven,
 }
 
@@ -113,7 +116,7 @@ impl Shares {
         let hot = share(hot_share).max(1);
         let staged = if staging_share > 0.0 { share(staging_share).max(8).min(hot / 4) } else { 0 };
         let staged = staged.min(hot.saturating_sub(1));
-        Self { proven: hot - staged, staged, main: capacity.saturating_sub(hot) }
+        Self { hot, staged, main: capacity.saturating_sub(hot) }
     }
 }
 
@@ -193,11 +196,12 @@ impl<K, V> Room<K, V> {
         count: usize,
         random: &mut Rng,
     ) -> Sample<K, V> {
-        let slots = match search.overflow {
-            Overflow::Proven => &self.proven,
-            Overflow::Staged => &self.staged,
-        };
-        slots.sample(count, random, |entry| search.worth(entry))
+        let judge = |entry: &Arc<Entry<K, V>>| search.worth(entry);
+        match search.overflow {
+            Overflow::Staged => self.staged.sample(&Slots::new(), count, random, judge),
+            // Among the staged, some have been read, and are as good as proven.
+            Overflow::Proven => self.proven.sample(&self.staged, count, random, judge),
+        }
     }
 }
 
@@ -205,8 +209,11 @@ impl<K, V> Room<K, V> {
 #[derive(Debug)]
 pub(crate) struct Search<'a, K, V> {
     pub(crate) overflow: Overflow,
-    /// This entry is not evicted while there are others.
-    pub(crate) spared: Option<&'a Arc<Entry<K, V>>>,
+    /// The entry that was stored just now.
+    pub(crate) newcomer: Option<&'a Arc<Entry<K, V>>>,
+    pub(crate) recorder: &'a Recorder,
+    /// The time in which as many entries are stored as memory holds.
+    pub(crate) turnover: Duration,
     pub(crate) now: Moment,
 }
 
@@ -219,21 +226,41 @@ impl<K, V> Clone for Search<'_, K, V> {
 impl<K, V> Copy for Search<'_, K, V> {}
 
 impl<K, V> Search<'_, K, V> {
-    /// What an entry is worth; the least goes.
-    fn worth(&self, entry: &Arc<Entry<K, V>>) -> f64 {
-        if self.spared.is_some_and(|spared| Arc::ptr_eq(spared, entry)) {
-            return f64::INFINITY;
-        }
+    /// What an entry is worth; the least goes. `None` is not to go.
+    fn worth(&self, entry: &Arc<Entry<K, V>>) -> Option<f64> {
+        let is_guess = is_guess(entry);
         match self.overflow {
-            Overflow::Proven if entry.is_kept(self.now) => entry.reads().rank(),
-            // First in, first out: the longer a preload has not been read, the less likely it will.
-            Overflow::Staged if entry.is_unread() => {
-                -self.now.since(entry.life().loaded_at).as_secs_f64()
-            }
             // What nobody may be served any more; and what was read, and so is no longer staged.
-            Overflow::Proven | Overflow::Staged => f64::NEG_INFINITY,
+            _ if !entry.is_kept(self.now) => Some(-1.0),
+            Overflow::Staged if !is_guess => Some(-1.0),
+            // It would take the place of all others, if it were the least probable.
+            Overflow::Staged if self.is_newcomer(entry) => Some(f64::INFINITY),
+            // First in, first out: the longer a guess has not been read, the less likely it will.
+            Overflow::Staged => Some(1.0 / (1.0 + self.age(entry).as_secs_f64())),
+            // One that is as old as a whole turnover has had its time.
+            Overflow::Proven if is_guess => (self.age(entry) > self.turnover).then_some(-1.0),
+            Overflow::Proven => Some(self.recorder.worth(entry.reads())),
         }
     }
+
+    fn age(&self, entry: &Entry<K, V>) -> Duration {
+        self.now.since(entry.life().loaded_at)
+    }
+
+    fn is_newcomer(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        self.newcomer.is_some_and(|newcomer| Arc::ptr_eq(newcomer, entry))
+    }
+
+    /// The newcomer, if it is one of those to choose from whatever is sampled.
+    pub(crate) fn newcomer(&self) -> Option<(f64, Arc<Entry<K, V>>)> {
+        let entry = self.newcomer.filter(|_| self.overflow == Overflow::Proven)?;
+        Some((self.worth(entry)?, Arc::clone(entry)))
+    }
+}
+
+/// Whether an entry is staged and was not read yet.
+fn is_guess<K, V>(entry: &Entry<K, V>) -> bool {
+    entry.is_staged() && entry.is_unread()
 }
 
 /// What looking at some entries found.
@@ -290,8 +317,7 @@ where
         self.main.get(lookup.key())
     }
 
-    /// Lets `look` see an entry of moka. If its key is read more than what leaves the hot segment,
-    /// the entry is reported as one that may move back.
+    /// Lets `look` see an entry of moka, and reports it as one that may move back.
     fn look_and_rise<C, R>(
         &self,
         entry: &Arc<Entry<K, V>>,
@@ -299,8 +325,7 @@ where
         look: impl FnOnce(&Arc<Entry<K, V>>, C) -> R,
     ) -> R {
         let seen = look(entry, context);
-        let floor = f64::from_bits(self.floor_bits.load(Relaxed));
-        if entry.reads().rank() > floor && entry.rise() && !self.main.report_rising(entry) {
+        if entry.rise() && !self.main.report_rising(entry) {
             self.tally.full.one(Full::Rising);
             entry.clear_rising();
         }
@@ -328,7 +353,22 @@ where
 
     /// Whether an entry could fit at all.
     pub(crate) const fn fits(&self, weight: u64) -> bool {
-        weight <= self.shares.proven
+        weight <= self.shares.hot
+    }
+
+    /// The entries of the hot segment.
+    pub(crate) fn entries(&self) -> u64 {
+        self.hot.held(false).entries + self.hot.held(true).entries
+    }
+
+    /// How many entries of the mean weight of those held would fill the capacity.
+    pub(crate) fn room(&self) -> u64 {
+        let held = self.held();
+        let sum = |part: fn(&Held) -> u64| held.iter().map(part).sum::<u64>();
+        let (entries, weight) = (sum(|held| held.entries), sum(|held| held.weight));
+        let capacity = self.shares.hot + self.shares.main;
+        let room = u128::from(entries) * u128::from(capacity) / u128::from(weight.max(1));
+        u64::try_from(room).unwrap_or(u64::MAX)
     }
 
     /// Puts an entry into the hot segment, in the place of what its key had; gives that. An
@@ -340,7 +380,6 @@ where
         due: Option<Moment>,
     ) -> Option<Arc<Entry<K, V>>> {
         let old = self.take_out(room, Lookup::of(entry));
-        let is_guess = |old: &Entry<K, V>| old.is_staged() && old.is_unread();
         let is_staged = entry.is_unread()
             && self.shares.staged > 0
             && old.as_ref().is_none_or(|(old, _)| is_guess(old));
@@ -397,54 +436,55 @@ where
         Some((old, Segment::Hot))
     }
 
-    /// Which part of the hot segment holds too much, if any.
+    /// What of the hot segment is too much, if anything is.
     pub(crate) fn overflow(&self) -> Option<Overflow> {
-        if self.hot.held(true).weight > self.shares.staged {
-            Some(Overflow::Staged)
-        } else if self.hot.held(false).weight + self.hot.held(true).weight
-            > self.shares.proven + self.shares.staged
-        {
-            Some(Overflow::Proven)
-        } else {
+        let staged = self.hot.held(true).weight;
+        if staged + self.hot.held(false).weight <= self.shares.hot {
             None
+        } else if staged > self.shares.staged {
+            Some(Overflow::Staged)
+        } else {
+            Some(Overflow::Proven)
         }
     }
 
-    /// Evicts an entry that a sample of `room` found, if it is still there. A staged entry that
-    /// was read since moves to the proven ones instead. A proven entry is offered to moka, with
-    /// its recent reads replayed. Gives whether it left, so that its reads are to be remembered.
+    /// Evicts an entry that a sample of `room` found, if it is still there. Where guesses are
+    /// looked for, one that was read since moves to the proven ones instead. A proven entry is
+    /// offered to moka, with its recent reads replayed. Gives whether it left, so that its reads
+    /// are to be remembered.
     pub(crate) fn evict(
         &self,
         room: &mut Room<K, V>,
         entry: &Arc<Entry<K, V>>,
-        recorder: &Recorder,
-        now: Moment,
+        search: Search<'_, K, V>,
     ) -> bool {
         let is_staged = entry.is_staged();
         if !self.slots(room, is_staged).remove(entry) {
             return false;
         }
-        if is_staged && !entry.is_unread() {
+        let was_guess = is_staged && entry.is_unread();
+        if is_staged && !was_guess && search.overflow == Overflow::Staged {
             entry.set_staged(false);
             self.slots(room, false).push(entry);
             return false;
         }
-        if is_staged {
-            self.residence.note(now.since(entry.life().loaded_at));
+        if was_guess {
+            self.residence.note(search.age(entry));
         }
         room.wheel.remove(entry);
-        let rank = entry.reads().rank();
-        let may_stay = !is_staged && entry.is_kept(now);
+        let may_stay = !was_guess && entry.is_kept(search.now);
         if may_stay {
-            self.floor_bits.store(rank.to_bits(), Relaxed);
+            let worth = search.recorder.worth(entry.reads());
+            self.floor_bits.store(worth.to_bits(), Relaxed);
         }
         // It is in both segments for a moment, so that a reader who looks in both always finds it.
-        if may_stay && self.main.offer(entry, recorder.recent_reads(rank)) {
+        if may_stay && self.main.offer(entry, search.recorder.recent_reads(entry.reads())) {
             self.tally.settle_unread(entry);
         } else {
-            self.tally.left(entry, if is_staged { Eviction::Staging } else { Eviction::Capacity });
+            self.tally.left(entry, if was_guess { Eviction::Staging } else { Eviction::Capacity });
         }
         self.hot.remove(Lookup::of(entry));
+        entry.set_staged(false);
         true
     }
 
@@ -453,14 +493,19 @@ where
         self.main.next_rising()
     }
 
-    /// Moves an entry of moka back to the hot segment, if moka still has it.
+    /// Moves an entry of moka back to the hot segment, if moka still has it, and it is worth more
+    /// than what left last.
     pub(crate) fn promote(
         &self,
         room: &mut Room<K, V>,
         entry: &Arc<Entry<K, V>>,
+        recorder: &Recorder,
         due: Option<Moment>,
     ) -> bool {
         entry.clear_rising();
+        if recorder.worth(entry.reads()) <= f64::from_bits(self.floor_bits.load(Relaxed)) {
+            return false;
+        }
         let is_there = self.main.get(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
         if is_there {
             self.slots(room, false).push(entry);

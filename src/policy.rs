@@ -88,13 +88,13 @@ pub struct Policy {
     #[serde(with = "crate::span")]
     pub half_life: Duration,
     /// The keys whose reads are remembered although they are not in memory. Default: 65,536, which
-    /// takes 1.5 MiB.
+    /// takes 2 MiB.
     pub tracked_keys: usize,
     /// The share of the capacity that the hot segment has, 0.05 to 1; the rest is moka's. Default:
     /// 0.9, since shares of 0.75 to 0.95 measured best over twelve traces.
     pub hot_share: f64,
-    /// The share of the capacity that preloaded entries have until they are read, 0 to 0.5. It is
-    /// part of the hot segment's, and nothing else takes it. Default: 0.05.
+    /// The share of the capacity that preloaded entries may keep from others until they are read, 0
+    /// to 0.5. It is part of the hot segment's; what they leave of it, others use. Default: 0.05.
     pub staging_share: f64,
     /// What is loaded before anybody asks.
     pub preload: PreloadPolicy,

@@ -1,64 +1,113 @@
-//! What a read costs its reader: the weights that reads are recorded with, and the memory of keys
-//! that are not resident.
+//! What a read costs its reader: what is noted of it, what an eviction makes of that, and the
+//! memory of keys that are not resident.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::score::{Decay, Past, Reads, half_life_micros};
+use crate::score::{Decay, Past, Reads, Recent, TURNS_PER_TURNOVER, half_life_micros};
 
 pub(crate) use self::table::Table;
+use self::worth::{Seen, Worth};
 
 mod table;
+mod worth;
 
-/// The weights of reads.
+/// The memory of reads.
 ///
-/// Two clocks run: time, for the score that people see, and turnover, for the rank that decides
-/// evictions. Turnover moves on with the reads served, in proportion to the entries held, so that a
-/// busy cache and a quiet one, a large one and a small one, all forget at their own pace.
+/// Two clocks run: time, for the score that people see, and turnover, for the worth that decides
+/// evictions. Turnover moves on with the reads served, in proportion to the entries that fit, so
+/// that a busy cache and a quiet one, a large one and a small one, all forget at their own pace.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     time: Decay,
-    turnover: Decay,
-    /// In parts of a half-life.
+    worth: Worth,
+    turn: AtomicU32,
+    /// In parts of a turn.
     turned: AtomicU64,
     reads_seen: AtomicU64,
+    /// The reads at which was learned last, and from which on that is due again.
+    learned_at: AtomicU64,
+    learns_at: AtomicU64,
 }
 
-/// A half-life of the rank, in reads per entry held. Of 16, 32, 64, 128 and 256 this gave the most
-/// hits on twelve traces in three sizes, and all were within 0.2 points; a long one outlives scans.
-const READS_PER_ENTRY: u64 = 64;
-/// A half-life of the rank, in parts.
-const PARTS: u64 = 1 << 24;
+/// A turn, in parts.
+const PARTS: u64 = 1 << 20;
+/// One hit in `2^DRAWN_LOG2` is noted for learning, and stands for that many: noting costs four
+/// words, so a hit pays for one in the mean.
+const DRAWN_LOG2: u32 = 2;
+const DRAWN: f64 = (1_u32 << DRAWN_LOG2) as f64;
+/// What was learned loses half its weight in as many turnovers, though not in less reads than a
+/// small cache needs to learn anything.
+const MEMORY: u64 = 32;
+const MEMORY_MIN: u64 = 4_096;
+/// Reads between two lessons, unless a quarter of a turnover is more.
+const LESSON_MIN: u64 = 256;
+/// In the beginning, lessons come sooner.
+const LESSON_FIRST: u64 = 64;
+/// The half-life of reads of late, by the natural base, in turnovers.
+const WINDOW: f64 = 64.0 / std::f64::consts::LN_2;
 
 impl Recorder {
     pub(crate) fn new(half_life: Duration) -> Self {
         Self {
             time: Decay::new(half_life_micros(half_life)),
-            turnover: Decay::new(PARTS),
+            worth: Worth::new(),
+            turn: AtomicU32::new(0),
             turned: AtomicU64::new(0),
             reads_seen: AtomicU64::new(0),
+            learned_at: AtomicU64::new(0),
+            learns_at: AtomicU64::new(LESSON_FIRST),
         }
     }
 
     /// Records a read of a resident key.
     #[inline]
     pub(crate) fn record(&self, reads: &Reads, now: Moment) {
-        reads.record(now, self.time.weight(now.as_micros()), self.turnover.current());
+        let turn = self.turn.load(Relaxed);
+        let weight = self.time.weight(now.as_micros());
+        let (before, after) = reads.record(now, weight, turn);
+        if reads.draws(after, DRAWN_LOG2) {
+            self.note_drawn(before, after);
+        }
     }
 
-    /// A past with one read more.
+    #[cold]
+    fn note_drawn(&self, before: Recent, after: Recent) {
+        self.worth.note(before, after, DRAWN);
+    }
+
+    /// Records a read of a key that is not resident; gives its past with that read.
     pub(crate) fn with_read(&self, past: Past, now: Moment) -> Past {
-        past.with_read(now, self.time.weight(now.as_micros()), self.turnover.current())
+        let turn = self.turn.load(Relaxed);
+        let with = past.with_read(now, self.time.weight(now.as_micros()), turn);
+        self.worth.note(past.recent, with.recent, 1.0);
+        with
     }
 
-    /// Moves the turnover on to `reads` reads served, while `entries` are held; gives where it is.
-    pub(crate) fn turn(&self, reads: u64, entries: u64) -> u64 {
+    /// Moves the turnover on to `reads` reads served, while `room` entries fit, and learns from
+    /// them where it is time.
+    pub(crate) fn turn(&self, reads: u64, room: u64) {
+        let room = room.max(1);
         let served = reads.saturating_sub(self.reads_seen.fetch_max(reads, Relaxed));
-        let parts = served.saturating_mul(PARTS) / (READS_PER_ENTRY * entries.max(1));
-        let turned = self.turned.fetch_add(parts, Relaxed) + parts;
-        self.turnover.weight(turned);
-        turned
+        let per_turnover = PARTS * u64::from(TURNS_PER_TURNOVER);
+        let parts = served.saturating_mul(per_turnover) / room;
+        let turned = self.turned.fetch_add(parts, Relaxed).wrapping_add(parts);
+        #[expect(clippy::cast_possible_truncation, reason = "turns wrap around")]
+        self.turn.store((turned / PARTS) as u32, Relaxed);
+
+        let due = self.learns_at.load(Relaxed);
+        let next = reads + (reads / 8).clamp(LESSON_FIRST, LESSON_MIN.max(room / 4));
+        if reads >= due && self.learns_at.compare_exchange(due, next, Relaxed, Relaxed).is_ok() {
+            let since = reads.saturating_sub(self.learned_at.swap(reads, Relaxed));
+            let memory = room.saturating_mul(MEMORY).max(MEMORY_MIN);
+            let turnovers = (as_f64(turned) / as_f64(per_turnover)).max(1.0);
+            self.worth.learn(Seen {
+                turnovers,
+                window: WINDOW * (1.0 - (-turnovers / WINDOW).exp()),
+                kept: (-as_f64(since) / as_f64(memory)).exp2(),
+            });
+        }
     }
 
     /// A key's score at `now`: its reads, each weighing `2^-(age / half-life)`.
@@ -66,18 +115,23 @@ impl Recorder {
         self.time.count(past.score, now.as_micros())
     }
 
-    /// How many recent reads a rank stands for.
-    pub(crate) fn recent_reads(&self, rank: f64) -> f64 {
-        rank / self.turnover.current()
+    /// What the place of a key with these reads is worth now, in reads per turnover.
+    pub(crate) fn worth(&self, reads: &Reads) -> f64 {
+        self.worth.of(reads.recent(), self.turn.load(Relaxed))
+    }
+
+    /// How many reads of late there were.
+    pub(crate) fn recent_reads(&self, reads: &Reads) -> f64 {
+        f64::from(reads.recent().reads_at(self.turn.load(Relaxed)))
     }
 
     /// The decay of scores, for rescaling.
     pub(crate) fn time(&self) -> &Decay {
         &self.time
     }
+}
 
-    /// The decay of ranks, for rescaling.
-    pub(crate) fn turnover(&self) -> &Decay {
-        &self.turnover
-    }
+#[expect(clippy::cast_precision_loss, reason = "a share of it is wanted")]
+const fn as_f64(count: u64) -> f64 {
+    count as f64
 }

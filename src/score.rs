@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
+pub(crate) use self::recent::{Recent, TURNS_PER_TURNOVER};
+
+mod recent;
+
 /// Weighs reads so that old ones count less: forward decay.
 ///
 /// A read at position `p` adds `2^((p - landmark) / half_life)` to a key's sum. The sums of all
 /// keys then age together without being touched: the decayed count at `now` is the sum divided by
 /// the weight of a read at `now`. Source: Cormode, Shkapenyuk, Srivastava and Xu, "Forward decay",
-/// ICDE 2009. A position is whatever moves on as reads age; we use microseconds for the score that
-/// people see, and reads served for the rank that decides evictions.
+/// ICDE 2009. A position is whatever moves on as reads age: here, microseconds.
 #[derive(Debug)]
 pub(crate) struct Decay {
     half_life: f64,
@@ -101,17 +104,19 @@ impl Decay {
 #[derive(Debug)]
 pub(crate) struct Reads {
     score_bits: AtomicU64,
-    rank_bits: AtomicU64,
+    recent_bits: AtomicU64,
     last_micros: AtomicU64,
     /// Moving average of the time between reads, in seconds; NaN until there were two.
     gap_bits: AtomicU32,
+    /// Lets keys that are read alike draw differently.
+    salt: u32,
 }
 
 /// A copy of [`Reads`] that is not shared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Past {
     pub(crate) score: f64,
-    pub(crate) rank: f64,
+    pub(crate) recent: Recent,
     /// The last read, or [`Moment::NEVER`].
     pub(crate) last: Moment,
     pub(crate) gap_secs: f32,
@@ -120,14 +125,14 @@ pub(crate) struct Past {
 impl Past {
     /// Nothing is known.
     pub(crate) const NONE: Self =
-        Self { score: 0.0, rank: 0.0, last: Moment::NEVER, gap_secs: f32::NAN };
+        Self { score: 0.0, recent: Recent::NONE, last: Moment::NEVER, gap_secs: f32::NAN };
 
-    /// The same and one read more, at `now`.
+    /// The same and one read more, at `now` and in `turn`.
     #[must_use]
-    pub(crate) fn with_read(self, now: Moment, score: f64, rank: f64) -> Self {
+    pub(crate) fn with_read(self, now: Moment, score: f64, turn: u32) -> Self {
         Self {
             score: self.score + score,
-            rank: self.rank + rank,
+            recent: self.recent.with_read(turn),
             last: now,
             gap_secs: next_gap(self.gap_secs, self.last, now),
         }
@@ -157,46 +162,59 @@ impl Reads {
     pub(crate) fn new(past: Past) -> Self {
         Self {
             score_bits: AtomicU64::new(past.score.to_bits()),
-            rank_bits: AtomicU64::new(past.rank.to_bits()),
+            recent_bits: AtomicU64::new(past.recent.to_bits()),
             last_micros: AtomicU64::new(past.last.as_micros()),
             gap_bits: AtomicU32::new(past.gap_secs.to_bits()),
+            salt: 0,
         }
     }
 
-    /// Notes a read at `now` with these weights.
+    /// The same for a key with this hash.
+    #[expect(clippy::cast_possible_truncation, reason = "any part of a hash will do")]
+    pub(crate) fn of_hash(self, hash: u64) -> Self {
+        Self { salt: hash as u32, ..self }
+    }
+
+    /// Notes a read at `now` and in `turn`, of this weight; gives the recent reads before it, and
+    /// with it.
     #[inline]
-    pub(crate) fn record(&self, now: Moment, score: f64, rank: f64) {
+    pub(crate) fn record(&self, now: Moment, score: f64, turn: u32) -> (Recent, Recent) {
         add(&self.score_bits, score);
-        add(&self.rank_bits, rank);
+        let before = self.recent();
+        let after = before.with_read(turn);
+        self.recent_bits.store(after.to_bits(), Relaxed);
         let last = Moment::from_micros(self.last_micros.load(Relaxed));
         let gap = next_gap(f32::from_bits(self.gap_bits.load(Relaxed)), last, now);
         self.gap_bits.store(gap.to_bits(), Relaxed);
         self.last_micros.store(now.as_micros(), Relaxed);
+        (before, after)
+    }
+
+    /// Whether a read is drawn, one in `2^one_in_log2`: as if at random, and the same in each run.
+    #[inline]
+    pub(crate) fn draws(&self, after: Recent, one_in_log2: u32) -> bool {
+        let mixed = (after.to_bits() ^ u64::from(self.salt)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed.leading_zeros() >= one_in_log2
     }
 
     pub(crate) fn past(&self) -> Past {
         Past {
             score: f64::from_bits(self.score_bits.load(Relaxed)),
-            rank: self.rank(),
+            recent: self.recent(),
             last: Moment::from_micros(self.last_micros.load(Relaxed)),
             gap_secs: f32::from_bits(self.gap_bits.load(Relaxed)),
         }
     }
 
-    /// The sum that decides evictions.
+    /// The reads that decide evictions.
     #[inline]
-    pub(crate) fn rank(&self) -> f64 {
-        f64::from_bits(self.rank_bits.load(Relaxed))
+    pub(crate) fn recent(&self) -> Recent {
+        Recent::from_bits(self.recent_bits.load(Relaxed))
     }
 
     /// Multiplies the sum of scores, when the landmark of their decay moves.
     pub(crate) fn rescale_score(&self, by: f64) {
         scale(&self.score_bits, by);
-    }
-
-    /// Multiplies the sum of ranks, when the landmark of their decay moves.
-    pub(crate) fn rescale_rank(&self, by: f64) {
-        scale(&self.rank_bits, by);
     }
 }
 
@@ -244,7 +262,7 @@ mod tests {
         let reads = Reads::new(Past::NONE);
         for secs in reads_secs {
             let now = Moment::START.plus(Duration::from_secs(*secs));
-            reads.record(now, decay.weight(now.as_micros()), 0.0);
+            reads.record(now, decay.weight(now.as_micros()), 0);
         }
         let recorded = decay.count(reads.past().score, now_secs * 1_000_000);
         let defined = reads_secs
@@ -284,7 +302,7 @@ mod tests {
         let reads = Reads::new(Past::NONE);
         let read = |position: u64| {
             let weight = decay.weight(position);
-            reads.record(Moment::from_micros(position), weight, 0.0);
+            reads.record(Moment::from_micros(position), weight, 0);
         };
         read(8_990);
         read(9_000);
@@ -304,7 +322,7 @@ mod tests {
     fn the_rate_falls_as_soon_as_reads_stay_away() {
         let mut past = Past::NONE;
         for second in 0..100 {
-            past = past.with_read(Moment::from_micros(second * 1_000_000), 1.0, 1.0);
+            past = past.with_read(Moment::from_micros(second * 1_000_000), 1.0, 1);
         }
         let at = |secs: u64| past.rate(Moment::from_micros(secs * 1_000_000)).unwrap();
         assert!((at(100) - 1.0).abs() < 1e-3);
@@ -313,7 +331,7 @@ mod tests {
 
     #[test]
     fn one_read_has_no_rate() {
-        let once = Past::NONE.with_read(Moment::START, 1.0, 1.0);
+        let once = Past::NONE.with_read(Moment::START, 1.0, 1);
         assert!(once.is_once_read());
         assert_eq!(once.rate(Moment::from_micros(5)), None);
         assert!(!Past::NONE.is_once_read());

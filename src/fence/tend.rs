@@ -14,8 +14,9 @@ use crate::entry::Entry;
 use crate::l1::{SAMPLE, Search};
 use crate::score::Decay;
 
-/// Entries stored between two looks at the reads served.
-const STORED_PER_TURN: u64 = 16;
+/// Entries stored between two looks at the reads served; fewer where few entries fit.
+const STORED_PER_LOOK: u64 = 16;
+const ENTRIES_PER_LOOK: u64 = 64;
 /// More entries than this are not evicted in one go; the rest goes with the next entry.
 const ROUNDS_MAX: usize = 4_096;
 
@@ -28,60 +29,59 @@ where
     /// Makes room where too much is held, and moves entries of moka back that were read often.
     ///
     /// Called after an entry was stored, outside its lock: only one shard is locked at a time. That
-    /// entry is spared: to evict it at once would be to admit by rank, which measures worse.
-    /// `reads` gives the number of reads served so far, by which ranks age.
+    /// newcomer is one of those to choose from, unless it is a guess. `reads` gives the number of
+    /// reads served so far, by which entries age.
     pub(crate) fn tend(
         &self,
         now: Moment,
         reads: impl Fn() -> u64,
-        spared: Option<&Arc<Entry<K, V>>>,
+        newcomer: Option<&Arc<Entry<K, V>>>,
         due: impl Fn(&Entry<K, V>) -> Option<Moment>,
     ) {
-        // Ranks hardly age from one entry to the next, and reads are summed over all threads.
-        if self.stored.fetch_add(1, Relaxed).is_multiple_of(STORED_PER_TURN) {
-            self.turnover.note(now, STORED_PER_TURN);
-            self.turn(now, reads());
+        // Entries hardly age from one to the next where there are many, and reads are summed over
+        // all threads.
+        let room = self.l1.room();
+        let every = (room / ENTRIES_PER_LOOK).clamp(1, STORED_PER_LOOK);
+        if self.stored.fetch_add(1, Relaxed).is_multiple_of(every) {
+            self.turnover.note(now, every);
+            self.recorder.turn(reads(), room);
+            self.rescale(now);
         }
         while let Some(entry) = self.l1.next_rising() {
             self.with_shard(entry.hash(), |shard| {
-                if self.l1.promote(&mut shard.room, &entry, due(&entry)) {
+                if self.l1.promote(&mut shard.room, &entry, &self.recorder, due(&entry)) {
                     shard.absent.forget(entry.hash());
                     self.expect_due(shard.room.next_due());
                 }
             });
         }
         // Each round makes room, or moves an entry from the staged to the proven.
+        let mut newcomer = newcomer;
         for _ in 0..ROUNDS_MAX {
             let Some(overflow) = self.l1.overflow() else { break };
-            self.evict_one(Search { overflow, spared, now });
+            let (recorder, turnover) = (&self.recorder, self.turnover.span(self.l1.entries()));
+            let search = Search { overflow, newcomer, recorder, turnover, now };
+            let chosen = self.evict_one(search);
+            // Once it has left, it is no longer there to choose.
+            newcomer = newcomer.filter(|entry| !chosen.is_some_and(|it| Arc::ptr_eq(entry, &it)));
         }
     }
 
-    /// Lets ranks age by the reads served, and moves landmarks where it is time.
-    fn turn(&self, now: Moment, reads: u64) {
-        let entries = self.l1.held().iter().map(|held| held.entries).sum();
-        let turned = self.recorder.turn(reads, entries);
-        let (turnover, time) = (self.recorder.turnover(), self.recorder.time());
-        if turnover.must_rescale(turned) {
-            self.rescale(turnover, turned, |entry, by| entry.reads().rescale_rank(by));
-        }
-        if time.must_rescale(now.as_micros()) {
-            self.rescale(time, now.as_micros(), |entry, by| entry.reads().rescale_score(by));
-        }
-    }
-
-    /// Evicts the lowest of some entries picked at random. They are looked for in one shard, and
-    /// on in the next ones where that has too few.
-    fn evict_one(&self, search: Search<'_, K, V>) {
+    /// Evicts the lowest of some entries picked at random, and of the newcomer. Each is looked for in
+    /// another shard: all from one would make that a small cache of its own, which costs hits. Gives
+    /// the entry that was chosen.
+    fn evict_one(&self, search: Search<'_, K, V>) -> Option<Arc<Entry<K, V>>> {
         let mut random = Rng::with_seed(self.random());
         let start = random.usize(..SHARDS);
+        let is_small = self.l1.entries() <= SHARDS as u64;
+        let each = if is_small { SAMPLE } else { 1 };
         let mut seen = 0;
-        let mut lowest: Option<(f64, Arc<Entry<K, V>>)> = None;
+        let mut lowest = search.newcomer();
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
-            let sample = shard.lock().room.sample(search, SAMPLE - seen, &mut random);
+            let sample = shard.lock().room.sample(search, each, &mut random);
             seen += sample.seen;
             let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
-                lowest.as_ref().is_none_or(|(rank, _)| found.0 < *rank)
+                lowest.as_ref().is_none_or(|(worth, _)| found.0 <= *worth)
             };
             if let Some(found) = sample.lowest.filter(is_lower) {
                 lowest = Some(found);
@@ -90,32 +90,37 @@ where
                 break;
             }
         }
-        if let Some((_, entry)) = lowest {
-            self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search.now));
-        }
+        let (_, entry) = lowest?;
+        self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search));
+        Some(entry)
     }
 
-    fn evict_from(&self, shard: &mut Shard<K, V, T>, entry: &Arc<Entry<K, V>>, now: Moment) {
-        if self.l1.evict(&mut shard.room, entry, &self.recorder, now) {
+    fn evict_from(
+        &self,
+        shard: &mut Shard<K, V, T>,
+        entry: &Arc<Entry<K, V>>,
+        search: Search<'_, K, V>,
+    ) {
+        if self.l1.evict(&mut shard.room, entry, search) {
             shard.absent.keep(entry.hash(), &entry.reads().past());
         }
     }
 
-    /// Multiplies all sums, then moves the landmark: in this order, see [`Decay::must_rescale`].
-    fn rescale(&self, decay: &Decay, position: u64, scale: impl Fn(&Entry<K, V>, f64)) {
+    /// Multiplies all scores where it is time, then moves their landmark: in this order, see
+    /// [`Decay::must_rescale`](crate::score::Decay::must_rescale).
+    fn rescale(&self, now: Moment) {
+        let time = self.recorder.time();
+        if !time.must_rescale(now.as_micros()) {
+            return;
+        }
         let by = Decay::rescaling();
-        let is_rank = std::ptr::eq(decay, self.recorder.turnover());
         for shard in &self.shards {
             let mut shard = shard.lock();
-            shard.room.entries().for_each(|entry| scale(entry, by));
-            if is_rank {
-                shard.absent.rescale_ranks(by);
-            } else {
-                shard.absent.rescale_scores(by);
-            }
+            shard.room.entries().for_each(|entry| entry.reads().rescale_score(by));
+            shard.absent.rescale_scores(by);
         }
-        self.l1.main_entries().iter().for_each(|entry| scale(entry, by));
-        decay.move_landmark(position);
+        self.l1.main_entries().iter().for_each(|entry| entry.reads().rescale_score(by));
+        time.move_landmark(now.as_micros());
     }
 
     /// The next random number. The sequence is that of `SplitMix64` (Steele, Lea and Flood, "Fast

@@ -44,18 +44,24 @@ impl<K, V> Slots<K, V> {
         self.0.iter()
     }
 
-    /// Judges `count` entries picked at random, or all if there are no more, and gives the lowest.
+    /// Judges `count` entries picked at random from these and `more`, or all if there are no more,
+    /// and gives the lowest of those that the judge does not let off.
     pub(super) fn sample(
         &self,
+        more: &Self,
         count: usize,
         random: &mut Rng,
-        judge: impl Fn(&Arc<Entry<K, V>>) -> f64,
+        judge: impl Fn(&Arc<Entry<K, V>>) -> Option<f64>,
     ) -> Sample<K, V> {
-        let len = self.0.len();
+        let len = self.0.len() + more.0.len();
         if len <= count {
-            return Sample { seen: len, lowest: lowest(self.0.iter(), judge) };
+            return Sample { seen: len, lowest: lowest(self.iter().chain(more.iter()), judge) };
         }
-        let picked = (0..count).filter_map(|_| self.0.get(random.usize(..len)));
+        let nth = |nth: usize| match nth.checked_sub(self.0.len()) {
+            None => self.0.get(nth),
+            Some(nth) => more.0.get(nth),
+        };
+        let picked = (0..count).filter_map(|_| nth(random.usize(..len)));
         Sample { seen: count, lowest: lowest(picked, judge) }
     }
 }
@@ -63,9 +69,9 @@ impl<K, V> Slots<K, V> {
 /// The entry that is judged lowest. Only that one is cloned: to clone an entry is to write to it.
 fn lowest<'a, K: 'a, V: 'a>(
     entries: impl Iterator<Item = &'a Arc<Entry<K, V>>>,
-    judge: impl Fn(&Arc<Entry<K, V>>) -> f64,
+    judge: impl Fn(&Arc<Entry<K, V>>) -> Option<f64>,
 ) -> Option<(f64, Arc<Entry<K, V>>)> {
-    let judged = entries.map(|entry| (judge(entry), entry));
+    let judged = entries.filter_map(|entry| Some((judge(entry)?, entry)));
     let lowest = judged.min_by(|a, b| a.0.total_cmp(&b.0));
     lowest.map(|(worth, entry)| (worth, Arc::clone(entry)))
 }

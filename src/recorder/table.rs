@@ -1,12 +1,12 @@
 //! The reads of keys that are not resident, in bounded memory.
 
 use crate::clock::Moment;
-use crate::score::Past;
+use crate::score::{Past, Recent};
 
 /// What is remembered of keys that left memory, or never entered it.
 ///
 /// Sets of four slots; a key's hash names its set, and a fingerprint the slot. A full set forgets
-/// its lowest rank, so that a newcomer always enters. No key text is kept: two keys with the same
+/// the key that was read least of late, so that a newcomer always enters. No key text is kept: two keys with the same
 /// set and fingerprint are taken for one, which happens to one in a billion pairs within a set.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -16,12 +16,12 @@ pub(crate) struct Table {
 
 const WAYS: usize = 4;
 
-/// Sums of ranks are kept as logarithms, since an `f32` could not hold the sums themselves.
+/// Sums of scores are kept as logarithms, since an `f32` could not hold the sums themselves.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     /// Zero is an empty slot.
     fingerprint: u32,
-    rank_log2: f32,
+    recent: Recent,
     score_log2: f32,
     gap_secs: f32,
     last_micros: u64,
@@ -29,7 +29,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot {
     fingerprint: 0,
-    rank_log2: f32::NEG_INFINITY,
+    recent: Recent::NONE,
     score_log2: f32::NEG_INFINITY,
     gap_secs: f32::NAN,
     last_micros: u64::MAX,
@@ -59,8 +59,9 @@ impl Table {
             *same = slot;
             return;
         }
-        let by_rank = |a: &&mut Slot, b: &&mut Slot| a.rank_log2.total_cmp(&b.rank_log2);
-        if let Some(lowest) = set.iter_mut().min_by(by_rank) {
+        let reads = |slot: &Slot| slot.recent.reads_at(past.recent.turn);
+        let by_reads = |a: &&mut Slot, b: &&mut Slot| reads(a).total_cmp(&reads(b));
+        if let Some(lowest) = set.iter_mut().min_by(by_reads) {
             self.dropped += u64::from(lowest.fingerprint != 0);
             *lowest = slot;
         }
@@ -91,13 +92,6 @@ impl Table {
         std::mem::take(&mut self.dropped)
     }
 
-    /// Multiplies all ranks, when the landmark of their decay moves.
-    pub(crate) fn rescale_ranks(&mut self, by: f64) {
-        for slot in self.sets.iter_mut().flatten() {
-            slot.rank_log2 += log2(by);
-        }
-    }
-
     /// Multiplies all scores, when the landmark of their decay moves.
     pub(crate) fn rescale_scores(&mut self, by: f64) {
         for slot in self.sets.iter_mut().flatten() {
@@ -114,7 +108,7 @@ impl Slot {
     fn new(fingerprint: u32, past: &Past) -> Self {
         Self {
             fingerprint,
-            rank_log2: log2(past.rank),
+            recent: past.recent,
             score_log2: log2(past.score),
             gap_secs: past.gap_secs,
             last_micros: past.last.as_micros(),
@@ -124,7 +118,7 @@ impl Slot {
     fn past(self) -> Past {
         Past {
             score: f64::from(self.score_log2).exp2(),
-            rank: f64::from(self.rank_log2).exp2(),
+            recent: self.recent,
             last: Moment::from_micros(self.last_micros),
             gap_secs: self.gap_secs,
         }
@@ -145,8 +139,9 @@ fn log2(sum: f64) -> f32 {
 mod tests {
     use super::*;
 
-    fn past(rank: f64) -> Past {
-        Past { score: 2.0 * rank, rank, last: Moment::from_micros(7), gap_secs: 1.5 }
+    fn past(reads: f32) -> Past {
+        let recent = Recent { reads, turn: 3 };
+        Past { score: 10.0, recent, last: Moment::from_micros(7), gap_secs: 1.5 }
     }
 
     fn close(a: f64, b: f64) -> bool {
@@ -160,7 +155,8 @@ mod tests {
         assert_eq!(table.look(hash).last, Moment::NEVER);
         table.keep(hash, &past(5.0));
         let found = table.look(hash);
-        assert!(close(found.rank, 5.0) && close(found.score, 10.0), "{found:?}");
+        assert!(close(found.score, 10.0), "{found:?}");
+        assert_eq!(found.recent, past(5.0).recent);
         assert_eq!((found.last, found.gap_secs), (Moment::from_micros(7), 1.5));
         table.forget(hash);
         assert_eq!(table.look(hash).last, Moment::NEVER);
@@ -168,25 +164,25 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_forgets_the_lowest_for_the_newcomer() {
+    fn a_full_set_forgets_the_least_read_for_the_newcomer() {
         let mut table = Table::new(WAYS);
-        for nth in 1..=4_u64 {
-            table.keep(nth << 33, &past(f64::from(u32::try_from(nth).unwrap())));
+        for (nth, reads) in [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)] {
+            table.keep(nth << 33, &past(reads));
         }
         table.keep(5 << 33, &past(1.0));
         assert_eq!(table.look(1 << 33).last, Moment::NEVER);
-        assert!(close(table.look(5 << 33).rank, 1.0));
-        assert!(close(table.look(2 << 33).rank, 2.0));
+        assert_eq!(table.look(5 << 33).recent.reads, 1.0);
+        assert_eq!(table.look(2 << 33).recent.reads, 2.0);
         assert_eq!((table.len(), table.take_dropped(), table.take_dropped()), (4, 1, 0));
     }
 
     #[test]
-    fn ranks_near_the_end_of_their_scale_are_kept_and_rescaled() {
+    fn scores_near_the_end_of_their_scale_are_kept_and_rescaled() {
         let mut table = Table::new(WAYS);
         let huge = 890.0_f64.exp2();
-        table.keep(9 << 33, &past(huge));
-        assert!(close(table.look(9 << 33).rank, huge));
-        table.rescale_ranks((-900.0_f64).exp2());
-        assert!(close(table.look(9 << 33).rank, (-10.0_f64).exp2()));
+        table.keep(9 << 33, &Past { score: huge, ..past(1.0) });
+        assert!(close(table.look(9 << 33).score, huge));
+        table.rescale_scores((-900.0_f64).exp2());
+        assert!(close(table.look(9 << 33).score, (-10.0_f64).exp2()));
     }
 }
