@@ -1,6 +1,6 @@
 //! From values to places, and the round values to mark between.
 
-use super::figures::grouped;
+use super::figures::{self, grouped};
 
 /// The values along one side of a plot, from end to end.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl Axis {
     pub(super) fn percent(low: f64, high: f64, label: &str) -> Self {
         Self::round(low, high, label, |share, step| {
             let decimals = if step < 0.01 { 1 } else { 0 };
-            format!("{:.decimals$} %", share * 100.0)
+            figures::signed(format!("{:.decimals$} %", share * 100.0))
         })
     }
 

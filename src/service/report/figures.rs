@@ -28,7 +28,7 @@ pub(super) fn change(share: f64) -> String {
 }
 
 /// The minus of a formatted number becomes one as wide as a plus; nothing is less than 0.0.
-fn signed(text: String) -> String {
+pub(super) fn signed(text: String) -> String {
     match text.strip_prefix('-') {
         Some(rest) if rest.contains(|digit: char| ('1'..='9').contains(&digit)) => {
             format!("−{rest}")

@@ -10,7 +10,7 @@ use super::gain::Gain;
 use super::look::Look;
 use super::markup::Element;
 use super::table::{Column, table};
-use super::{FOREWARM, Replayed, label, threshold};
+use super::{DEMAND, FOREWARM, Replayed, label, threshold};
 
 const HEADING: &str = "What a load buys";
 
@@ -140,7 +140,8 @@ fn point(chart: &Chart, look: Look, tried: &Tried<'_>) -> Vec<Element> {
         let text = tried.row.threshold.to_string();
         Some(Chart::note((x - 6.0, y - 8.0), "end", &text).set("class", class))
     } else {
-        let is_alone = threshold(tried.row).is_none();
+        // Demand is where nothing is removed and nothing added.
+        let is_alone = threshold(tried.row).is_none() && tried.row.policy != DEMAND;
         is_alone.then(|| Chart::note((x + 9.0, y - 6.0), "start", tried.row.policy))
     };
     std::iter::once(marker).chain(note).collect()
