@@ -22,10 +22,8 @@ pub(crate) const DEFAULT: u32 = 500;
 
 /// The thresholds of a sweep, in thousandths. The ends are for rivals that pay much, or next to
 /// nothing.
-pub(crate) const SWEEP: [u32; 21] = [
-    5, 10, 20, 30, 60, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 950, 970, 990,
-    1_000,
-];
+pub(crate) const SWEEP: [u32; 19] =
+    [20, 30, 60, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 950, 970, 990, 1_000];
 
 impl Plan {
     /// Adds policies to those of a setting, which has this threshold at least.
