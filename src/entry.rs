@@ -33,6 +33,8 @@ pub(crate) struct Entry<K, V> {
     fresh_until: AtomicU64,
     loaded_at: Moment,
     revalidate_for: Duration,
+    /// When its value would expire if it were loaded on demand only.
+    demand_until: AtomicU64,
     why: Why,
 }
 
@@ -192,6 +194,7 @@ impl<K, V> Entry<K, V> {
             fresh_until: AtomicU64::new(0),
             loaded_at: Moment::START,
             revalidate_for: Duration::ZERO,
+            demand_until: AtomicU64::new(0),
             why: Why::DEMAND,
         }
     }
@@ -332,6 +335,15 @@ impl<K, V> Entry<K, V> {
         } else {
             self.flags.fetch_and(!flag, Relaxed);
         }
+    }
+
+    /// When its value would expire if it were loaded on demand only.
+    pub(crate) fn demand_until(&self) -> Moment {
+        Moment::from_bits(self.demand_until.load(Relaxed))
+    }
+
+    pub(crate) fn set_demand_until(&self, until: Moment) {
+        self.demand_until.store(until.to_bits(), Relaxed);
     }
 
     /// Its place among the slots that evictions are sampled from.

@@ -15,6 +15,7 @@ pub(crate) use self::failing::Failing;
 pub(crate) use self::load_time::LoadTime;
 pub(crate) use self::quiet::Quiet;
 pub(crate) use self::slots::{Class, Slot, Slots};
+pub(crate) use self::spending::Spending;
 pub(crate) use self::urgency::{Lent, Urgency};
 
 mod breaker;
@@ -23,6 +24,7 @@ mod failing;
 mod load_time;
 mod quiet;
 mod slots;
+mod spending;
 mod urgency;
 
 /// The limits of one source.

@@ -54,6 +54,8 @@ pub(crate) struct Terms {
     pub(crate) capacity: Option<u64>,
     pub(crate) latency: Duration,
     pub(crate) threshold: f64,
+    /// The most loads beyond those of demand, as a share of these.
+    pub(crate) load_budget: Option<f64>,
     /// The share of the requests that come first and are not counted.
     pub(crate) warmup: f64,
     pub(crate) seed: u64,
@@ -443,6 +445,7 @@ fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
             associations: terms.rule != Rule::Refresh,
             rules: terms.rule != Rule::Refresh,
             threshold: if terms.rule == Rule::Classic { 0.5 } else { terms.threshold },
+            extra_loads: terms.load_budget,
             loads_per_second: 1e12,
             burst: 1 << 30,
             queue_max: 1 << 20,

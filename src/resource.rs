@@ -330,6 +330,7 @@ where
             self.keep_score(entry.why(), true);
             self.note_return(entry, now);
         }
+        entry.set_demand_until(self.follow_demand(entry.demand_until(), now));
         self.note_held(entry, now, was_preload);
         let (resource, key) = (&*self.name, || self.label(entry.key(), entry.hash()));
         tracing::debug!(resource, key = %key(), "hit");

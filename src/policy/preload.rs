@@ -26,6 +26,10 @@ pub struct PreloadPolicy {
     /// One preload at probability p wastes 1 - p loads and saves p misses, so of all rules that
     /// cost as many loads, a threshold on p saves the most misses.
     pub threshold: f64,
+    /// The most loads beyond those that demand alone would make, as a share of these; more than 0.
+    /// A load ahead counts until it spares one; when little is left of the allowance, only what is
+    /// more probable is loaded. Default: `None`, which leaves it to the threshold.
+    pub extra_loads: Option<f64>,
     /// The most keys loaded ahead per second, on average. Default: 100.
     pub loads_per_second: f64,
     /// The most keys loaded ahead at once after a quiet time. Default: 200.
@@ -85,6 +89,7 @@ impl Default for PreloadPolicy {
             associations: true,
             rules: true,
             threshold: 0.5,
+            extra_loads: None,
             loads_per_second: 100.0,
             burst: 200,
             queue_max: 10_000,
@@ -115,6 +120,13 @@ impl PreloadPolicy {
             let problem = format!("is {}", self.loads_per_second);
             let remedy = "use a positive number, or `mode = \"off\"`".into();
             return Err(checks.error("preload.loads_per_second", problem, remedy));
+        }
+        if let Some(share) = self.extra_loads
+            && !(share > 0.0 && share.is_finite())
+        {
+            let problem = format!("is {share}");
+            let remedy = "use a share such as 0.1, or leave it out".into();
+            return Err(checks.error("preload.extra_loads", problem, remedy));
         }
         checks.range("preload.burst", self.burst, 1, 1 << 30)?;
         checks.range("preload.queue_max", self.queue_max, 1, 1 << 24)?;

@@ -171,6 +171,7 @@ mod tests {
             capacity,
             latency: Duration::ZERO,
             threshold: 0.5,
+            load_budget: None,
             warmup: 0.0,
             seed: 1,
         }

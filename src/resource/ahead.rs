@@ -18,7 +18,7 @@ use crate::fence::{Boarding, Caller};
 use crate::flight::Pad;
 use crate::key::Key;
 use crate::l1::Lookup;
-use crate::limits::{BreakerState, Bucket, Urgency};
+use crate::limits::{BreakerState, Bucket, Spending, Urgency};
 use crate::metrics::{Preload, PreloadOutcome};
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::predictor::{Candidate, ClassicTable, Queue, judge_renewal};
@@ -37,6 +37,8 @@ pub(super) struct Ahead<K> {
     begun: AtomicU64,
     /// When the preloader looks at this resource next, as it last said, in microseconds.
     awaited: AtomicU64,
+    /// Bounds the loads beyond those of demand, if the policy does.
+    spending: Option<Spending>,
 }
 
 #[derive(Debug)]
@@ -101,19 +103,29 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
             PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => None,
         };
         let (begun, awaited) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self { state: Mutex::new(state), classic, calls: AtomicUsize::new(0), begun, awaited }
+        Self {
+            state: Mutex::new(state),
+            classic,
+            calls: AtomicUsize::new(0),
+            begun,
+            awaited,
+            spending: policy.extra_loads.map(Spending::new),
+        }
     }
 
     /// Whether every read is to be reported, and not only those that find something to decide.
     #[inline]
     pub(super) const fn watches_reads(&self) -> bool {
-        self.classic.is_some()
+        self.classic.is_some() || self.spending.is_some()
     }
 
     pub(super) fn clear(&self) {
         self.state.lock().queue.clear();
         if let Some(classic) = &self.classic {
             classic.lock().clear();
+        }
+        if let Some(spending) = &self.spending {
+            spending.clear();
         }
     }
 
@@ -325,10 +337,17 @@ where
                 let Some(candidate) = state.queue.pop() else { break };
                 drop(state);
                 let (reason, cell) = (candidate.reason, candidate.cell);
+                if !self.spend(candidate.probability) {
+                    self.refuse(reason);
+                    self.ahead.state.lock().bucket.give_back();
+                    self.abandon(reason, cell);
+                    continue;
+                }
                 match self.board_ahead(candidate, &urgency, now) {
                     Ok(trip) => trips.push(trip),
                     Err(_) => {
                         self.ahead.state.lock().bucket.give_back();
+                        self.give_back_spent();
                         self.abandon(reason, cell);
                     }
                 }
@@ -339,6 +358,39 @@ where
             self.launch_ahead(trips, urgency);
         }
         Moment::NEVER
+    }
+
+    /// Whether a load ahead is within what may be loaded beyond demand.
+    fn spend(&self, probability: f32) -> bool {
+        let threshold = self.policy.preload.threshold;
+        let spending = self.ahead.spending.as_ref();
+        spending.is_none_or(|spending| spending.spend(f64::from(probability), threshold))
+    }
+
+    /// Gives back a load ahead that did not ask the source.
+    pub(super) fn give_back_spent(&self) {
+        if let Some(spending) = &self.ahead.spending {
+            spending.give_back();
+        }
+    }
+
+    /// Counts loads that nobody foresaw.
+    pub(super) fn note_made(&self, keys: usize) {
+        if let Some(spending) = &self.ahead.spending {
+            spending.made(keys);
+        }
+    }
+
+    /// Follows what demand alone would do with a key that is read at `now`: counts the load that it
+    /// would make, and gives when its value would expire.
+    pub(super) fn follow_demand(&self, until: Moment, now: Moment) -> Moment {
+        match &self.ahead.spending {
+            Some(spending) if now >= until => {
+                spending.needed();
+                now.plus(self.policy.ttl)
+            }
+            _ => until,
+        }
     }
 
     /// Begins the flight of a candidate, unless it is not needed, or not the time for it.

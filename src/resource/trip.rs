@@ -90,6 +90,11 @@ where
         let was_due = self.held.as_ref().and_then(|held| held.take_due_cell());
         let was_due = was_due.filter(|_| pad.why.reason != Reason::Expiry);
         let due = core.due(&life).filter(|_| value.is_some() && terms.comes_due);
+        let held_until = self.held.as_ref().map_or(Moment::START, |held| held.demand_until());
+        let demand_until = match pad.is_asked() {
+            true => core.follow_demand(held_until, life.loaded_at),
+            false => held_until,
+        };
         let make = |past| {
             let entry = Entry::new(self.key.clone(), self.hash, value, weight);
             let entry = entry.living(life).because(pad.why).with_past(past);
@@ -97,6 +102,7 @@ where
             let entry = if is_unread { entry.unread() } else { entry };
             // What nobody reads comes due when it ends, if not before.
             let due = due.or_else(|| is_unread.then(|| life.served_until()));
+            entry.set_demand_until(demand_until);
             if let Some(cell) = was_due {
                 entry.mark_due(cell);
             }
@@ -204,6 +210,8 @@ where
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
+        let is_demand = |trip: &&Box<Trip<K, V>>| trip.pad().why.origin != Origin::Preload;
+        self.note_made(trips.iter().filter(is_demand).count());
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let keys = trips.iter().map(|trip| {

@@ -48,6 +48,9 @@ pub(super) struct Options {
     /// are plain caches of as many keys. May be given several times.
     #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
     policy: Vec<Rule>,
+    /// The most loads beyond those that demand alone would make: a share like `10%`, or `none`.
+    #[arg(long, default_value = "none", value_parser = parse_budget, value_name = "SHARE")]
+    load_budget: Budget,
     /// The share of the requests that come first and are not counted.
     #[arg(long, default_value_t = 0.2, value_parser = parse_warmup, value_name = "SHARE")]
     warmup: f64,
@@ -73,6 +76,10 @@ pub(super) struct Options {
 /// How long a value is fresh; `None` for ever.
 #[derive(Clone, Copy, Debug)]
 struct Ttl(Option<Duration>);
+
+/// How many more loads may be made; `None` for any number.
+#[derive(Clone, Copy, Debug)]
+struct Budget(Option<f64>);
 
 /// How many keys fit.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +215,7 @@ impl Options {
     fn replay(&self, trace: &Trace, rule: Rule, threshold: Option<f64>) -> Result<Row, Failure> {
         let terms = Terms {
             rule,
+            load_budget: self.load_budget.0,
             ttl: self.ttl.0,
             capacity: self.capacity.in_keys(trace.keys),
             latency: self.latency,
@@ -340,6 +348,17 @@ fn parse_warmup(text: &str) -> Result<f64, String> {
 const POLICIES: &str = "the policies are `demand`, `forewarm`, `refresh`, `association`, \
                         `observe`, `classic`, `xfetch`, `refresh-after=SHARE`, `oracle`, `lru` and \
                         `moka`";
+
+fn parse_budget(text: &str) -> Result<Budget, String> {
+    if text == "none" {
+        return Ok(Budget(None));
+    }
+    let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+    let share = percent.filter(|percent: &f64| *percent > 0.0 && percent.is_finite());
+    share
+        .map(|percent| Budget(Some(percent / 100.0)))
+        .ok_or_else(|| "write a share such as `10%`, or `none`".to_owned())
+}
 
 fn parse_rule(text: &str) -> Result<Rule, String> {
     /// The spread of `XFetch` in ttls, if none is given.
