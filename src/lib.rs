@@ -126,12 +126,13 @@ pub use self::policy::{
     Bytes, Capacity, Classic, EarlyRefresh, ParseCapacityError, Policy, PreloadMode, PreloadPolicy,
     SourcePolicy, Store, TrustOnRestart,
 };
+pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
     Delivery, Explanation, HeldEntry, HotKey, LearnedPair, LearnedRule, Preloaded, Read,
     ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
-pub use self::stats::{PredictionStats, Reliability, ResourceStats};
+pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };

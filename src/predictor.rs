@@ -9,6 +9,7 @@ use crate::entry::{Cell, KeyId, Reason};
 use crate::score::Past;
 
 pub(crate) use self::calibration::Calibration;
+pub use self::calibration::{PredictionStats, Reliability};
 pub(crate) use self::classic::ClassicTable;
 pub(crate) use self::learner::{
     Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,

@@ -22,8 +22,9 @@ use crate::flight::ReadFrom;
 use crate::policy::{
     Capacity, Classic, EarlyRefresh, Policy, PreloadMode, PreloadPolicy, SourcePolicy, Store,
 };
+use crate::predictor::Reliability;
 use crate::resource::{LearnedPair, LearnedRule, Read, ReadOptions, Resource};
-use crate::stats::{Reliability, ResourceStats, ratio};
+use crate::stats::{ResourceStats, ratio};
 
 use self::baseline::{Lru, Moka};
 use self::oracle::Oracle;
@@ -472,6 +473,7 @@ mod tests {
         capacity: None,
         latency: Duration::ZERO,
         threshold: 0.5,
+        load_budget: None,
         warmup: 0.0,
         seed: 0,
     };

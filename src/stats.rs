@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::limits::BreakerState;
+use crate::predictor::PredictionStats;
 
 /// Figures of a resource, since it was built; those that are states, as of now.
 ///
@@ -66,37 +67,6 @@ pub struct ResourceStats {
     pub load_time_p95_ms: f64,
     /// How good the predictions are.
     pub predictions: PredictionStats,
-}
-
-/// How good the predictions of a resource are: those that were acted on, or would have been under
-/// [`PreloadMode::Observe`](crate::PreloadMode::Observe).
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PredictionStats {
-    /// Predictions of which it is known whether they came true.
-    pub scored: u64,
-    /// Those that did.
-    pub came_true: u64,
-    /// The mean of the squared errors, 0 to 1, where 0.25 is what tossing a coin gives (Brier,
-    /// "Verification of forecasts expressed in terms of probability", 1950); 0 before the first.
-    pub brier_score: f64,
-    /// The mean distance between what was predicted and what came true, over the tenths of
-    /// probability, 0 to 1.
-    pub calibration_error: f64,
-    /// What was predicted and what came true, by tenths of the probability, lowest first.
-    pub reliability: Vec<Reliability>,
-    /// Whether predictions are only watched, because too few of the last 1,000 came true.
-    pub is_muted: bool,
-}
-
-/// What was predicted with probabilities of one tenth, and what came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Reliability {
-    /// Predictions.
-    pub scored: u64,
-    /// The mean of their probabilities.
-    pub predicted: f64,
-    /// The share that came true.
-    pub realised: f64,
 }
 
 impl ResourceStats {

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::Serialize;
+
 use crate::entry::Cell;
-use crate::stats::{PredictionStats, Reliability, ratio};
 
 /// What came of the predictions of one resource: a table from what a prediction looked like to how
 /// often it came true.
@@ -37,6 +38,37 @@ struct Decile {
     came_true: AtomicU64,
     /// The sum of the probabilities, in millionths.
     predicted: AtomicU64,
+}
+
+/// How good the predictions of a resource are: those that were acted on, or would have been under
+/// [`PreloadMode::Observe`](crate::PreloadMode::Observe).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PredictionStats {
+    /// Predictions of which it is known whether they came true.
+    pub scored: u64,
+    /// Those that did.
+    pub came_true: u64,
+    /// The mean of the squared errors, 0 to 1, where 0.25 is what tossing a coin gives (Brier,
+    /// "Verification of forecasts expressed in terms of probability", 1950); 0 before the first.
+    pub brier_score: f64,
+    /// The mean distance between what was predicted and what came true, over the tenths of
+    /// probability, 0 to 1.
+    pub calibration_error: f64,
+    /// What was predicted and what came true, by tenths of the probability, lowest first.
+    pub reliability: Vec<Reliability>,
+    /// Whether predictions are only watched, because too few of the last 1,000 came true.
+    pub is_muted: bool,
+}
+
+/// What was predicted with probabilities of one tenth, and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Reliability {
+    /// Predictions.
+    pub scored: u64,
+    /// The mean of their probabilities.
+    pub predicted: f64,
+    /// The share that came true.
+    pub realised: f64,
 }
 
 const CONFIDENCES: usize = 10;
@@ -239,4 +271,10 @@ const fn unpack(bits: u64) -> (f32, f32) {
 
 const fn pack(came_true: f32, all: f32) -> u64 {
     (came_true.to_bits() as u64) << 32 | all.to_bits() as u64
+}
+
+/// A share, or 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -152,12 +152,15 @@ mod tests {
     fn trace(requests: &[(u64, u64)]) -> Trace {
         let request = |(second, key): &(u64, u64)| trace::Request {
             at: Duration::from_secs(*second),
-            key: *key,
+            resource: 0,
+            key: u32::try_from(*key).unwrap(),
             client: None,
+            is_first_follow_up: false,
         };
         Trace {
             name: "made up".into(),
             requests: requests.iter().map(request).collect(),
+            resources: vec!["trace".into()],
             keys: 100,
             clients: 0,
             notes: trace::Notes::default(),

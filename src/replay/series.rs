@@ -118,6 +118,7 @@ mod tests {
             capacity: None,
             latency: Duration::from_millis(300),
             threshold: 0.3,
+            load_budget: None,
             warmup: 0.0,
             seed: 0,
         };

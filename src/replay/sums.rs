@@ -1,6 +1,7 @@
 //! The figures of several resources as one.
 
-use crate::stats::{PredictionStats, Reliability, ResourceStats, ratio};
+use crate::predictor::{PredictionStats, Reliability};
+use crate::stats::{ResourceStats, ratio};
 
 /// The figures of several resources.
 #[derive(Debug, Default)]

@@ -46,7 +46,7 @@ pub(super) struct Options {
     /// over 0.3 ttls, with `refresh-after=0.8` a read renews what is older than 0.8 ttls; `oracle` is
     /// the bound: it loads what was read before right before each request for it. `lru` and `moka`
     /// are plain caches of as many keys. May be given several times.
-    #[arg(long, default_values = ["demand", "refresh"], value_parser = parse_rule, value_name = "RULE")]
+    #[arg(long, default_values = ["demand", "forewarm"], value_parser = parse_rule, value_name = "RULE")]
     policy: Vec<Rule>,
     /// The most loads beyond those that demand alone would make: a share like `10%`, or `none`.
     #[arg(long, default_value = "none", value_parser = parse_budget, value_name = "SHARE")]

@@ -217,7 +217,7 @@ fn a_read_renews_what_is_older_than_a_share_of_its_ttl() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let log = skewed();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["missing.csv"], "missing.csv"),
         (&[], "FILE"),
         (&["--synthetic", "bundle"], "zipf, drifting-zipf, uniform, flash-crowd, scan, loop"),
