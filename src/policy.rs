@@ -167,7 +167,7 @@ impl Default for Policy {
             half_life: Duration::from_hours(1),
             tracked_keys: 1 << 16,
             hot_share: 0.9,
-            staging_share: 0.05,
+            staging_share: 0.1,
             preload: PreloadPolicy::default(),
             source: SourcePolicy::default(),
         }

@@ -59,3 +59,42 @@ impl Inbox {
         self.dropped.swap(0, Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::entry::KeyId;
+    use crate::predictor::Answer;
+
+    fn sighting(client: u64, hash: u64) -> Sighting {
+        let name = KeyId { resource: 0, hash };
+        let (client, answer) = (Some(client), Answer::Held);
+        Sighting { client, name, at: Moment::START, answer, text: None }
+    }
+
+    #[test]
+    fn the_first_read_wakes_and_those_of_a_client_keep_their_order() {
+        let inbox = Inbox::new();
+        assert!(inbox.push(sighting(1, 0)));
+        assert!((1..10).all(|hash| !inbox.push(sighting(hash % 3, hash))));
+        let of_one = |reads: Vec<Sighting>| -> Vec<u64> {
+            let of_one = reads.into_iter().filter(|read| read.client == Some(1));
+            of_one.map(|read| read.name.hash).collect()
+        };
+        assert_eq!(of_one(inbox.take()), [0, 1, 4, 7]);
+        assert!(inbox.push(sighting(2, 0)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let inbox = Inbox::new();
+        (0..2_000).for_each(|hash| {
+            inbox.push(sighting(7, hash));
+        });
+        assert_eq!(
+            (inbox.take().len(), inbox.take_dropped(), inbox.take_dropped()),
+            (1_024, 976, 0)
+        );
+    }
+}

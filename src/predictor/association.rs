@@ -359,3 +359,114 @@ impl EpochDecay {
         (-f32::from(to.wrapping_sub(from)) / f32::from(STEPS)).exp2()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn name(hash: u64) -> KeyId {
+        KeyId { resource: 0, hash }
+    }
+
+    fn text() -> Option<Box<str>> {
+        Some("k".into())
+    }
+
+    /// Reads `from` and then `to`, in windows of their own.
+    fn follow(associations: &mut Associations, from: u64, to: u64, now: Moment) {
+        let [from, to] = [from, to].map(|hash| {
+            let known = associations.find(name(hash));
+            let id = known.or_else(|| associations.admit(name(hash), now, text)).unwrap();
+            associations.read(id, now, false);
+            id
+        });
+        associations.link(from, to, now);
+    }
+
+    fn confidences(associations: &Associations, from: u64) -> Vec<(u64, f64)> {
+        let followers = associations.followers(associations.find(name(from)).unwrap());
+        let told = followers.iter().map(|follower| {
+            let hash = associations.get(follower.to).unwrap().name().hash;
+            (hash, (follower.confidence * 100.0).round() / 100.0)
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by(|a, b| b.1.total_cmp(&a.1));
+        told
+    }
+
+    #[test]
+    fn confidence_is_the_share_of_reads_that_were_followed() {
+        let mut associations = Associations::new(100, DAY, 0);
+        for nth in 0..100 {
+            let to = if nth % 5 == 0 { 3 } else { 2 };
+            follow(&mut associations, 1, to, Moment::START);
+        }
+        assert_eq!(confidences(&associations, 1), [(2, 0.8), (3, 0.2)]);
+        assert_eq!((associations.len(), associations.pairs()), (3, 2));
+    }
+
+    #[test]
+    fn of_three_thousand_followers_the_usual_one_stays() {
+        let mut associations = Associations::new(10_000, DAY, 0);
+        for nth in 0..3_000 {
+            follow(&mut associations, 1, 1_000 + nth, Moment::START);
+            follow(&mut associations, 1, 2, Moment::START);
+        }
+        let found = confidences(&associations, 1);
+        assert_eq!(found.len(), SUCCESSORS);
+        assert_eq!(found[0].0, 2);
+        // Never too large: half of the reads were followed so.
+        assert!((0.35..=0.5).contains(&found[0].1), "{found:?}");
+        assert_eq!(associations.pairs(), SUCCESSORS);
+    }
+
+    #[test]
+    fn what_is_no_longer_seen_fades() {
+        let mut associations = Associations::new(100, DAY, 0);
+        (0..64).for_each(|_| follow(&mut associations, 1, 2, Moment::START));
+        let later = Moment::START.plus(6 * DAY);
+        follow(&mut associations, 1, 3, later);
+        assert_eq!(confidences(&associations, 1), [(3, 0.5), (2, 0.5)]);
+        (0..9).for_each(|_| follow(&mut associations, 1, 3, later));
+        assert_eq!(confidences(&associations, 1), [(3, 0.91), (2, 0.09)]);
+    }
+
+    #[test]
+    fn a_full_memory_takes_in_what_it_sees_twice_and_keeps_what_is_read_much() {
+        let mut associations = Associations::new(64, DAY, 7);
+        for hash in 0..32 {
+            (0..50).for_each(|_| follow(&mut associations, hash, 1_000 + hash, Moment::START));
+        }
+        assert_eq!(associations.len(), 64);
+        for hash in 0..10_000 {
+            let once = name(1_u64.rotate_right(1) + hash * 0x9e37_79b9_7f4a_7c15);
+            assert_eq!(associations.admit(once, Moment::START, text), None);
+        }
+        assert_eq!((associations.len(), associations.take_evicted()), (64, 0));
+        let often = name(77 << 40);
+        assert_eq!(associations.admit(often, Moment::START, text), None);
+        let id = associations.admit(often, Moment::START, text).unwrap();
+        assert_eq!(associations.find(often), Some(id));
+        assert_eq!((associations.len(), associations.take_evicted()), (64, 1));
+    }
+
+    #[test]
+    fn the_place_of_a_forgotten_key_is_not_taken_for_it() {
+        let mut associations = Associations::new(1, DAY, 0);
+        let old = associations.admit(name(1 << 40), Moment::START, text).unwrap();
+        let new = name(2 << 40);
+        assert_eq!(associations.admit(new, Moment::START, text), None);
+        let id = associations.admit(new, Moment::START, text).unwrap();
+        assert!(associations.get(old).is_none());
+        assert_eq!(associations.get(id).unwrap().name(), new);
+        assert_eq!(associations.find(name(1 << 40)), None);
+    }
+
+    #[test]
+    fn a_node_takes_no_more_than_it_is_said_to() {
+        // The text on the heap and the index come on top: 24 and 10 bytes or so.
+        assert!(size_of::<Node>() <= 128, "{}", size_of::<Node>());
+    }
+}

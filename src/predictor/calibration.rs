@@ -278,3 +278,101 @@ const fn pack(came_true: f32, all: f32) -> u64 {
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 0.05
+    }
+
+    #[test]
+    fn before_anything_is_known_the_prior_holds() {
+        let calibration = Calibration::new();
+        for prior in [0.0, 0.3, 1.0] {
+            for cell in [
+                Cell::of_follower(prior, 1.0, 0.5, 0.1),
+                Cell::of_rule(prior, true),
+                Cell::of_relation(3, 1),
+                Cell::of_renewal(Some(prior)),
+                Cell::of_renewal(None),
+            ] {
+                assert!((calibration.probability(cell, prior) - prior).abs() < 1e-9, "{cell:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_share_that_comes_true_is_learned_and_can_change() {
+        let calibration = Calibration::new();
+        let cell = Cell::of_renewal(Some(0.9));
+        let predict = |share: f64| {
+            for nth in 0..2_000_u32 {
+                calibration.predicted(cell);
+                if f64::from(nth % 100) < 100.0 * share {
+                    calibration.came_true(cell);
+                }
+            }
+        };
+        predict(0.2);
+        let learned = calibration.probability(cell, 0.9);
+        assert!((learned - 0.2).abs() < 0.25, "{learned}");
+        predict(0.8);
+        let learned = calibration.probability(cell, 0.9);
+        assert!((learned - 0.8).abs() < 0.25, "{learned}");
+    }
+
+    #[test]
+    fn a_cell_without_outcomes_takes_after_those_that_are_alike() {
+        let calibration = Calibration::new();
+        let seen = Cell::of_follower(0.55, 2.0, 0.1, 0.0);
+        (0..200).for_each(|_| calibration.predicted(seen));
+        let [alike, other] = [(0.55, 2.0, 0.9, 3.0), (0.95, 2.0, 0.1, 0.0)].map(
+            |(confidence, weight, reverse, expected)| {
+                let cell = Cell::of_follower(confidence, weight, reverse, expected);
+                calibration.probability(cell, confidence)
+            },
+        );
+        assert!(alike < 0.1 && close(other, 0.95), "{alike} {other}");
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_predicted() {
+        let calibration = Calibration::new();
+        let cell = Cell::of_rule(0.5, true);
+        (0..100).for_each(|_| {
+            calibration.predicted(cell);
+            calibration.withdraw(cell);
+        });
+        assert!((calibration.probability(cell, 0.5) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_score_is_that_of_its_definition() {
+        let calibration = Calibration::new();
+        // Of ten that were said to be 0.8 likely, six come true; of five at 0.3, none.
+        (0..10).for_each(|nth| calibration.score(0.8, nth < 6));
+        (0..5).for_each(|_| calibration.score(0.3, false));
+        let stats = calibration.stats(0.5);
+        assert_eq!((stats.scored, stats.came_true), (15, 6));
+        let brier = (6.0 * 0.04 + 4.0 * 0.64 + 5.0 * 0.09) / 15.0;
+        assert!((stats.brier_score - brier).abs() < 1e-4, "{}", stats.brier_score);
+        let error = 10.0 / 15.0 * 0.2 + 5.0 / 15.0 * 0.3;
+        assert!((stats.calibration_error - error).abs() < 1e-4, "{}", stats.calibration_error);
+        let [third, eighth] = [3, 8].map(|decile| stats.reliability[decile]);
+        assert_eq!((third.scored, eighth.scored), (5, 10));
+        assert!((eighth.realised - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn bad_predictions_mute_and_good_ones_unmute() {
+        let calibration = Calibration::new();
+        (0..999).for_each(|_| calibration.score(0.6, false));
+        assert!(!calibration.is_muted(0.5));
+        calibration.score(0.6, false);
+        assert!(calibration.is_muted(0.5));
+        (0..900).for_each(|_| calibration.score(0.6, true));
+        assert!(!calibration.is_muted(0.5));
+    }
+}

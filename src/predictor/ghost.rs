@@ -72,3 +72,38 @@ impl Ghosts {
         self.ends.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(hash: u64) -> KeyId {
+        KeyId { resource: 3, hash }
+    }
+
+    #[test]
+    fn a_prediction_comes_true_or_ends() {
+        let mut ghosts = Ghosts::new(10, 0);
+        for hash in 1..=3 {
+            ghosts.watch(name(hash), Cell(5), (0.25, false), Moment::from_micros(10 * hash));
+        }
+        assert_eq!(ghosts.take(name(2)).map(|ghost| ghost.cell), Some(Cell(5)));
+        assert!(ghosts.take(name(2)).is_none());
+        assert!(ghosts.take_ended(Moment::from_micros(9)).is_none());
+        assert_eq!(ghosts.take_ended(Moment::from_micros(30)).map(|ended| ended.0), Some(3));
+        assert!(ghosts.take_ended(Moment::from_micros(30)).is_some());
+        assert!(ghosts.take_ended(Moment::NEVER).is_none());
+    }
+
+    #[test]
+    fn a_key_is_watched_once_and_no_more_keys_than_fit() {
+        let mut ghosts = Ghosts::new(2, 0);
+        for hash in [1, 1, 2, 3] {
+            ghosts.watch(name(hash), Cell(0), (0.5, true), Moment::from_micros(hash));
+        }
+        assert!(ghosts.watches(name(9)));
+        assert!(ghosts.take(name(3)).is_none());
+        assert!(ghosts.take(name(1)).is_some());
+        assert!(!ghosts.watches(name(9)));
+    }
+}

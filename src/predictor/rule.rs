@@ -68,3 +68,43 @@ impl Rules {
         *self = Self::new(self.resources.len());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_is_the_share_of_reads_that_were_followed() {
+        let mut rules = Rules::new(3);
+        for nth in 0..100 {
+            rules.read(0);
+            if nth % 4 != 0 {
+                rules.link(0, 2);
+            }
+        }
+        let found: Vec<_> = rules.of(0).collect();
+        assert_eq!(found, [Rule { to: 2, confidence: 0.75 }]);
+        assert_eq!(rules.of(2).count(), 0);
+    }
+
+    #[test]
+    fn a_rule_that_no_longer_holds_fades() {
+        let mut rules = Rules::new(2);
+        (0..100_000).for_each(|_| {
+            rules.read(0);
+            rules.link(0, 1);
+        });
+        (0..10_000).for_each(|_| rules.read(0));
+        let confidence = rules.of(0).map(|rule| rule.confidence).sum::<f64>();
+        assert!(confidence < 0.01, "{confidence}");
+    }
+
+    #[test]
+    fn resources_that_there_are_not_are_nothing() {
+        let mut rules = Rules::new(1);
+        rules.read(9);
+        rules.link(9, 0);
+        rules.link(0, 9);
+        assert_eq!((rules.of(9).count(), rules.of(0).count()), (0, 0));
+    }
+}

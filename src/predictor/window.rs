@@ -150,3 +150,55 @@ impl Windows {
         self.windows.get_mut(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(hash: u64) -> WindowRead {
+        let at = Moment::from_micros(hash);
+        WindowRead { at, name: KeyId { resource: 0, hash }, id: 0, node: None }
+    }
+
+    fn hashes(windows: &mut Windows, client: u64) -> Vec<u64> {
+        let place = windows.place(client);
+        windows.get_mut(place).unwrap().newest_first().map(|read| read.name.hash).collect()
+    }
+
+    fn push(windows: &mut Windows, client: u64, hash: u64) {
+        let place = windows.place(client);
+        windows.get_mut(place).unwrap().push(read(hash));
+    }
+
+    #[test]
+    fn clients_have_windows_of_their_own_and_repeats_count_once() {
+        let mut windows = Windows::new(10, 0);
+        for hash in [1, 2, 2, 3] {
+            push(&mut windows, 7, hash);
+            push(&mut windows, 8, 10 * hash);
+        }
+        assert_eq!(hashes(&mut windows, 7), [3, 2, 1]);
+        assert_eq!(hashes(&mut windows, 8), [30, 20, 10]);
+    }
+
+    #[test]
+    fn the_oldest_read_goes() {
+        let mut windows = Windows::new(10, 0);
+        (0..100).for_each(|hash| push(&mut windows, 7, hash));
+        let expected: Vec<_> = (84..100).rev().collect();
+        assert_eq!(hashes(&mut windows, 7), expected);
+    }
+
+    #[test]
+    fn when_there_are_too_many_clients_a_quiet_one_goes() {
+        let mut windows = Windows::new(100, 3);
+        for client in 0..1_000 {
+            push(&mut windows, client, client + 1);
+            // One that never stops.
+            push(&mut windows, u64::MAX, client + 1);
+            assert!(windows.len() <= 100);
+        }
+        assert_eq!(windows.take_evicted(), 901);
+        assert_eq!(hashes(&mut windows, u64::MAX).len(), WINDOW_MAX);
+    }
+}

@@ -1,7 +1,7 @@
 //! How sure the predictions were, against how often they came true.
 
-use crate::replay::Row;
 use crate::predictor::Reliability;
+use crate::replay::Row;
 
 use super::axis::Axis;
 use super::chart::{Chart, rule};
