@@ -18,6 +18,8 @@ mod worth;
 /// Two clocks run: time, for the score that people see, and turnover, for the worth that decides
 /// evictions. Turnover moves on with the reads served, in proportion to the entries that fit, so
 /// that a busy cache and a quiet one, a large one and a small one, all forget at their own pace.
+/// Reads of keys that nobody knows do not move it: however long a scan takes, what was read often
+/// before it does not grow old meanwhile.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     time: Decay,
@@ -26,6 +28,8 @@ pub(crate) struct Recorder {
     /// In parts of a turn.
     turned: AtomicU64,
     reads_seen: AtomicU64,
+    /// The reads of keys of which nothing was known.
+    strangers: AtomicU64,
     /// The reads at which was learned last, and from which on that is due again.
     learned_at: AtomicU64,
     learns_at: AtomicU64,
@@ -56,6 +60,7 @@ impl Recorder {
             turn: AtomicU32::new(0),
             turned: AtomicU64::new(0),
             reads_seen: AtomicU64::new(0),
+            strangers: AtomicU64::new(0),
             learned_at: AtomicU64::new(0),
             learns_at: AtomicU64::new(LESSON_FIRST),
         }
@@ -82,6 +87,9 @@ impl Recorder {
         let turn = self.turn.load(Relaxed);
         let with = past.with_read(now, self.time.weight(now.as_micros()), turn);
         self.worth.note(past.recent, with.recent, 1.0);
+        if past.recent == Recent::NONE {
+            self.strangers.fetch_add(1, Relaxed);
+        }
         with
     }
 
@@ -89,7 +97,8 @@ impl Recorder {
     /// them where it is time.
     pub(crate) fn turn(&self, reads: u64, room: u64) {
         let room = room.max(1);
-        let served = reads.saturating_sub(self.reads_seen.fetch_max(reads, Relaxed));
+        let known = reads.saturating_sub(self.strangers.load(Relaxed));
+        let served = known.saturating_sub(self.reads_seen.fetch_max(known, Relaxed));
         let per_turnover = PARTS * u64::from(TURNS_PER_TURNOVER);
         let parts = served.saturating_mul(per_turnover) / room;
         let turned = self.turned.fetch_add(parts, Relaxed).wrapping_add(parts);
