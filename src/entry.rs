@@ -33,6 +33,8 @@ pub(crate) struct Entry<K, V> {
     fresh_until: AtomicU64,
     loaded_at: Moment,
     revalidate_for: Duration,
+    /// How many entries had been stored before it.
+    number: AtomicU32,
     /// When its value would expire if it were loaded on demand only.
     demand_until: AtomicU64,
     why: Why,
@@ -194,6 +196,7 @@ impl<K, V> Entry<K, V> {
             fresh_until: AtomicU64::new(0),
             loaded_at: Moment::START,
             revalidate_for: Duration::ZERO,
+            number: AtomicU32::new(0),
             demand_until: AtomicU64::new(0),
             why: Why::DEMAND,
         }
@@ -344,6 +347,15 @@ impl<K, V> Entry<K, V> {
 
     pub(crate) fn set_demand_until(&self, until: Moment) {
         self.demand_until.store(until.to_bits(), Relaxed);
+    }
+
+    /// How many entries had been stored before it; wraps around.
+    pub(crate) fn number(&self) -> u32 {
+        self.number.load(Relaxed)
+    }
+
+    pub(crate) fn set_number(&self, number: u32) {
+        self.number.store(number, Relaxed);
     }
 
     /// Its place among the slots that evictions are sampled from.

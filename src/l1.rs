@@ -11,7 +11,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -45,6 +45,7 @@ pub(crate) struct L1<K, V> {
     /// The worth of the entry that left the hot segment last, as bits.
     floor_bits: AtomicU64,
     residence: Residence,
+    stored: AtomicU32,
 }
 
 /// What one shard lock protects of the memory tier.
@@ -212,8 +213,9 @@ pub(crate) struct Search<'a, K, V> {
     /// The entry that was stored just now.
     pub(crate) newcomer: Option<&'a Arc<Entry<K, V>>>,
     pub(crate) recorder: &'a Recorder,
-    /// The time in which as many entries are stored as memory holds.
-    pub(crate) turnover: Duration,
+    /// The entries stored so far, and those held.
+    pub(crate) stored: u32,
+    pub(crate) entries: u64,
     pub(crate) now: Moment,
 }
 
@@ -236,15 +238,18 @@ impl<K, V> Search<'_, K, V> {
             // It would take the place of all others, if it were the least probable.
             Overflow::Staged if self.is_newcomer(entry) => Some(f64::INFINITY),
             // First in, first out: the longer a guess has not been read, the less likely it will.
-            Overflow::Staged => Some(1.0 / (1.0 + self.age(entry).as_secs_f64())),
-            // One that is as old as a whole turnover has had its time.
-            Overflow::Proven if is_guess => (self.age(entry) > self.turnover).then_some(-1.0),
+            Overflow::Staged => Some(1.0 / (1.0 + f64::from(self.stored_since(entry)))),
+            // One after which memory was filled anew has had its time.
+            Overflow::Proven if is_guess => {
+                (u64::from(self.stored_since(entry)) > self.entries).then_some(-1.0)
+            }
             Overflow::Proven => Some(self.recorder.worth(entry.reads())),
         }
     }
 
-    fn age(&self, entry: &Entry<K, V>) -> Duration {
-        self.now.since(entry.life().loaded_at)
+    /// How many entries were stored after this one.
+    fn stored_since(&self, entry: &Entry<K, V>) -> u32 {
+        self.stored.wrapping_sub(entry.number())
     }
 
     fn is_newcomer(&self, entry: &Arc<Entry<K, V>>) -> bool {
@@ -285,6 +290,7 @@ where
             tally,
             floor_bits: AtomicU64::new(0),
             residence: Residence::new(),
+            stored: AtomicU32::new(0),
         }
     }
 
@@ -356,6 +362,11 @@ where
         weight <= self.shares.hot
     }
 
+    /// The entries stored so far; wraps around.
+    pub(crate) fn stored(&self) -> u32 {
+        self.stored.load(Relaxed)
+    }
+
     /// The entries of the hot segment.
     pub(crate) fn entries(&self) -> u64 {
         self.hot.held(false).entries + self.hot.held(true).entries
@@ -384,6 +395,7 @@ where
             && self.shares.staged > 0
             && old.as_ref().is_none_or(|(old, _)| is_guess(old));
         entry.set_staged(is_staged);
+        entry.set_number(self.stored.fetch_add(1, Relaxed));
         self.slots(room, is_staged).push(entry);
         self.hot.insert(entry);
         if let Some(due) = due {
@@ -469,7 +481,7 @@ where
             return false;
         }
         if was_guess {
-            self.residence.note(search.age(entry));
+            self.residence.note(search.now.since(entry.life().loaded_at));
         }
         room.wheel.remove(entry);
         let may_stay = !was_guess && entry.is_kept(search.now);

