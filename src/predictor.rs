@@ -12,8 +12,10 @@ pub(crate) use self::calibration::Calibration;
 pub use self::calibration::{PredictionStats, Reliability};
 pub(crate) use self::classic::ClassicTable;
 pub(crate) use self::learner::{
-    Acting, Answer, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
+    Acting, Answer, Learned, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves,
+    Sighting, Target,
 };
+pub(crate) use self::rule::Rule;
 
 mod association;
 mod calibration;

@@ -9,10 +9,14 @@ use smallvec::SmallVec;
 use super::association::{Associations, Follower, NodeId};
 use super::calibration::Calibration;
 use super::ghost::Ghosts;
-use super::rule::{Rule, Rules};
+use super::rule::Rules;
 use super::window::{WINDOW_MAX, WindowRead, Windows};
 use crate::clock::Moment;
 use crate::entry::{Cell, KeyId, Reason};
+
+pub(crate) use self::learned::Learned;
+
+mod learned;
 
 /// Learns which keys are read after which, and proposes what to load ahead.
 ///
@@ -38,15 +42,6 @@ pub(crate) struct LearnerTerms {
     /// Reads further apart than this do not belong together.
     pub(crate) idle: Duration,
     pub(crate) seed: u64,
-}
-
-/// How much a learner remembers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LearnerFigures {
-    pub(crate) keys: usize,
-    /// Pairs of keys that follow each other.
-    pub(crate) pairs: usize,
-    pub(crate) clients: usize,
 }
 
 /// What is known of a resource whose keys may be proposed.
@@ -185,20 +180,6 @@ impl Learner {
         }
     }
 
-    /// How much is remembered.
-    pub(crate) fn figures(&self) -> LearnerFigures {
-        LearnerFigures {
-            keys: self.associations.len(),
-            pairs: self.associations.pairs(),
-            clients: self.windows.len(),
-        }
-    }
-
-    /// Takes the numbers of keys and of clients that were forgotten for others since the last call.
-    pub(crate) fn take_dropped(&mut self) -> [u64; 2] {
-        [self.associations.take_evicted(), self.windows.take_evicted()]
-    }
-
     /// Learns from a read, and gives what should be loaded now that it came.
     pub(crate) fn see(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Proposals {
         if seen.answer == Answer::Loaded {
@@ -285,10 +266,10 @@ impl Learner {
     /// Gives up what was watched and did not come.
     fn end_ghosts(&mut self, now: Moment) {
         while let Some((resource, ghost)) = self.ghosts.take_ended(now) {
-            if let Some(target) = self.targets.get(usize::from(resource)) {
-                if ghost.is_scored {
-                    target.calibration.score(ghost.probability, false);
-                }
+            if let Some(target) = self.targets.get(usize::from(resource))
+                && ghost.is_scored
+            {
+                target.calibration.score(ghost.probability, false);
             }
         }
     }
@@ -419,48 +400,6 @@ impl Learner {
             let text = TextOf::Node(node);
             Some(Candidate { resource, text, prior, probability, cell, reason })
         })
-    }
-
-    /// What follows a key, best first: the resource, the text, the confidence and the weight.
-    pub(crate) fn followers(&self, name: KeyId) -> Vec<(u16, Box<str>, Follower)> {
-        let Some(node) = self.associations.find(name) else { return Vec::new() };
-        let mut followers: Vec<_> = self
-            .associations
-            .followers(node)
-            .into_iter()
-            .filter_map(|follower| {
-                let to = self.associations.get(follower.to)?;
-                Some((to.name().resource, to.text().into(), follower))
-            })
-            .collect();
-        followers.sort_by(|a, b| b.2.confidence.total_cmp(&a.2.confidence));
-        followers
-    }
-
-    /// The pairs of keys that were seen most often to follow each other, most often first.
-    pub(crate) fn strongest(
-        &self,
-        count: usize,
-    ) -> Vec<(KeyId, Box<str>, u16, Box<str>, Follower)> {
-        let mut pairs: Vec<_> = self.associations.all().collect();
-        pairs.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight));
-        let told = pairs.into_iter().take(count).filter_map(|(from, follower)| {
-            let (from, to) = (self.associations.get(from)?, self.associations.get(follower.to)?);
-            let (name, text) = (from.name(), from.text().into());
-            Some((name, text, to.name().resource, to.text().into(), follower))
-        });
-        told.collect()
-    }
-
-    /// The resources that follow a resource with the same id, and how often.
-    pub(crate) fn rules(&self, resource: u16) -> Vec<Rule> {
-        self.rules.of(resource).collect()
-    }
-
-    /// How far other keys' preloads cover the reads of a key, 0 to 1.
-    pub(crate) fn coverage(&self, name: KeyId) -> f32 {
-        let node = self.associations.find(name).and_then(|id| self.associations.get(id));
-        node.map_or(0.0, |node| node.coverage())
     }
 
     pub(crate) fn clear(&mut self) {

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::entry::KeyId;
 use crate::error::Error;
 use crate::key::Key;
+use crate::predictor::Learned;
 use crate::scope::Scope;
 
 /// A key that is usually read after another.
@@ -79,12 +80,8 @@ where
     {
         let name = KeyId { resource: self.core.id, hash: self.core.fence.hash(key) };
         let followers = self.core.foreseeing.foresight.look(|learner| learner.followers(name));
-        let related =
-            followers.unwrap_or_default().into_iter().filter_map(|(to, key, follower)| {
-                let resource = self.engine.resource_name(to)?.as_ref().into();
-                let (confidence, weight) = (follower.confidence, follower.weight);
-                Some(RelatedKey { resource, key, confidence, weight })
-            });
+        let related = followers.unwrap_or_default().into_iter();
+        let related = related.filter_map(|learned| self.engine.related_key(learned));
         related.collect()
     }
 }
@@ -93,13 +90,18 @@ impl Engine {
     /// The pairs of keys that were seen most often to follow each other, most often first.
     pub(crate) fn learned_pairs(&self, count: usize) -> Vec<LearnedPair> {
         let strongest = self.foresight.look(|learner| learner.strongest(count)).unwrap_or_default();
-        let named = |resource| Some(self.resource_name(resource)?.as_ref().into());
-        let pairs = strongest.into_iter().filter_map(|(name, key, to, text, follower)| {
-            let (confidence, weight) = (follower.confidence, follower.weight);
-            let related = RelatedKey { resource: named(to)?, key: text, confidence, weight };
-            Some(LearnedPair { resource: named(name.resource)?, key, related })
+        let pairs = strongest.into_iter().filter_map(|learned| {
+            let (from, key) = learned.from.clone();
+            let resource = self.resource_name(from)?.as_ref().into();
+            Some(LearnedPair { resource, key, related: self.related_key(learned)? })
         });
         pairs.collect()
+    }
+
+    fn related_key(&self, learned: Learned) -> Option<RelatedKey> {
+        let Learned { to: (to, key), confidence, weight, .. } = learned;
+        let resource = self.resource_name(to)?.as_ref().into();
+        Some(RelatedKey { resource, key, confidence, weight })
     }
 
     /// The rules that were learned, surest first.

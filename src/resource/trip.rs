@@ -210,8 +210,8 @@ where
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
-        let is_demand = |trip: &&Box<Trip<K, V>>| trip.pad().why.origin != Origin::Preload;
-        self.note_made(trips.iter().filter(is_demand).count());
+        let unforeseen = trips.iter().filter(|trip| trip.pad().why.origin != Origin::Preload);
+        self.note_made(unforeseen.count());
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let keys = trips.iter().map(|trip| {
