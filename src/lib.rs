@@ -92,6 +92,8 @@ mod upkeep;
 
 // Assembly and shell.
 mod builder;
+#[cfg(feature = "tower")]
+mod scope_layer;
 #[cfg(feature = "service")]
 mod replay;
 #[cfg(feature = "service")]
@@ -132,6 +134,8 @@ pub use self::resource::{
     ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
+#[cfg(feature = "tower")]
+pub use self::scope_layer::{ScopeLayer, Scoped};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,

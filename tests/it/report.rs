@@ -106,7 +106,8 @@ fn the_page_has_the_figures_of_the_rows() {
 #[test]
 fn given_thresholds_are_those_of_the_page() {
     let thresholds = ["--threshold", "0.3", "--threshold", "0.7", "--threshold", "0.45"];
-    let (_, page) = reported(&["reads.csv"], &thresholds);
+    let policies = ["--policy", "forewarm", "--policy", "refresh"];
+    let (_, page) = reported(&["reads.csv"], &[&thresholds[..], &policies].concat());
     let text = Document::read(&page).text;
     for part in ["At threshold 0.45, ", "forewarm 0.3 to 0.7", "refresh 0.3 to 0.7"] {
         assert!(text.contains(part), "{part}\n{text}");
