@@ -68,6 +68,34 @@ async fn one_read_lets_at_most_four_load() {
     assert_eq!(most, 4);
 }
 
+/// C09: what is loaded ahead lets nothing load: A and B that follow each other do not load each
+/// other without end.
+#[tokio::test(start_paused = true)]
+async fn keys_that_follow_each_other_do_not_load_each_other_without_end() {
+    // Demand alone would make as many loads: one a minute for each key; one for each read.
+    for (pause, rounds, loads_max, preloads_min) in [(secs(0), 600, 40, 0), (secs(99), 30, 60, 25)]
+    {
+        let source = Source::new();
+        let (_forewarm, items) = started(learning(), &source).await;
+        for _ in 0..rounds {
+            read(&items, 1).await;
+            read(&items, 2).await;
+            sleep(pause).await;
+        }
+        assert_eq!(followers(&items, 1), ["2"]);
+        assert_eq!(followers(&items, 2), ["1"]);
+        assert!(source.calls().len() <= loads_max, "{pause:?}: {} loads", source.calls().len());
+        let preloads = source.loads_for(Origin::Preload);
+        assert!(preloads >= preloads_min, "{pause:?}: {preloads} preloads");
+
+        sleep(REST).await;
+        let loads = source.calls().len();
+        items.get(&1).await.unwrap();
+        sleep(secs(3_600)).await;
+        assert_eq!(source.calls().len(), loads + 2, "{pause:?}");
+    }
+}
+
 /// C09: what is in memory and fresh, or loading, is not loaded.
 #[tokio::test(start_paused = true)]
 async fn what_is_there_already_is_not_loaded() {
