@@ -1,9 +1,9 @@
 //! What holds for every id: after a user, its permission.
 
-use forewarm::{Forewarm, Origin, Policy, PreloadMode, PreloadPolicy, Resource};
+use forewarm::{Config, Forewarm, LearningConfig, Origin, Policy, PreloadMode, PreloadPolicy, Resource};
 use tokio::time::sleep;
 
-use super::super::source::{Source, engine};
+use super::super::source::{Source, config, engine};
 use super::{REST, followers, learning, read, resource};
 
 /// Users and their permissions, which have the same ids.
@@ -16,8 +16,11 @@ struct Ground {
 
 impl Ground {
     async fn new(of_permissions: PreloadPolicy) -> Self {
+        Self::of(engine().await, of_permissions).await
+    }
+
+    async fn of(forewarm: Forewarm, of_permissions: PreloadPolicy) -> Self {
         let (users, permissions) = (Source::new(), Source::new());
-        let forewarm = engine().await;
         let user = resource(&forewarm, "user", learning(), &users);
         let policy = Policy { preload: of_permissions, ..learning() };
         let permission = resource(&forewarm, "permission", policy, &permissions);
@@ -56,6 +59,21 @@ async fn the_first_read_of_a_user_loads_its_permission() {
     read(&ground.permission, 1_000).await;
     assert_eq!(ground.permissions.loads_of(&1_000), 1);
     assert_eq!(ground.permission.stats().preload_hits, hits + 1);
+}
+
+/// C08, C09: rules need no memory of keys: they hold for new ones when there is no room to remember
+/// these.
+#[tokio::test(start_paused = true)]
+async fn rules_hold_for_keys_for_which_there_is_no_room() {
+    let learned = LearningConfig { keys_max: 20, ..LearningConfig::default() };
+    let builder = Forewarm::builder().config(Config { learning: learned, ..config() });
+    let ground = Ground::of(builder.build().await.unwrap(), learning().preload).await;
+    ground.read_users(0..300, |_| true).await;
+    let rules = ground.forewarm.learned_rules();
+    assert!(rules[0].confidence > 0.95, "{rules:?}");
+    let preloads = ground.permissions.loads_for(Origin::Preload);
+    assert!(preloads >= 295, "{preloads} of 300 loaded ahead");
+    assert_eq!(ground.permission.stats().preload_hits, preloads as u64);
 }
 
 /// C08: the confidence of a rule is the share of reads that were followed so.
