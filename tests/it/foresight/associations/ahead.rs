@@ -142,7 +142,7 @@ async fn what_follows_may_be_of_another_resource() {
     let related = page.related(&1);
     assert_eq!(related.len(), 1);
     assert_eq!((&*related[0].resource, &*related[0].key), ("image", "logo.png"));
-    assert_eq!(related[0].confidence, 1.0);
+    assert!(related[0].confidence > 0.99, "{related:?}");
 
     let loads = [images.loads_of(&"logo.png".into()), images.loads_of(&"map.png".into())];
     read(&page, 1).await;

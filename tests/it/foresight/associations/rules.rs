@@ -1,6 +1,8 @@
 //! What holds for every id: after a user, its permission.
 
-use forewarm::{Config, Forewarm, LearningConfig, Origin, Policy, PreloadMode, PreloadPolicy, Resource};
+use forewarm::{
+    Config, Forewarm, LearningConfig, Origin, Policy, PreloadMode, PreloadPolicy, Resource,
+};
 use tokio::time::sleep;
 
 use super::super::source::{Source, config, engine};

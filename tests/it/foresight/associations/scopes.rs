@@ -77,7 +77,7 @@ async fn a_scope_of_another_engine_counts_as_none() {
     for way in [Way::Unsaid, Way::Foreign] {
         let ground = Ground::new().await;
         ground.two_clients(way).await;
-        assert_eq!(confidence(&ground.items, 1, 11), 1.0, "{way:?}");
+        assert!(confidence(&ground.items, 1, 11) > 0.99, "{way:?}");
         learned.push(ground.forewarm.learned_pairs(100));
     }
     assert_eq!(learned[0], learned[1]);
@@ -147,7 +147,7 @@ async fn a_scope_is_taken_along_by_hand() {
         };
         ground.forewarm.scope("client", client).await;
         assert_eq!(Scope::current(), None);
-        assert_eq!(confidence(&ground.items, 1, 2), if takes_along { 1.0 } else { 0.0 });
+        assert_eq!(confidence(&ground.items, 1, 2) > 0.99, takes_along);
     }
 }
 
