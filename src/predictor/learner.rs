@@ -147,8 +147,8 @@ struct Candidate {
 enum TextOf {
     /// In the node of a key that follows, or of the key that was read.
     Node(NodeId),
-    /// With a relation.
-    Related(Box<str>),
+    /// Here: of a relation, or of a key without a node.
+    Own(Box<str>),
 }
 
 /// The reads after which a key is expected to follow.
@@ -195,30 +195,49 @@ impl Learner {
                 target.calibration.score(ghost.probability, true);
             }
         }
-        let Some(node) = self.node(seen, shelves) else { return Proposals::new() };
-        self.follow(seen, node);
-        match seen.answer {
-            Answer::Missed => self.associations.cover(node, false),
-            Answer::Foreseen => self.associations.cover(node, true),
-            Answer::Held | Answer::Loaded => {}
+        let node = self.node(seen, shelves);
+        let Some(text) = self.text(seen, node, shelves) else { return Proposals::new() };
+        self.follow(seen, node, self.id(&text));
+        if let Some(node) = node {
+            match seen.answer {
+                Answer::Missed => self.associations.cover(node, false),
+                Answer::Foreseen => self.associations.cover(node, true),
+                Answer::Held | Answer::Loaded => {}
+            }
         }
         let mut candidates = std::mem::take(&mut self.candidates);
-        self.expect(seen, node, shelves, &mut candidates);
+        self.expect(seen, (node, &text), shelves, &mut candidates);
         self.choose(seen, candidates, shelves)
     }
 
+    /// The node of the key that was read, unless there is no room for it.
     fn node(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Option<NodeId> {
         if let Some(node) = self.associations.find(seen.name) {
             return Some(node);
         }
-        let text = seen.text.take();
-        self.associations.admit(seen.name, seen.at, || text.or_else(|| shelves.text(seen.name)))
+        let (name, text) = (seen.name, &mut seen.text);
+        self.associations.admit(name, seen.at, || text.take().or_else(|| shelves.text(name)))
+    }
+
+    /// The text of the key that was read. Rules need it of keys for which there is no room, too.
+    fn text(
+        &self,
+        seen: &mut Sighting,
+        node: Option<NodeId>,
+        shelves: &impl Shelves,
+    ) -> Option<TextOf> {
+        if let Some(node) = node {
+            return Some(TextOf::Node(node));
+        }
+        if self.targets.len() < 2 {
+            return None;
+        }
+        seen.text.take().or_else(|| shelves.text(seen.name)).map(TextOf::Own)
     }
 
     /// Notes what the read followed.
-    fn follow(&mut self, seen: &Sighting, node: NodeId) {
+    fn follow(&mut self, seen: &Sighting, node: Option<NodeId>, id: u64) {
         let (name, now) = (seen.name, seen.at);
-        let id = self.id(node);
         let place = self.windows.place(seen.client.unwrap_or_default());
         let Some(window) = self.windows.get_mut(place) else { return };
         if window.last().is_some_and(|last| now.since(last.at) > self.terms.idle) {
@@ -226,17 +245,18 @@ impl Learner {
         }
         let mut linked: SmallVec<[KeyId; WINDOW_MAX]> = SmallVec::new();
         let mut ruled: SmallVec<[u16; WINDOW_MAX]> = SmallVec::new();
-        for (distance, older) in window.newest_first().enumerate() {
+        let mut distance = 0;
+        for older in window.newest_first() {
             if older.name == name || now.since(older.at) > self.terms.idle {
                 break;
             }
+            let is_near = distance < WINDOW;
+            distance += usize::from(older.node.is_some());
             if linked.contains(&older.name) {
                 continue;
             }
             linked.push(older.name);
-            if distance < WINDOW
-                && let Some(from) = older.node
-            {
+            if let (Some(from), Some(node), true) = (older.node, node, is_near) {
                 self.associations.link(from, node, now);
             }
             let resource = older.name.resource;
@@ -246,21 +266,28 @@ impl Learner {
             }
         }
         let repeats = window.last().is_some_and(|last| last.name == name);
-        window.push(WindowRead { at: now, name, id, node: Some(node) });
-        self.associations.read(node, now, repeats);
+        window.push(WindowRead { at: now, name, id, node });
+        if let Some(node) = node {
+            self.associations.read(node, now, repeats);
+        }
         if !repeats {
             self.rules.read(name.resource);
         }
     }
 
     /// The hash of a key's text, by which keys of different resources are the same.
-    fn id(&self, node: NodeId) -> u64 {
+    fn id(&self, text: &TextOf) -> u64 {
         if self.targets.len() < 2 {
             return 0;
         }
-        self.associations
-            .get(node)
-            .map_or(0, |node| xxhash_rust::xxh3::xxh3_64(node.text().as_bytes()))
+        self.read_text(text).map_or(0, |text| xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+    }
+
+    fn read_text<'a>(&'a self, text: &'a TextOf) -> Option<&'a str> {
+        match text {
+            TextOf::Node(node) => Some(self.associations.get(*node)?.text()),
+            TextOf::Own(text) => Some(text),
+        }
     }
 
     /// Gives up what was watched and did not come.
@@ -274,18 +301,18 @@ impl Learner {
         }
     }
 
-    /// What may be read after a read of `node`.
+    /// What may be read after a read of the key with this node, if it has one, and this text.
     fn expect(
         &self,
         seen: &Sighting,
-        node: NodeId,
+        (node, text): (Option<NodeId>, &TextOf),
         shelves: &impl Shelves,
         candidates: &mut Vec<Candidate>,
     ) {
-        for follower in self.associations.followers(node) {
+        for follower in node.map(|node| self.associations.followers(node)).unwrap_or_default() {
             candidates.extend(self.judge_follower(follower, seen.at));
         }
-        candidates.extend(self.ruled(seen.name.resource, node));
+        candidates.extend(self.ruled(seen.name.resource, text));
         if seen.answer != Answer::Missed {
             candidates.extend(self.related(seen.name, shelves));
         }
@@ -338,10 +365,7 @@ impl Learner {
     /// The name and the text of a candidate that memory lacks.
     fn lacking(&self, candidate: &Candidate, shelves: &impl Shelves) -> Option<(KeyId, Box<str>)> {
         let resource = candidate.resource;
-        let text = match &candidate.text {
-            TextOf::Node(node) => self.associations.get(*node)?.text(),
-            TextOf::Related(text) => text,
-        };
+        let text = self.read_text(&candidate.text)?;
         let hash = shelves.lacks(resource, text)?;
         Some((KeyId { resource, hash }, text.into()))
     }
@@ -359,7 +383,7 @@ impl Learner {
             }
             let cell = Cell::of_relation(name.resource, relation);
             let probability = target.calibration.probability(cell, 1.0);
-            let (text, reason) = (TextOf::Related(text), Reason::Relation);
+            let (text, reason) = (TextOf::Own(text), Reason::Relation);
             Some(Candidate { resource, text, prior: 1.0, probability, cell, reason })
         };
         shelves.related(name).into_iter().take(RELATED_MAX).filter_map(judge).collect()
@@ -388,7 +412,7 @@ impl Learner {
         Some(Candidate { resource, text, prior, probability, cell, reason })
     }
 
-    fn ruled(&self, resource: u16, node: NodeId) -> impl Iterator<Item = Candidate> {
+    fn ruled(&self, resource: u16, text: &TextOf) -> impl Iterator<Item = Candidate> {
         self.rules.of(resource).filter_map(move |rule| {
             let target = self.targets.get(usize::from(rule.to))?;
             if target.acting == Acting::Never || !target.uses_rules {
@@ -397,7 +421,7 @@ impl Learner {
             let cell = Cell::of_rule(rule.confidence, false);
             let probability = target.calibration.probability(cell, rule.confidence);
             let (resource, prior, reason) = (rule.to, rule.confidence, Reason::Rule);
-            let text = TextOf::Node(node);
+            let text = text.clone();
             Some(Candidate { resource, text, prior, probability, cell, reason })
         })
     }

@@ -1,6 +1,7 @@
 //! Reading, remembering, loading ahead, and what can be seen of it: through the public interface,
 //! without a second tier.
 
+mod associations;
 mod attribution;
 mod clock;
 mod hot_keys;
