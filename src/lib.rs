@@ -92,10 +92,10 @@ mod upkeep;
 
 // Assembly and shell.
 mod builder;
-#[cfg(feature = "tower")]
-mod scope_layer;
 #[cfg(feature = "service")]
 mod replay;
+#[cfg(feature = "tower")]
+mod scope_layer;
 #[cfg(feature = "service")]
 #[doc(hidden)]
 pub mod service;

@@ -313,11 +313,12 @@ where
         self.tally.reads.one(if is_found { ReadOutcome::L1Hit } else { ReadOutcome::L1Absent });
         if entry.is_unread()
             || self.ahead.watches_reads()
-            || self.foreseeing.learns()
             || LevelFilter::current() >= LevelFilter::DEBUG
         {
             self.note_asked(entry.key(), now);
             self.note_read(entry, now);
+        } else {
+            self.note_held(entry, now, false);
         }
     }
 

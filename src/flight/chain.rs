@@ -21,6 +21,11 @@ impl Chain {
         local::current()
     }
 
+    /// Whether the caller is a loader.
+    pub(crate) fn is_current() -> bool {
+        local::is_current()
+    }
+
     /// A chain with one load more.
     pub(crate) fn extended(
         parent: Option<Arc<Self>>,
@@ -69,6 +74,10 @@ mod local {
         CHAIN.try_with(Arc::clone).ok()
     }
 
+    pub(super) fn is_current() -> bool {
+        CHAIN.try_with(|_| ()).is_ok()
+    }
+
     pub(super) fn scope<F: Future>(chain: Arc<Chain>, load: F) -> impl Future<Output = F::Output> {
         CHAIN.scope(chain, load)
     }
@@ -83,6 +92,10 @@ mod local {
 
     pub(super) fn current() -> Option<Arc<Chain>> {
         None
+    }
+
+    pub(super) const fn is_current() -> bool {
+        false
     }
 
     pub(super) fn scope<F: Future>(_chain: Arc<Chain>, load: F) -> impl Future<Output = F::Output> {

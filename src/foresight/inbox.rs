@@ -3,19 +3,25 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crossbeam_utils::CachePadded;
+use thread_local::ThreadLocal;
 
 use crate::predictor::Sighting;
 use crate::sync::Mutex;
 
 /// Reads that wait to be learned from. Those of one client keep their order.
 ///
-/// Bounded: when the learner cannot keep up, reads are not learned from, and counted.
+/// Those of nobody, which all threads bring, wait by thread: readers that take turns at one lock
+/// would cost more than what can be learned from such reads. Bounded: when the learner cannot keep
+/// up, reads are not learned from, and counted.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    stripes: [CachePadded<Mutex<Vec<Sighting>>>; STRIPES],
+    stripes: [CachePadded<Stripe>; STRIPES],
+    of_nobody: ThreadLocal<CachePadded<Stripe>>,
     has_mail: AtomicBool,
     dropped: AtomicU64,
 }
+
+type Stripe = Mutex<Vec<Sighting>>;
 
 const STRIPES: usize = 16;
 const STRIPE_MAX: usize = 1_024;
@@ -24,16 +30,15 @@ impl Inbox {
     pub(crate) fn new() -> Self {
         Self {
             stripes: std::array::from_fn(|_| CachePadded::new(Mutex::new(Vec::new()))),
+            of_nobody: ThreadLocal::new(),
             has_mail: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
         }
     }
 
     /// Puts a read in; gives whether it is the first since the last [`Inbox::take`].
-    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a remainder")]
     pub(crate) fn push(&self, sighting: Sighting) -> bool {
-        let stripe = (sighting.client.unwrap_or_default() % STRIPES as u64) as usize;
-        let mut stripe = self.stripes[stripe].lock();
+        let mut stripe = self.stripe(sighting.client).lock();
         if stripe.len() >= STRIPE_MAX {
             self.dropped.fetch_add(1, Relaxed);
             return false;
@@ -43,12 +48,20 @@ impl Inbox {
         !self.has_mail.load(Relaxed) && !self.has_mail.swap(true, SeqCst)
     }
 
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a remainder")]
+    fn stripe(&self, client: Option<u64>) -> &Stripe {
+        match client {
+            Some(client) => &self.stripes[(client % STRIPES as u64) as usize],
+            None => self.of_nobody.get_or(|| CachePadded::new(Mutex::new(Vec::new()))),
+        }
+    }
+
     /// Takes everything out.
     pub(crate) fn take(&self) -> Vec<Sighting> {
         // Cleared before looking: what comes meanwhile wakes the learner once more.
         self.has_mail.store(false, SeqCst);
         let mut all = Vec::new();
-        for stripe in &self.stripes {
+        for stripe in self.stripes.iter().chain(self.of_nobody.iter()) {
             all.append(&mut stripe.lock());
         }
         all

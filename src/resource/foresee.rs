@@ -35,11 +35,6 @@ impl Foreseeing {
         let learns = predicts && (policy.associations || policy.rules || has_relations);
         Self { foresight, engine, learns }
     }
-
-    #[inline]
-    pub(super) const fn learns(&self) -> bool {
-        self.learns
-    }
 }
 
 /// What becomes of the predictions for a resource.
@@ -83,7 +78,7 @@ where
         text: impl FnOnce() -> Option<Box<str>>,
     ) {
         // What a loader reads comes with the load, and says nothing of what follows.
-        if !self.foreseeing.learns || Chain::current().is_some() {
+        if !self.foreseeing.learns || Chain::is_current() {
             return;
         }
         let client = Scope::current().and_then(|scope| scope.client_of(self.foreseeing.engine));
