@@ -6,7 +6,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use forewarm::{Capacity, Forewarm, LoadError, Loaded, Policy, ReadOptions, Resource};
+use forewarm::{
+    Capacity, Forewarm, LoadError, Loaded, Policy, PreloadPolicy, ReadOptions, Resource,
+};
 use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
 
@@ -21,8 +23,12 @@ fn name(nth: u64) -> String {
 
 /// An engine whose loader is ready at once, and names to read in random order.
 async fn world(keys: u64) -> (Forewarm, Users, Vec<String>) {
+    world_of(keys, Policy::default()).await
+}
+
+async fn world_of(keys: u64, policy: Policy) -> (Forewarm, Users, Vec<String>) {
     let forewarm = Forewarm::builder().build().await.unwrap();
-    let policy = Policy { capacity: Capacity::Entries(4 * keys), ..Policy::default() };
+    let policy = Policy { capacity: Capacity::Entries(4 * keys), ..policy };
     let users = forewarm
         .memory_resource::<String, [u8; 200]>("user")
         .policy(policy)
@@ -36,6 +42,30 @@ async fn world(keys: u64) -> (Forewarm, Users, Vec<String>) {
     let mut random = Rng::with_seed(7);
     let names = (0..READS).map(|_| name(random.u64(..keys))).collect();
     (forewarm, users, names)
+}
+
+/// What it costs a hit that reads are learned from: beside the same hit where nothing is learned, in
+/// the scope of a client, and in none.
+fn learning(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let mut group = criterion.benchmark_group("hit_learned_from");
+    group.throughput(Throughput::Elements(READS as u64));
+    let preload = PreloadPolicy { associations: false, rules: false, ..PreloadPolicy::default() };
+    let deaf = Policy { preload, ..Policy::default() };
+    let (_forewarm, unlearned, names) = runtime.block_on(world_of(1_000, deaf));
+    let (forewarm, users, _) = runtime.block_on(world(1_000));
+    let read = |users: &Users| {
+        for name in &names {
+            black_box(users.get(name.as_str()).now_or_never().unwrap().unwrap());
+        }
+    };
+    group.bench_function("off", |bench| bench.iter(|| read(&unlearned)));
+    group.bench_function("no_scope", |bench| bench.iter(|| read(&users)));
+    group.bench_function("in_scope", |bench| {
+        bench.iter(|| forewarm.scope(&7, async { read(&users) }).now_or_never().unwrap());
+    });
+    group.finish();
 }
 
 fn hits(criterion: &mut Criterion) {
@@ -124,5 +154,5 @@ fn misses(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hits, misses);
+criterion_group!(benches, learning, hits, misses);
 criterion_main!(benches);
