@@ -105,7 +105,7 @@ impl Forewarm {
     /// Whatever names a client will do: a session, a user, the address of a connection.
     #[must_use]
     pub fn scope_of(&self, client: &(impl Hash + ?Sized)) -> Scope {
-        Scope::new(self.engine.seed, client)
+        Scope::new(self.engine.foresight.id(), self.engine.seed, client)
     }
 
     /// Runs a future as one of a client: what it reads belongs together. See [`Scope`].

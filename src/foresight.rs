@@ -74,6 +74,11 @@ impl Foresight {
         }
     }
 
+    /// A number that no other engine of this process has at the same time.
+    pub(crate) fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// Begins to learn of these resources, in the order of their ids.
     pub(crate) fn start(
         &self,

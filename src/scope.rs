@@ -29,15 +29,15 @@ use foldhash::fast::FixedState;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Scope {
     /// Tells the scopes of different engines apart.
-    engine: u64,
+    engine: usize,
     client: u64,
 }
 
 impl Scope {
-    /// The scope of a client of an engine.
-    pub(crate) fn new(engine: u64, client: &(impl Hash + ?Sized)) -> Self {
-        // Nobody can foresee the engine's number, so nobody can choose clients that collide.
-        Self { engine, client: FixedState::with_seed(engine).hash_one(client) }
+    /// The scope of a client of an engine, with the seed of that engine: since nobody can foresee
+    /// it, nobody can choose clients that collide.
+    pub(crate) fn new(engine: usize, seed: u64, client: &(impl Hash + ?Sized)) -> Self {
+        Self { engine, client: FixedState::with_seed(seed).hash_one(client) }
     }
 
     /// The scope that the caller runs in, if any: the innermost.
@@ -52,7 +52,7 @@ impl Scope {
     }
 
     /// The client, if the scope is one of this engine.
-    pub(crate) fn client_of(self, engine: u64) -> Option<u64> {
+    pub(crate) fn client_of(self, engine: usize) -> Option<u64> {
         (self.engine == engine).then_some(self.client)
     }
 }

@@ -188,7 +188,6 @@ impl Associations {
     }
 
     pub(crate) fn clear(&mut self) {
-        // Generations go on, so that nobody takes an old place for a new key.
         self.index.clear();
         self.nodes.clear();
         self.pairs = 0;

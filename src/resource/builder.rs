@@ -192,7 +192,7 @@ where
         let relations = self.relations;
         let foresight = Arc::clone(&engine.foresight);
         let has_relations = !relations.is_empty();
-        let foreseeing = Foreseeing::new(foresight, engine.seed, &policy.preload, has_relations);
+        let foreseeing = Foreseeing::new(foresight, &policy.preload, has_relations);
         let make = |id| Core {
             relations,
             id,

@@ -18,8 +18,6 @@ use crate::scope::Scope;
 #[derive(Debug)]
 pub(super) struct Foreseeing {
     pub(super) foresight: Arc<Foresight>,
-    /// Tells scopes of this engine from those of others.
-    engine: u64,
     /// Whether the reads of this resource are learned from.
     learns: bool,
 }
@@ -27,13 +25,12 @@ pub(super) struct Foreseeing {
 impl Foreseeing {
     pub(super) fn new(
         foresight: Arc<Foresight>,
-        engine: u64,
         policy: &PreloadPolicy,
         has_relations: bool,
     ) -> Self {
         let predicts = acting(policy) != Acting::Never;
         let learns = predicts && (policy.associations || policy.rules || has_relations);
-        Self { foresight, engine, learns }
+        Self { foresight, learns }
     }
 }
 
@@ -81,7 +78,8 @@ where
         if !self.foreseeing.learns || Chain::is_current() {
             return;
         }
-        let client = Scope::current().and_then(|scope| scope.client_of(self.foreseeing.engine));
+        let client =
+            Scope::current().and_then(|scope| scope.client_of(self.foreseeing.foresight.id()));
         let name = KeyId { resource: self.id, hash };
         self.foreseeing.foresight.note(Sighting { client, name, at, answer, text: text() });
     }

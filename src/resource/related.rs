@@ -24,7 +24,7 @@ pub struct RelatedKey {
     pub key: Box<str>,
     /// The share of the reads of the other key after which this one was read, 0 to 1.
     pub confidence: f64,
-    /// How often that was; older times count less.
+    /// How often that was; as of the last read of the other key, older times count less.
     pub weight: f64,
 }
 
