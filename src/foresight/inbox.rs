@@ -18,10 +18,16 @@ pub(crate) struct Inbox {
     stripes: [CachePadded<Stripe>; STRIPES],
     of_nobody: ThreadLocal<CachePadded<Stripe>>,
     has_mail: AtomicBool,
-    dropped: AtomicU64,
 }
 
-type Stripe = Mutex<Vec<Sighting>>;
+/// Reads that came one after the other.
+#[derive(Debug, Default)]
+struct Stripe {
+    reads: Mutex<Vec<Sighting>>,
+    /// Set while there is no room, so that readers need not take the lock to find that out.
+    is_full: AtomicBool,
+    dropped: AtomicU64,
+}
 
 const STRIPES: usize = 16;
 const STRIPE_MAX: usize = 1_024;
@@ -29,30 +35,24 @@ const STRIPE_MAX: usize = 1_024;
 impl Inbox {
     pub(crate) fn new() -> Self {
         Self {
-            stripes: std::array::from_fn(|_| CachePadded::new(Mutex::new(Vec::new()))),
+            stripes: Default::default(),
             of_nobody: ThreadLocal::new(),
             has_mail: AtomicBool::new(false),
-            dropped: AtomicU64::new(0),
         }
     }
 
     /// Puts a read in; gives whether it is the first since the last [`Inbox::take`].
     pub(crate) fn push(&self, sighting: Sighting) -> bool {
-        let mut stripe = self.stripe(sighting.client).lock();
-        if stripe.len() >= STRIPE_MAX {
-            self.dropped.fetch_add(1, Relaxed);
-            return false;
-        }
-        stripe.push(sighting);
-        drop(stripe);
-        !self.has_mail.load(Relaxed) && !self.has_mail.swap(true, SeqCst)
+        self.stripe(sighting.client).push(sighting)
+            && !self.has_mail.load(Relaxed)
+            && !self.has_mail.swap(true, SeqCst)
     }
 
     #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a remainder")]
     fn stripe(&self, client: Option<u64>) -> &Stripe {
         match client {
             Some(client) => &self.stripes[(client % STRIPES as u64) as usize],
-            None => self.of_nobody.get_or(|| CachePadded::new(Mutex::new(Vec::new()))),
+            None => self.of_nobody.get_or_default(),
         }
     }
 
@@ -60,16 +60,41 @@ impl Inbox {
     pub(crate) fn take(&self) -> Vec<Sighting> {
         // Cleared before looking: what comes meanwhile wakes the learner once more.
         self.has_mail.store(false, SeqCst);
-        let mut all = Vec::new();
-        for stripe in self.stripes.iter().chain(self.of_nobody.iter()) {
-            all.append(&mut stripe.lock());
-        }
-        all
+        self.all().flat_map(Stripe::take).collect()
     }
 
     /// Takes the number of reads that were not learned from since the last call.
     pub(crate) fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Relaxed)
+        self.all().map(|stripe| stripe.dropped.swap(0, Relaxed)).sum()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Stripe> {
+        self.stripes.iter().chain(self.of_nobody.iter()).map(|stripe| &**stripe)
+    }
+}
+
+impl Stripe {
+    /// Adds a read, if there is room.
+    fn push(&self, sighting: Sighting) -> bool {
+        if self.is_full.load(Relaxed) {
+            self.dropped.fetch_add(1, Relaxed);
+            return false;
+        }
+        let mut reads = self.reads.lock();
+        reads.push(sighting);
+        self.is_full.store(reads.len() >= STRIPE_MAX, Relaxed);
+        true
+    }
+
+    fn take(&self) -> Vec<Sighting> {
+        let mut reads = self.reads.lock();
+        if reads.is_empty() {
+            return Vec::new();
+        }
+        self.is_full.store(false, Relaxed);
+        // Exchanged and not copied: readers wait for this lock.
+        let next = Vec::with_capacity(reads.capacity());
+        std::mem::replace(&mut reads, next)
     }
 }
 
