@@ -1,5 +1,6 @@
 //! What a resource tells the learner, and what it does with what it hears.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +136,9 @@ where
         let Some(entry) = self.fence.l1().find_hash(hash) else { return Vec::new() };
         let Some(value) = entry.value() else { return Vec::new() };
         let of = |(place, relation): (usize, &Relation<K, V>)| {
-            let texts = (relation.find)(entry.key(), value);
+            // A panic of the user's code must not end the learning.
+            let find = AssertUnwindSafe(|| (relation.find)(entry.key(), value));
+            let texts = catch_unwind(find).unwrap_or_default();
             texts.into_iter().map(move |text| (place, text))
         };
         self.relations.iter().enumerate().flat_map(of).collect()
