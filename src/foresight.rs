@@ -5,21 +5,28 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
 use crate::entry::KeyId;
 use crate::metrics::{ASSOCIATIONS, LEARNED_CLIENTS, LEARNED_DROPPED, LEARNED_KEYS, UNRECORDED};
 use crate::predictor::{
-    Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
+    Answer, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
 };
 use crate::sync::Mutex;
 
 use self::inbox::Inbox;
+use self::pace::Pace;
 
 mod inbox;
+mod pace;
 
 /// What the resources of an engine share to see ahead.
 ///
 /// A read only drops a note into an inbox. The learner takes them out, in a task of its own, and
-/// begins what they lead to; in an exact engine, before the read goes on.
+/// begins what they lead to; in an exact engine, before the read goes on. Under load it rests
+/// between two looks: to wake it costs a reader several times what the note does.
+///
+/// What users wrote, such as relations and the texts of keys, may be slow, or panic: relations run
+/// outside the learner's lock, and a resource answers for its own keys whatever happens.
 #[derive(Debug)]
 pub(crate) struct Foresight {
     learner: OnceLock<Mutex<Learner>>,
@@ -27,10 +34,14 @@ pub(crate) struct Foresight {
     /// For each resource, those to which its keys are related, in the order of the relations.
     relations: OnceLock<Vec<Vec<u16>>>,
     inbox: Inbox,
+    pace: Mutex<Pace>,
     /// Wakes the learner.
     pub(crate) wake: Arc<Notify>,
     is_exact: bool,
 }
+
+/// The reads that are learned from before others of the runtime have their turn.
+const AT_A_TIME: usize = 256;
 
 /// What the learner asks of a resource whose types it does not know.
 pub(crate) trait Foreseen: Send + Sync + 'static {
@@ -69,6 +80,7 @@ impl Foresight {
             resources: OnceLock::new(),
             relations: OnceLock::new(),
             inbox: Inbox::new(),
+            pace: Mutex::new(Pace::new()),
             wake: Arc::new(Notify::new()),
             is_exact,
         }
@@ -106,17 +118,37 @@ impl Foresight {
         }
     }
 
-    /// Learns from the reads noted since the last time, and begins what they lead to.
-    pub(crate) fn digest(&self) {
-        for sighting in self.inbox.take() {
-            self.learn_from(sighting);
+    /// Learns from the reads noted since the last time, and begins what they lead to; gives for how
+    /// long to rest before the next look, unless a read wakes the learner.
+    pub(crate) async fn digest(&self, clock: &Clock) -> Option<Duration> {
+        let began = clock.now();
+        let count = self.learn_from_all(self.inbox.take()).await;
+        let rest = self.pace.lock().rest(count, began, clock.now());
+        if rest.is_some() {
+            return rest;
         }
+        // From here on a read wakes the learner; those that came before it have not.
+        self.inbox.listen();
+        self.learn_from_all(self.inbox.take()).await;
+        None
+    }
+
+    async fn learn_from_all(&self, sightings: Vec<Sighting>) -> usize {
+        let count = sightings.len();
+        for (nth, sighting) in (1..).zip(sightings) {
+            self.learn_from(sighting);
+            if nth % AT_A_TIME == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        count
     }
 
     fn learn_from(&self, mut sighting: Sighting) {
         let Some(learner) = self.learner.get() else { return };
-        // Loads are begun outside the lock: a loader may read, which is a sighting again.
-        let mut proposals = learner.lock().see(&mut sighting, self);
+        // Relations are found, and loads begun, outside the lock: both run what users wrote.
+        let related = self.related(&sighting);
+        let mut proposals = learner.lock().see(&mut sighting, related, self);
         while let Some(first) = proposals.first() {
             let resource = first.name.resource;
             let is_same = |proposal: &Proposal| proposal.name.resource == resource;
@@ -126,6 +158,25 @@ impl Foresight {
             }
             proposals = rest;
         }
+    }
+
+    /// The keys to which the key that was read was declared to be related, if memory has its value.
+    fn related(&self, seen: &Sighting) -> Vec<Related> {
+        let place = usize::from(seen.name.resource);
+        let relations = self.relations.get().and_then(|all| all.get(place));
+        let Some(relations) = relations.filter(|relations| !relations.is_empty()) else {
+            return Vec::new();
+        };
+        if seen.answer == Answer::Missed {
+            return Vec::new();
+        }
+        let Some(resource) = self.resource(seen.name.resource) else { return Vec::new() };
+        let related =
+            resource.related(seen.name.hash).into_iter().filter_map(|(relation, text)| {
+                let resource = *relations.get(relation)?;
+                Some(Related { relation, resource, text })
+            });
+        related.collect()
     }
 
     fn resource(&self, resource: u16) -> Option<Arc<dyn Foreseen>> {
@@ -176,17 +227,56 @@ impl Shelves for Foresight {
         self.resource(resource)?.lacks(text)
     }
 
-    fn related(&self, name: KeyId) -> Vec<Related> {
-        let Some(resource) = self.resource(name.resource) else { return Vec::new() };
-        let relations = self.relations.get().and_then(|all| all.get(usize::from(name.resource)));
-        let related = resource.related(name.hash).into_iter().filter_map(|(relation, text)| {
-            let resource = *relations?.get(relation)?;
-            Some(Related { relation, resource, text })
-        });
-        related.collect()
-    }
-
     fn residence(&self, resource: u16) -> Duration {
         self.resource(resource).map_or(Duration::ZERO, |resource| resource.residence())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use futures_util::FutureExt as _;
+
+    /// Foresight whose learner has so many reads before it.
+    fn with_reads(count: u64) -> Foresight {
+        let foresight = Foresight::new(false);
+        let terms = LearnerTerms {
+            keys_max: 100,
+            clients_max: 10,
+            half_life: Duration::from_hours(1),
+            idle: Duration::from_mins(1),
+            seed: 0,
+        };
+        foresight.start(terms, Vec::new(), Vec::new());
+        for hash in 0..count {
+            let (name, at) = (KeyId { resource: 0, hash: hash % 50 }, Moment::START);
+            let text = Some(name.hash.to_string().into());
+            foresight.note(Sighting { client: None, name, at, answer: Answer::Missed, text });
+        }
+        foresight
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_have_their_turn_while_many_reads_are_learned_from() {
+        for (reads, turns) in [(10, 0), (200, 0), (300, 1), (1_000, 3)] {
+            let (foresight, clock) = (with_reads(reads), Clock::system());
+            let mut digest = std::pin::pin!(foresight.digest(&clock));
+            for turn in 0..turns {
+                assert!(digest.as_mut().now_or_never().is_none(), "turn {turn} of {reads} reads");
+            }
+            assert!(digest.now_or_never().is_some(), "{reads}");
+            assert_eq!(
+                foresight.look(|learner| learner.figures().keys),
+                Some(reads.min(50) as usize)
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_learner_sleeps_after_few_reads_and_rests_after_many() {
+        let few = with_reads(10).digest(&Clock::system()).await;
+        let many = with_reads(100).digest(&Clock::system()).await;
+        assert_eq!((few, many), (None, Some(Duration::from_millis(1))));
     }
 }

@@ -347,6 +347,18 @@ where
         self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
     }
 
+    /// Until when the entry of a key is within its ttl, if there is one. Does not write to what
+    /// readers of the entry write to.
+    pub(crate) fn fresh_until<Q>(&self, lookup: Lookup<'_, Q>) -> Option<Moment>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let see = |entry: &Arc<Entry<K, V>>, ()| entry.life().fresh_until;
+        let in_main = |()| Some(self.main.get(lookup.key())?.life().fresh_until);
+        self.hot.read(lookup, (), see).map_or_else(in_main, Some)
+    }
+
     /// The entry of the hot segment whose key has this hash.
     pub(crate) fn find_hash(&self, hash: u64) -> Option<Arc<Entry<K, V>>> {
         self.hot.find_hash(hash)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::background::{self, Next};
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::engine::{Engine, Managed};
 use crate::foresight::Foresight;
 
@@ -16,18 +16,17 @@ pub(crate) fn start(engine: &Arc<Engine>) {
     background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
         std::future::ready(run(&weak))
     });
-    let weak = Arc::downgrade(&engine.foresight);
+    let (weak, clock) = (Arc::downgrade(&engine.foresight), engine.clock.clone());
     let wake = Arc::clone(&engine.foresight.wake);
     background::repeat(&engine.tasks, engine.clock.clone(), wake, move || {
-        std::future::ready(learn(&weak))
+        learn(weak.clone(), clock.clone())
     });
 }
 
 /// Learns from the reads that came in, and begins what they lead to.
-fn learn(foresight: &Weak<Foresight>) -> Next {
+async fn learn(foresight: Weak<Foresight>, clock: Clock) -> Next {
     let Some(foresight) = foresight.upgrade() else { return Next::Never };
-    foresight.digest();
-    Next::Woken
+    foresight.digest(&clock).await.map_or(Next::Woken, Next::After)
 }
 
 /// One run.

@@ -5,19 +5,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqC
 use crossbeam_utils::CachePadded;
 use thread_local::ThreadLocal;
 
-use crate::predictor::Sighting;
+use crate::predictor::{Answer, Sighting};
 use crate::sync::Mutex;
 
 /// Reads that wait to be learned from. Those of one client keep their order.
 ///
 /// Those of nobody, which all threads bring, wait by thread: readers that take turns at one lock
 /// would cost more than what can be learned from such reads. Bounded: when the learner cannot keep
-/// up, reads are not learned from, and counted.
+/// up, reads are not learned from, and counted; those that memory answered first.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     stripes: [CachePadded<Stripe>; STRIPES],
     of_nobody: ThreadLocal<CachePadded<Stripe>>,
-    has_mail: AtomicBool,
+    /// Whether the learner was woken, and has not gone to sleep since.
+    is_awake: AtomicBool,
 }
 
 /// Reads that came one after the other.
@@ -30,22 +31,24 @@ struct Stripe {
 }
 
 const STRIPES: usize = 16;
-const STRIPE_MAX: usize = 1_024;
+/// From here on there is no room for reads that memory answered.
+const HITS_MAX: usize = 1_024;
+const STRIPE_MAX: usize = 2_048;
 
 impl Inbox {
     pub(crate) fn new() -> Self {
         Self {
             stripes: Default::default(),
             of_nobody: ThreadLocal::new(),
-            has_mail: AtomicBool::new(false),
+            is_awake: AtomicBool::new(false),
         }
     }
 
-    /// Puts a read in; gives whether it is the first since the last [`Inbox::take`].
+    /// Puts a read in; gives whether it is the first since the last [`Inbox::listen`].
     pub(crate) fn push(&self, sighting: Sighting) -> bool {
         self.stripe(sighting.client).push(sighting)
-            && !self.has_mail.load(Relaxed)
-            && !self.has_mail.swap(true, SeqCst)
+            && !self.is_awake.load(Relaxed)
+            && !self.is_awake.swap(true, SeqCst)
     }
 
     #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a remainder")]
@@ -56,10 +59,13 @@ impl Inbox {
         }
     }
 
+    /// Lets the next read wake the learner. What has come before it is to be taken afterwards.
+    pub(crate) fn listen(&self) {
+        self.is_awake.store(false, SeqCst);
+    }
+
     /// Takes everything out.
     pub(crate) fn take(&self) -> Vec<Sighting> {
-        // Cleared before looking: what comes meanwhile wakes the learner once more.
-        self.has_mail.store(false, SeqCst);
         self.all().flat_map(Stripe::take).collect()
     }
 
@@ -76,14 +82,24 @@ impl Inbox {
 impl Stripe {
     /// Adds a read, if there is room.
     fn push(&self, sighting: Sighting) -> bool {
-        if self.is_full.load(Relaxed) {
-            self.dropped.fetch_add(1, Relaxed);
-            return false;
+        let is_hit = sighting.answer == Answer::Held;
+        if is_hit && self.is_full.load(Relaxed) {
+            return self.drop_one();
         }
         let mut reads = self.reads.lock();
+        if reads.len() >= STRIPE_MAX {
+            return self.drop_one();
+        }
         reads.push(sighting);
-        self.is_full.store(reads.len() >= STRIPE_MAX, Relaxed);
+        if reads.len() >= HITS_MAX {
+            self.is_full.store(true, Relaxed);
+        }
         true
+    }
+
+    fn drop_one(&self) -> bool {
+        self.dropped.fetch_add(1, Relaxed);
+        false
     }
 
     fn take(&self) -> Vec<Sighting> {
@@ -103,7 +119,6 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::entry::KeyId;
-    use crate::predictor::Answer;
 
     fn sighting(client: u64, hash: u64) -> Sighting {
         let name = KeyId { resource: 0, hash };
@@ -121,18 +136,26 @@ mod tests {
             of_one.map(|read| read.name.hash).collect()
         };
         assert_eq!(of_one(inbox.take()), [0, 1, 4, 7]);
+        assert!(!inbox.push(sighting(2, 0)));
+        inbox.listen();
         assert!(inbox.push(sighting(2, 0)));
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
+    fn what_does_not_fit_is_counted_and_hits_leave_room_for_misses() {
         let inbox = Inbox::new();
-        (0..2_000).for_each(|hash| {
-            inbox.push(sighting(7, hash));
-        });
-        assert_eq!(
-            (inbox.take().len(), inbox.take_dropped(), inbox.take_dropped()),
-            (1_024, 976, 0)
-        );
+        for (answer, kept) in [(Answer::Held, 1_024), (Answer::Missed, 2_048)] {
+            for _ in 0..3 {
+                (0..2_000).for_each(|hash| {
+                    inbox.push(sighting(7, hash));
+                });
+                (0..2_000).for_each(|hash| {
+                    inbox.push(Sighting { answer, ..sighting(7, hash) });
+                });
+                let dropped = 4_000 - kept as u64;
+                let found = (inbox.take().len(), inbox.take_dropped(), inbox.take_dropped());
+                assert_eq!(found, (kept, dropped, 0), "{answer:?}");
+            }
+        }
     }
 }

@@ -53,8 +53,6 @@ pub(crate) struct Target {
     pub(crate) acting: Acting,
     pub(crate) uses_associations: bool,
     pub(crate) uses_rules: bool,
-    /// Whether keys of this resource were declared to be related to others.
-    pub(crate) has_relations: bool,
 }
 
 /// What becomes of predictions.
@@ -103,9 +101,6 @@ pub(crate) trait Shelves {
 
     /// How long a preload can be expected to stay.
     fn residence(&self, resource: u16) -> Duration;
-
-    /// The keys to which a key in memory was declared to be related.
-    fn related(&self, name: KeyId) -> Vec<Related>;
 }
 
 /// A key to which another was declared to be related.
@@ -180,10 +175,16 @@ impl Learner {
         }
     }
 
-    /// Learns from a read, and gives what should be loaded now that it came.
-    pub(crate) fn see(&mut self, seen: &mut Sighting, shelves: &impl Shelves) -> Proposals {
+    /// Learns from a read, and gives what should be loaded now that it came: of what usually
+    /// follows, and of the keys `related` to it, which are known if memory has its value.
+    pub(crate) fn see(
+        &mut self,
+        seen: &mut Sighting,
+        related: Vec<Related>,
+        shelves: &impl Shelves,
+    ) -> Proposals {
         if seen.answer == Answer::Loaded {
-            let related = self.related(seen.name, shelves);
+            let related = self.related(seen.name, related).collect();
             return self.choose(seen, related, shelves);
         }
         self.end_ghosts(seen.at);
@@ -206,7 +207,8 @@ impl Learner {
             }
         }
         let mut candidates = std::mem::take(&mut self.candidates);
-        self.expect(seen, (node, &text), shelves, &mut candidates);
+        self.expect(seen, (node, &text), &mut candidates);
+        candidates.extend(self.related(seen.name, related));
         self.choose(seen, candidates, shelves)
     }
 
@@ -306,16 +308,12 @@ impl Learner {
         &self,
         seen: &Sighting,
         (node, text): (Option<NodeId>, &TextOf),
-        shelves: &impl Shelves,
         candidates: &mut Vec<Candidate>,
     ) {
         for follower in node.map(|node| self.associations.followers(node)).unwrap_or_default() {
             candidates.extend(self.judge_follower(follower, seen.at));
         }
         candidates.extend(self.ruled(seen.name.resource, text));
-        if seen.answer != Answer::Missed {
-            candidates.extend(self.related(seen.name, shelves));
-        }
     }
 
     /// What should be loaded of some candidates; what is not likely enough is watched.
@@ -370,12 +368,9 @@ impl Learner {
         Some((KeyId { resource, hash }, text.into()))
     }
 
-    /// The keys to which a key in memory was declared to be related.
-    fn related(&self, name: KeyId, shelves: &impl Shelves) -> Vec<Candidate> {
-        if !self.targets.get(usize::from(name.resource)).is_some_and(|of| of.has_relations) {
-            return Vec::new();
-        }
-        let judge = |related: Related| {
+    /// The keys to which a key was declared to be related.
+    fn related(&self, name: KeyId, related: Vec<Related>) -> impl Iterator<Item = Candidate> {
+        let judge = move |related: Related| {
             let Related { relation, resource, text } = related;
             let target = self.targets.get(usize::from(resource))?;
             if target.acting == Acting::Never {
@@ -386,7 +381,7 @@ impl Learner {
             let (text, reason) = (TextOf::Own(text), Reason::Relation);
             Some(Candidate { resource, text, prior: 1.0, probability, cell, reason })
         };
-        shelves.related(name).into_iter().take(RELATED_MAX).filter_map(judge).collect()
+        related.into_iter().take(RELATED_MAX).filter_map(judge)
     }
 
     fn judge_follower(&self, follower: Follower, now: Moment) -> Option<Candidate> {

@@ -105,7 +105,7 @@ where
     /// one is read, what `find` gives for it is loaded ahead, if memory has no fresh value of it,
     /// and for as long as enough of it is then read. At most 64 keys at a time.
     ///
-    /// `find` must be quick, and must not call the cache; one that panics relates nothing.
+    /// `find` must be quick, and must not wait for the cache; one that panics relates nothing.
     ///
     /// The other resource is named, and not given, so that two resources can be related to each
     /// other; [`Forewarm::start`](crate::Forewarm::start) looks it up.

@@ -90,6 +90,7 @@ pub(super) struct Speech {
     pub(super) failures: Quiet,
     pub(super) renewals: Quiet,
     pub(super) key_texts: Quiet,
+    pub(super) panics: Quiet,
     pub(super) unreadable: Quiet,
 }
 
@@ -114,6 +115,7 @@ impl Speech {
             failures: Quiet::new(),
             renewals: Quiet::new(),
             key_texts: Quiet::new(),
+            panics: Quiet::new(),
             unreadable: Quiet::new(),
         }
     }

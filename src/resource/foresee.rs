@@ -88,8 +88,7 @@ where
     /// Whether memory has no fresh entry of a key, and none is loading.
     fn lacks_key(&self, key: &K, hash: u64) -> bool {
         let now = self.clock.now();
-        let is_fresh = |entry: Arc<Entry<K, V>>| now < entry.life().fresh_until;
-        !self.fence.l1().find(Lookup::new(hash, key)).is_some_and(is_fresh)
+        !self.fence.l1().fresh_until(Lookup::new(hash, key)).is_some_and(|until| now < until)
             && self.fence.flight(key, hash).is_none()
             // Whether it is well again is for those to find out who want it.
             && !self.source.failing.knows(key)
@@ -110,18 +109,21 @@ where
             acting: acting(preload),
             uses_associations: preload.associations,
             uses_rules: preload.rules,
-            has_relations: !self.relations.is_empty(),
         }
     }
 
     fn text(&self, hash: u64) -> Option<Box<str>> {
-        self.fence.l1().find_hash(hash).map(|entry| entry.key().to_string().into())
+        let entry = self.fence.l1().find_hash(hash)?;
+        self.ask_user(|| entry.key().to_string().into())
     }
 
     fn lacks(&self, text: &str) -> Option<u64> {
-        let key: K = text.parse().ok()?;
-        let hash = self.fence.hash(&key);
-        self.lacks_key(&key, hash).then_some(hash)
+        let lacking = || {
+            let key: K = text.parse().ok()?;
+            let hash = self.fence.hash(&key);
+            self.lacks_key(&key, hash).then_some(hash)
+        };
+        self.ask_user(lacking).flatten()
     }
 
     fn residence(&self) -> Duration {
@@ -136,9 +138,7 @@ where
         let Some(entry) = self.fence.l1().find_hash(hash) else { return Vec::new() };
         let Some(value) = entry.value() else { return Vec::new() };
         let of = |(place, relation): (usize, &Relation<K, V>)| {
-            // A panic of the user's code must not end the learning.
-            let find = AssertUnwindSafe(|| (relation.find)(entry.key(), value));
-            let texts = catch_unwind(find).unwrap_or_default();
+            let texts = self.ask_user(|| (relation.find)(entry.key(), value)).unwrap_or_default();
             texts.into_iter().map(move |text| (place, text))
         };
         self.relations.iter().enumerate().flat_map(of).collect()
@@ -146,7 +146,7 @@ where
 
     fn load_ahead(self: Arc<Self>, proposals: Proposals) {
         for proposal in proposals {
-            let Ok(key) = proposal.text.parse() else { continue };
+            let Some(Ok(key)) = self.ask_user(|| proposal.text.parse()) else { continue };
             #[expect(clippy::cast_possible_truncation, reason = "a probability")]
             let probability = proposal.probability as f32;
             let candidate = Candidate {
@@ -168,6 +168,22 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
+    /// Runs what users wrote where a panic would end the learning. One costs what was asked for.
+    fn ask_user<R>(&self, ask: impl FnOnce() -> R) -> Option<R> {
+        let answer = catch_unwind(AssertUnwindSafe(ask)).ok();
+        if answer.is_none()
+            && let Some(unsaid) = self.speech.panics.may_speak(self.clock.now())
+        {
+            let resource = &*self.name;
+            tracing::error!(
+                resource,
+                unsaid,
+                "a relation, or the text of a key, panicked: nothing is loaded ahead for it"
+            );
+        }
+        answer
+    }
+
     /// How far preloads that other keys trigger cover the reads of a key, 0 to 1.
     pub(super) fn coverage(&self, hash: u64) -> f64 {
         let name = KeyId { resource: self.id, hash };
