@@ -6,6 +6,7 @@ mod relations;
 mod restraint;
 mod rules;
 mod scopes;
+mod user_code;
 
 use std::time::Duration;
 
