@@ -17,7 +17,7 @@ pub(super) struct Pace {
 /// How long the learner rests at least.
 const REST: Duration = Duration::from_millis(1);
 /// More reads than this within [`REST`] are many.
-const FEW: usize = 16;
+const FEW: usize = 4;
 
 impl Pace {
     pub(super) const fn new() -> Self {
@@ -48,11 +48,11 @@ mod tests {
         let mut pace = Pace::new();
         for (reads, began, ended, expected) in [
             (1, 5_000, 5_001, None),
-            (15, 5_900, 5_950, None),
+            (3, 5_900, 5_950, None),
             (1, 6_000, 6_001, Some(1_000)),
-            (17, 8_000, 9_500, Some(1_500)),
+            (5, 8_000, 9_500, Some(1_500)),
             (0, 10_500, 10_500, None),
-            (16, 10_600, 10_700, None),
+            (4, 10_600, 10_700, None),
         ] {
             let rest = pace.rest(reads, micros(began), micros(ended));
             assert_eq!(rest, expected.map(Duration::from_micros), "at {began}");
