@@ -88,7 +88,7 @@ where
     /// Whether memory has no fresh entry of a key, and none is loading.
     fn lacks_key(&self, key: &K, hash: u64) -> bool {
         let now = self.clock.now();
-        !self.fence.l1().fresh_until(Lookup::new(hash, key)).is_some_and(|until| now < until)
+        self.fence.l1().fresh_until(Lookup::new(hash, key)).is_none_or(|until| until <= now)
             && self.fence.flight(key, hash).is_none()
             // Whether it is well again is for those to find out who want it.
             && !self.source.failing.knows(key)
