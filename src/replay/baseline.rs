@@ -8,8 +8,9 @@ use foldhash::HashMap;
 use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
+use super::counted::{Counted, Request};
 use super::series::Timeline;
-use super::{Counted, Request, Terms};
+use super::terms::Terms;
 use crate::replay::trace::Trace;
 
 /// Replays a trace against a cache that loads what is asked for, and nothing else.
