@@ -163,6 +163,7 @@ mod tests {
             requests: requests.iter().map(request).collect(),
             resources: vec!["trace".into()],
             keys: 100,
+            key_names: trace::Texts::default(),
             clients: 0,
             notes: trace::Notes::default(),
         }

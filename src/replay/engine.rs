@@ -20,7 +20,7 @@ use crate::builder::Forewarm;
 use crate::entry::Origin;
 use crate::error::{Error, LoadError};
 use crate::flight::ReadFrom;
-use crate::resource::{Read, ReadOptions, Resource};
+use crate::resource::{LearnedPair, Read, ReadOptions, Resource};
 
 /// More pairs than these would be no reading.
 const PAIRS: usize = 25;
@@ -55,8 +55,12 @@ async fn run_to_end(
     let resources = resources::declare(&forewarm, trace, terms, &timeline)?;
     forewarm.start().await?;
     let mut counted = drive(trace, terms, (&forewarm, &resources), timeline, progress).await?;
-    counted.pairs = forewarm.learned_pairs(PAIRS);
+    // Before the engine forgets them.
+    counted.pairs = named(forewarm.learned_pairs(PAIRS), trace);
     counted.rules = forewarm.learned_rules();
+    // What was loaded ahead and nobody came for is wasted.
+    forewarm.clear();
+    counted.after = stats(&resources);
     forewarm.shutdown(Duration::ZERO).await;
     Ok(counted)
 }
@@ -114,11 +118,20 @@ async fn drive(
     while let Some(done) = waiting.next().await {
         counted.add(done);
     }
-    // What was loaded ahead and nobody came for is wasted.
-    forewarm.clear();
-    counted.after = stats(resources);
     progress(trace.requests.len() as u64);
     Ok(counted)
+}
+
+/// The pairs with the names that their keys have in the trace: the engine knows the numbers.
+fn named(mut pairs: Vec<LearnedPair>, trace: &Trace) -> Vec<LearnedPair> {
+    for pair in &mut pairs {
+        for key in [&mut pair.key, &mut pair.related.key] {
+            if let Some(name) = key.parse().ok().and_then(|number| trace.key_names.get(number)) {
+                *key = name.into();
+            }
+        }
+    }
+    pairs
 }
 
 fn stats(resources: &[Resource<u32, ()>]) -> Sums {
