@@ -177,6 +177,7 @@ mod tests {
             latency: Duration::ZERO,
             threshold: 0.5,
             load_budget: None,
+            hot_share: 0.9,
             warmup: 0.0,
             seed: 1,
         }

@@ -47,6 +47,7 @@ pub(super) fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
             _ => None,
         },
         store: Store::Memory,
+        hot_share: terms.hot_share,
         preload: PreloadPolicy {
             mode,
             renewals: terms.rule != Rule::Association,

@@ -16,6 +16,8 @@ pub(crate) struct Terms {
     pub(crate) threshold: f64,
     /// The most loads beyond those of demand, as a share of these.
     pub(crate) load_budget: Option<f64>,
+    /// The share of the capacity that the hot segment has.
+    pub(crate) hot_share: f64,
     /// The share of the requests that come first and are not counted.
     pub(crate) warmup: f64,
     pub(crate) seed: u64,
