@@ -8,8 +8,9 @@ use foldhash::HashMap;
 use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
+use super::counted::{Counted, Request};
 use super::series::Timeline;
-use super::{Counted, Request, Terms};
+use super::terms::Terms;
 use crate::replay::trace::Trace;
 
 /// Replays a trace against a cache that loads what is asked for, and nothing else.
@@ -162,6 +163,7 @@ mod tests {
             requests: requests.iter().map(request).collect(),
             resources: vec!["trace".into()],
             keys: 100,
+            key_names: trace::Texts::default(),
             clients: 0,
             notes: trace::Notes::default(),
         }
@@ -175,6 +177,7 @@ mod tests {
             latency: Duration::ZERO,
             threshold: 0.5,
             load_budget: None,
+            hot_share: 0.9,
             warmup: 0.0,
             seed: 1,
         }

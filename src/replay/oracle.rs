@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::Rule;
+use super::terms::Rule;
 use super::trace::{Request, Trace};
 use crate::resource::Resource;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::series::Timeline;
+use super::settings::policy;
+use super::terms::Terms;
 use super::trace::Trace;
-use super::{Terms, policy};
 use crate::builder::Forewarm;
 use crate::error::{Error, LoadError};
 use crate::resource::Resource;

@@ -119,6 +119,7 @@ mod tests {
             latency: Duration::from_millis(300),
             threshold: 0.3,
             load_budget: None,
+            hot_share: 0.9,
             warmup: 0.0,
             seed: 0,
         };

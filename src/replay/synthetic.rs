@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fastrand::Rng;
 
-use super::trace::{Notes, RESOURCE, Request, Trace};
+use super::trace::{Notes, RESOURCE, Request, Texts, Trace};
 
 mod bundles;
 mod passing;
@@ -106,8 +106,8 @@ impl Workload {
         let [keys, clients] =
             [keys.len(), clients.len()].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         let resources = self.resources.iter().map(|&name| name.to_owned()).collect();
-        let name = self.name.to_owned();
-        Trace { name, requests, resources, keys, clients, notes: Notes::default() }
+        let (name, key_names, notes) = (self.name.to_owned(), Texts::default(), Notes::default());
+        Trace { name, requests, resources, keys, key_names, clients, notes }
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) use self::line::FlawedLine;
 use self::lines::Lines;
 use self::metered::Metered;
 use self::reading::Reading;
+pub(crate) use self::texts::Texts;
 
 mod compression;
 mod csv;
@@ -26,6 +27,7 @@ mod names;
 mod reading;
 #[cfg(test)]
 mod recorded;
+mod texts;
 
 /// Requests that were once made, or made up, in the order of time.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Trace {
     /// How many different keys there are, over all resources. Those of a file are numbered from 0,
     /// in the order of the file.
     pub(crate) keys: u32,
+    /// What the keys are called in the file; empty if they are made up.
+    pub(crate) key_names: Texts,
     /// How many different clients there are, numbered likewise.
     pub(crate) clients: u32,
     /// What the lines of the file were.

@@ -21,6 +21,9 @@ mod readme;
 mod replay;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod replay_sweep;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod report;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]

@@ -217,7 +217,7 @@ fn a_read_renews_what_is_older_than_a_share_of_its_ttl() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let log = skewed();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["missing.csv"], "missing.csv"),
         (&[], "FILE"),
         (&["--synthetic", "bundle"], "zipf, drifting-zipf, uniform, flash-crowd, scan, loop"),
@@ -230,6 +230,7 @@ fn what_cannot_be_done_is_said() {
         (&[log.path(), "--policy", "refresh-after"], "refresh-after"),
         (&[log.path(), "--policy", "refresh-after=1"], "refresh-after=1"),
         (&[log.path(), "--warmup", "1"], "--warmup"),
+        (&[log.path(), "--sweep", "cold-share"], "hot-share"),
     ];
     for (arguments, named) in cases {
         let output = forewarm(arguments);

@@ -124,6 +124,45 @@ fn names_are_shown_as_they_are_and_do_nothing() {
     assert!(!document.elements().contains("script"));
 }
 
+/// Clients that read one of these keys and then the next, time and again.
+fn pairs(names: &[&str]) -> String {
+    let mut lines = "timestamp_s,key,client\n".to_owned();
+    for second in 0..4_000 {
+        let (round, step) = (second / 2, second % 2);
+        let name = names[round % (names.len() / 2) * 2 + step].replace('"', "\"\"");
+        lines.push_str(&format!("{second},\"{name}\",c{}\n", round % 40));
+    }
+    lines
+}
+
+#[test]
+fn what_was_learned_has_the_names_of_the_keys_which_do_nothing_and_are_not_too_long() {
+    let long = "x".repeat(10_000);
+    let names = [HOSTILE, "caf\u{e9}/\u{65e5}\u{672c}/\u{5e9}", &long, "short"];
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("reads.csv"), pairs(&names)).unwrap();
+    let output = replay(home.path(), &["reads.csv", "--report", "page.html"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = fs::read_to_string(home.path().join("page.html")).unwrap();
+    let document = Document::read(&page);
+    assert!(!document.elements().contains("script"));
+    let cut = format!("{}…", "x".repeat(79));
+    for shown in [&HOSTILE.replace('\u{7f}', "\u{fffd}"), names[1], &cut, names[3]] {
+        assert!(document.text.contains(&format!("trace:{shown}")), "{shown}\n{}", document.text);
+    }
+    assert!(!page.contains(&"x".repeat(80)), "too long");
+    for number in 0..names.len() {
+        assert!(!page.contains(&format!("<bdi>trace:{number}<")), "{number}");
+    }
+}
+
+#[test]
+fn keys_that_are_made_up_are_their_numbers() {
+    let (_, page) = reported(&[], &["--synthetic", "bundles", "--limit", "4000"]);
+    let (_, after) = page.split_once("<bdi>user:").expect("a pair or a rule with a user");
+    assert!(after.starts_with(|letter: char| letter.is_ascii_digit()), "{after:.80}");
+}
+
 #[test]
 fn requests_without_time_and_keys_never_read_again_have_a_page_too() {
     let home = tempfile::tempdir().unwrap();

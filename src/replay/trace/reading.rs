@@ -106,7 +106,9 @@ impl Reading {
             request.at = request.at.saturating_sub(start);
         }
         requests.shrink_to_fit();
-        let (keys, clients) = (keys.count(), clients.count());
-        Ok(Trace { name, requests, resources: vec![RESOURCE.to_owned()], keys, clients, notes })
+        let resources = vec![RESOURCE.to_owned()];
+        let (clients, key_names) = (clients.count(), keys.into_texts());
+        let keys = key_names.count();
+        Ok(Trace { name, requests, resources, keys, key_names, clients, notes })
     }
 }

@@ -1,5 +1,6 @@
 //! All that there is to say of one trace.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::replay::Row;
@@ -10,6 +11,9 @@ use super::gain::{Gain, within};
 use super::markup::Element;
 use super::table::{Column, table};
 use super::{FOREWARM, Replayed, calibration, label, over_time, trade_off};
+
+/// What is shown of the name of a key, in characters.
+const NAME_CHARS: usize = 80;
 
 /// The part of the page that is about one trace; `id` tells it from the others.
 pub(super) fn article(replayed: &Replayed, id: &str) -> Element {
@@ -168,7 +172,7 @@ fn cells(row: &Row, demand: &Row) -> Vec<String> {
 fn learned(replayed: &Replayed) -> Element {
     let learned = Element::new("div").set("class", "learned");
     let Some(row) = replayed.forewarm() else { return learned };
-    let named = |resource: &str, key: &str| format!("{resource}:{key}");
+    let named = |resource: &str, key: &str| format!("{resource}:{}", shortened(key));
     let associations = row.outcome.pairs.iter().map(|pair| {
         let related = &pair.related;
         vec![
@@ -192,6 +196,16 @@ fn learned(replayed: &Replayed) -> Element {
         .with(found("Rules", &[from, to, confidence], &rules.collect::<Vec<_>>()))
 }
 
+/// The beginning of a name, where all of it would make a table unreadable.
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME_CHARS - 1) {
+        Some((end, last)) if end + last.len_utf8() < name.len() => {
+            format!("{}…", name.get(..end).unwrap_or_default()).into()
+        }
+        _ => name.into(),
+    }
+}
+
 fn found(heading: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> Element {
     let section = Element::new("section").with(Element::of("h3", heading));
     if rows.is_empty() {
@@ -204,6 +218,19 @@ fn found(heading: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> Element
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_others_are_whole() {
+        for letter in ["x", "\u{fc}", "\u{1f600}"] {
+            for (letters, is_cut) in
+                [(0, false), (79, false), (80, false), (81, true), (9_999, true)]
+            {
+                let name = letter.repeat(letters);
+                let expected = if is_cut { letter.repeat(79) + "…" } else { name.clone() };
+                assert_eq!(shortened(&name), expected, "{letters} times {letter}");
+            }
+        }
+    }
 
     #[test]
     fn keys_are_shown_as_they_are_and_nothing_is_said_to_be_nothing() {
