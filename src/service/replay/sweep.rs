@@ -24,8 +24,8 @@ pub(super) enum Setting {
 /// The shares that are tried.
 const SHARES: [f64; 5] = [0.5, 0.75, 0.9, 0.95, 1.0];
 
-/// Differences up to this share of the misses are chance.
-const NOISE: f64 = 0.002;
+/// Differences up to this share of the misses are chance, however many there are.
+const CHANCE_MIN: f64 = 0.002;
 
 /// What came of the values that were tried on one trace.
 #[derive(Debug, Serialize)]
@@ -105,14 +105,22 @@ impl Sweep {
         (misses > 0).then(|| tried.row.misses as f64 / misses as f64 - 1.0)
     }
 
+    /// The share of the misses by which two values may differ by chance.
+    fn chance(&self) -> f64 {
+        let is_default = |tried: &&Tried| {
+            tried.row.policy == self.policy && tried.hot_share.total_cmp(&self.default).is_eq()
+        };
+        chance(self.rows.iter().find(is_default).map_or(0, |tried| tried.row.misses))
+    }
+
     /// The recommendation in a sentence.
     fn said(&self) -> String {
         let Self { trace, policy, default, recommended, removed, .. } = self;
         if recommended.total_cmp(default).is_eq() {
             format!(
                 "{trace}: keep hot_share = {default}. Under {policy}, no other share has fewer \
-                 misses by more than {} %.",
-                NOISE * 100.0
+                 misses by more than {:.1} %, which may be chance.",
+                self.chance() * 100.0
             )
         } else {
             format!(
@@ -122,6 +130,13 @@ impl Sweep {
             )
         }
     }
+}
+
+/// The share of so many misses that may be chance: two standard deviations, as if each came by
+/// itself.
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn chance(misses: u64) -> f64 {
+    CHANCE_MIN.max(2.0 / (misses.max(1) as f64).sqrt())
 }
 
 /// The place of the policy whose misses decide: the first that does more than to wait for requests.
@@ -141,7 +156,7 @@ fn recommended(misses: &[(f64, u64)], default: f64) -> (f64, f64) {
         return (default, 0.0);
     };
     let removed = ratio(before.saturating_sub(*after), *before);
-    if removed > NOISE { (*value, removed) } else { (default, 0.0) }
+    if removed > chance(*before) { (*value, removed) } else { (default, 0.0) }
 }
 
 /// All rows in a table, and the recommendations under it.
@@ -188,11 +203,13 @@ mod tests {
 
     #[test]
     fn the_default_is_left_for_nothing_but_fewer_misses() {
+        let even = [1_000_000; 5];
         let cases = [
-            ([1_000, 1_000, 1_000, 1_000, 1_000], 0.9, 0.0),
-            ([1_000, 1_000, 1_000, 1_000, 999], 0.9, 0.0),
-            ([1_000, 1_000, 1_000, 1_000, 998], 0.9, 0.0),
-            ([1_000, 1_000, 1_000, 1_000, 997], 1.0, 0.003),
+            (even, 0.9, 0.0),
+            ([1_000_000, 1_000_000, 1_000_000, 1_000_000, 998_000], 0.9, 0.0),
+            ([1_000_000, 1_000_000, 1_000_000, 1_000_000, 997_000], 1.0, 0.003),
+            // So few may differ by a sixteenth by chance.
+            ([1_000, 1_000, 1_000, 1_000, 940], 0.9, 0.0),
             ([900, 950, 1_000, 1_100, 1_200], 0.5, 0.1),
             ([1_200, 900, 1_000, 900, 900], 0.95, 0.1),
             ([1_200, 1_100, 1_000, 1_001, 1_002], 0.9, 0.0),
