@@ -15,6 +15,7 @@ use crate::sync::Mutex;
 pub use self::requested::Preloaded;
 
 mod begin;
+mod copy;
 mod due;
 mod requested;
 
@@ -36,7 +37,10 @@ pub(super) struct Ahead<K> {
 #[derive(Debug)]
 struct State<K> {
     queue: Queue<K>,
+    /// What the source may be asked.
     bucket: Bucket,
+    /// What L2 may be asked for copies.
+    copies: Bucket,
     next_round: Moment,
 }
 
@@ -45,6 +49,7 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
         let state = State {
             queue: Queue::new(policy.queue_max),
             bucket: Bucket::new(policy.loads_per_second, policy.burst),
+            copies: Bucket::new(policy.loads_per_second, policy.burst),
             next_round: match policy.mode {
                 PreloadMode::Classic(classic) => Moment::START.plus(classic.interval),
                 PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Moment::NEVER,

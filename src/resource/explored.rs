@@ -320,6 +320,7 @@ impl Tier for SimTier {
                         keep_for: LONG,
                         is_restored: false,
                     }),
+                    _ if ask.want == Want::Copy => Begun::Miss,
                     _ => {
                         // A permit may be taken over at any time, as if it had expired.
                         row.permit = Some(ask.permit);

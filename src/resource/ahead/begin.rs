@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Moment;
 use crate::entry::{Entry, Origin, Reason, Why};
-use crate::fence::{Boarding, Caller};
+use crate::fence::{Boarding, Caller, Wish};
 use crate::flight::Pad;
 use crate::key::Key;
 use crate::l1::Lookup;
@@ -99,7 +99,7 @@ where
         // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
         let until = renews.unwrap_or(now);
         let serves = |entry: &Entry<K, V>| entry.life().fresh_until > until;
-        let caller = Caller { key: &key, hash, read_at: None, waits: false };
+        let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
         match self.fence.board(caller, serves, begin) {
             Boarding::Started(start) => {
                 self.ahead.begun.fetch_add(1, Relaxed);
