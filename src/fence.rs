@@ -90,9 +90,23 @@ impl<T> Flight<T> {
 
 /// What a flight carries.
 pub(crate) trait Carried {
-    /// Somebody who waits has joined. Called under the lock, as everything that decides what
-    /// becomes of the flight.
-    fn ask(&self);
+    /// Somebody has joined. Called under the lock, as everything that decides what becomes of the
+    /// flight.
+    fn join(&self, wish: Wish);
+
+    /// Whether it is to go on until it has a value, wherever that comes from.
+    fn is_wanted(&self) -> bool;
+}
+
+/// What somebody who comes for a key wants of a flight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wish {
+    /// To wait for its value, whoever began it.
+    Value,
+    /// That it brings a value, without waiting for it.
+    Load,
+    /// That it brings what is at hand, and nothing more.
+    Copy,
 }
 
 /// Somebody who comes for a key.
@@ -102,8 +116,7 @@ pub(crate) struct Caller<'a, K> {
     pub(crate) hash: u64,
     /// A read is to be recorded.
     pub(crate) read_at: Option<Moment>,
-    /// The caller waits for the flight, whoever began it.
-    pub(crate) waits: bool,
+    pub(crate) wish: Wish,
 }
 
 impl<K> Clone for Caller<'_, K> {
@@ -221,7 +234,7 @@ where
         serves: impl FnOnce(&Entry<K, V>) -> bool,
         begin: impl FnOnce() -> T,
     ) -> Boarding<K, V, T> {
-        let Caller { key, hash, read_at, waits } = caller;
+        let Caller { key, hash, read_at, wish } = caller;
         self.with_shard(hash, |shard| {
             let held = self.l1.find(Lookup::new(hash, key));
             if let Some(now) = read_at {
@@ -233,9 +246,7 @@ where
                 return Boarding::Held(Arc::clone(held));
             }
             if let Some(flight) = shard.flights.get(key) {
-                if waits {
-                    flight.load.ask();
-                }
+                flight.load.join(wish);
                 return Boarding::Joined(Arc::clone(flight));
             }
             if self.flights.fetch_add(1, Relaxed) >= self.flights_max {
@@ -286,6 +297,18 @@ where
     /// Ends a flight that brought nothing.
     pub(crate) fn give_up(&self, flight: &Arc<Flight<T>>, key: &K, hash: u64) {
         self.with_shard(hash, |shard| self.leave(shard, flight, key));
+    }
+
+    /// Ends a flight that brought nothing, unless somebody wants its value by now; gives whether it
+    /// ended. Nobody can join in between.
+    pub(crate) fn give_up_unwanted(&self, flight: &Arc<Flight<T>>, key: &K, hash: u64) -> bool {
+        self.with_shard(hash, |shard| {
+            let ends = !flight.load.is_wanted();
+            if ends {
+                self.leave(shard, flight, key);
+            }
+            ends
+        })
     }
 
     /// Takes a flight off the table, if it is the one there: a poisoned one left it before.

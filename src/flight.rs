@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::clock::Moment;
 use crate::entry::{Entry, Freshness, Life, Origin, Why};
 use crate::error::Error;
-use crate::fence::Carried;
+use crate::fence::{Carried, Wish};
 use crate::limits::{Class, Urgency};
 
 pub(crate) use self::chain::Chain;
@@ -32,6 +32,10 @@ pub(crate) struct Pad<K, V> {
     /// Nor are those that are not fresh.
     is_fresh_only: bool,
     is_asked: AtomicBool,
+    /// It was begun to copy what L2 holds, and not to load.
+    is_copy: bool,
+    /// The source is to be asked, if need be. Written under the lock of the key's shard.
+    is_wanted: AtomicBool,
     outcome: OnceLock<Outcome<K, V>>,
     landed: Notify,
 }
@@ -73,6 +77,8 @@ impl<K, V> Pad<K, V> {
             max_age: None,
             is_fresh_only: false,
             is_asked: AtomicBool::new(why.origin == Origin::Demand),
+            is_copy: false,
+            is_wanted: AtomicBool::new(true),
             outcome: OnceLock::new(),
             landed: Notify::new(),
         }
@@ -81,6 +87,16 @@ impl<K, V> Pad<K, V> {
     /// The same for a caller who accepts nothing older than this, or only what is fresh.
     pub(crate) fn within(self, max_age: Option<Duration>, is_fresh_only: bool) -> Self {
         Self { max_age, is_fresh_only, ..self }
+    }
+
+    /// The same for a flight that only copies what L2 holds, unless somebody who wants more joins.
+    pub(crate) fn only_copying(self) -> Self {
+        Self { is_copy: true, is_wanted: AtomicBool::new(false), ..self }
+    }
+
+    /// Whether it was begun to copy what L2 holds, and not to load.
+    pub(crate) const fn is_copy(&self) -> bool {
+        self.is_copy
     }
 
     /// Whether a value that lives so is what was asked for.
@@ -128,10 +144,19 @@ impl<K, V> Pad<K, V> {
 }
 
 impl<K, V> Carried for Pad<K, V> {
-    /// Whatever it was begun for, it is demand from now on.
-    fn ask(&self) {
-        self.is_asked.store(true, Relaxed);
-        self.urgency.raise(Class::Demand);
+    /// Whatever it was begun for, it is demand once somebody waits.
+    fn join(&self, wish: Wish) {
+        if wish != Wish::Copy {
+            self.is_wanted.store(true, Relaxed);
+        }
+        if wish == Wish::Value {
+            self.is_asked.store(true, Relaxed);
+            self.urgency.raise(Class::Demand);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Relaxed)
     }
 }
 
@@ -161,7 +186,18 @@ mod tests {
     fn a_preload_that_is_asked_for_is_demand() {
         let pad = pad(Origin::Preload);
         assert_eq!((pad.origin(), pad.urgency.class()), (Origin::Preload, Class::Preload));
-        pad.ask();
+        pad.join(Wish::Load);
+        assert_eq!((pad.origin(), pad.urgency.class()), (Origin::Preload, Class::Preload));
+        pad.join(Wish::Value);
         assert_eq!((pad.origin(), pad.urgency.class()), (Origin::Demand, Class::Demand));
+    }
+
+    #[test]
+    fn a_copy_asks_the_source_once_somebody_wants_more_than_a_copy() {
+        for (wish, is_wanted) in [(Wish::Copy, false), (Wish::Load, true), (Wish::Value, true)] {
+            let pad = pad(Origin::Preload).only_copying();
+            pad.join(wish);
+            assert_eq!((pad.is_wanted(), pad.is_copy()), (is_wanted, true), "{wish:?}");
+        }
     }
 }

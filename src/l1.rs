@@ -14,25 +14,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use fastrand::Rng;
-
 use crate::clock::Moment;
-use crate::entry::{Entry, Why};
-use crate::metrics::{Counters, Eviction, Full, Preload, PreloadOutcome};
-use crate::predictor::Calibration;
+use crate::entry::Entry;
+use crate::metrics::{Eviction, Full};
 use crate::recorder::Recorder;
 
 use self::hot::Hot;
 pub(crate) use self::hot::Lookup;
 use self::main::Main;
 use self::residence::Residence;
-use self::slots::Slots;
-use self::wheel::Wheel;
+use self::room::Counted;
+pub(crate) use self::room::Room;
+use self::search::is_guess;
+pub(crate) use self::search::{Overflow, SAMPLE, Sample, Search};
+pub(crate) use self::shares::Shares;
+pub(crate) use self::tally::L1Tally;
 
 mod hot;
 mod main;
 mod residence;
+mod room;
+mod search;
+mod shares;
 mod slots;
+mod tally;
 mod wheel;
 
 /// The memory tier of one resource.
@@ -48,36 +53,6 @@ pub(crate) struct L1<K, V> {
     stored: AtomicU32,
 }
 
-/// What one shard lock protects of the memory tier.
-#[derive(Debug)]
-pub(crate) struct Room<K, V> {
-    /// Entries of the hot segment that somebody has asked for.
-    proven: Slots<K, V>,
-    /// Entries of the hot segment that were preloaded, until their first read is noticed.
-    staged: Slots<K, V>,
-    /// Entries of the hot segment by when they are due.
-    wheel: Wheel<K, V>,
-}
-
-/// How the capacity is divided, in its own unit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shares {
-    pub(crate) hot: u64,
-    /// The part of the hot segment that guesses have before entries that were asked for.
-    pub(crate) staged: u64,
-    pub(crate) main: u64,
-}
-
-/// What the memory tier counts.
-#[derive(Debug)]
-pub(crate) struct L1Tally {
-    pub(crate) evictions: Counters<Eviction>,
-    pub(crate) preloads: Counters<Preload>,
-    pub(crate) full: Counters<Full>,
-    /// What came of predictions.
-    pub(crate) calibration: Arc<Calibration>,
-}
-
 /// How much a segment holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Held {
@@ -90,190 +65,6 @@ pub(crate) struct Held {
 enum Segment {
     Hot,
     Main,
-}
-
-/// What of the hot segment is too much, where it holds too much.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Overflow {
-    /// The guesses, which exceed their quota.
-    Staged,
-    /// Everything else.
-    Proven,
-}
-
-/// How many entries an eviction looks at.
-pub(crate) const SAMPLE: usize = 16;
-
-impl Shares {
-    /// Divides a capacity. What is preloaded has room of its own only if anything is preloaded.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "shares of a capacity"
-    )]
-    pub(crate) fn of(capacity: u64, hot_share: f64, staging_share: f64) -> Self {
-        let share = |share: f64| ((capacity as f64 * share).round() as u64).min(capacity);
-        let hot = share(hot_share).max(1);
-        let staged = if staging_share > 0.0 { share(staging_share).max(8).min(hot / 4) } else { 0 };
-        let staged = staged.min(hot.saturating_sub(1));
-        Self { hot, staged, main: capacity.saturating_sub(hot) }
-    }
-}
-
-impl L1Tally {
-    pub(crate) fn new() -> Self {
-        Self {
-            evictions: Counters::new(),
-            preloads: Counters::new(),
-            full: Counters::new(),
-            calibration: Arc::new(Calibration::new()),
-        }
-    }
-
-    /// Counts an entry that left, and a preload that nobody read.
-    fn left<K, V>(&self, entry: &Entry<K, V>, why: Eviction) {
-        self.evictions.one(why);
-        self.settle_unread(entry);
-    }
-
-    /// Counts a preload that nobody read in the hot segment.
-    pub(crate) fn settle_unread<K, V>(&self, entry: &Entry<K, V>) {
-        if entry.settle() {
-            self.preloads.one(Preload(entry.why().reason, PreloadOutcome::Wasted));
-            self.keep_score(entry.why(), false);
-        }
-    }
-
-    /// Keeps the score of a preload that was read, or that nobody read.
-    pub(crate) fn keep_score(&self, why: Why, came_true: bool) {
-        if let Some(cell) = why.cell {
-            if came_true {
-                self.calibration.came_true(cell);
-            }
-            self.calibration.score(f64::from(why.probability), came_true);
-        }
-    }
-}
-
-impl<K, V> Room<K, V> {
-    /// An empty room, whose wheel has buckets of this width.
-    pub(crate) fn new(bucket: Duration) -> Self {
-        Self { proven: Slots::new(), staged: Slots::new(), wheel: Wheel::new(bucket) }
-    }
-
-    /// Takes the entries that are due at `now`.
-    pub(crate) fn take_due(&mut self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
-        self.wheel.take_due(now)
-    }
-
-    /// Lets an entry of the hot segment come due at `due`, or up to a bucket later.
-    pub(crate) fn await_due(&mut self, entry: &Arc<Entry<K, V>>, due: Moment) {
-        if self.holds(entry) {
-            self.wheel.remove(entry);
-            self.wheel.insert_after(entry, due);
-        }
-    }
-
-    /// When the next entry is due.
-    pub(crate) fn next_due(&self) -> Moment {
-        self.wheel.next_due()
-    }
-
-    /// The entries of the hot segment.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
-        self.proven.iter().chain(self.staged.iter())
-    }
-
-    /// Whether this is the room that has an entry of the hot segment.
-    pub(crate) fn holds(&self, entry: &Arc<Entry<K, V>>) -> bool {
-        self.proven.holds(entry) || self.staged.holds(entry)
-    }
-
-    /// Looks at up to `count` entries at random, and gives the one to evict.
-    pub(crate) fn sample(
-        &self,
-        search: Search<'_, K, V>,
-        count: usize,
-        random: &mut Rng,
-    ) -> Sample<K, V> {
-        let judge = |entry: &Arc<Entry<K, V>>| search.worth(entry);
-        match search.overflow {
-            Overflow::Staged => self.staged.sample(&Slots::new(), count, random, judge),
-            // Among the staged, some have been read, and are as good as proven.
-            Overflow::Proven => self.proven.sample(&self.staged, count, random, judge),
-        }
-    }
-}
-
-/// What an eviction looks for.
-#[derive(Debug)]
-pub(crate) struct Search<'a, K, V> {
-    pub(crate) overflow: Overflow,
-    /// The entry that was stored just now.
-    pub(crate) newcomer: Option<&'a Arc<Entry<K, V>>>,
-    pub(crate) recorder: &'a Recorder,
-    /// The entries stored so far, and those held.
-    pub(crate) stored: u32,
-    pub(crate) entries: u64,
-    pub(crate) now: Moment,
-}
-
-impl<K, V> Clone for Search<'_, K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Search<'_, K, V> {}
-
-impl<K, V> Search<'_, K, V> {
-    /// What an entry is worth; the least goes. `None` is not to go.
-    fn worth(&self, entry: &Arc<Entry<K, V>>) -> Option<f64> {
-        let is_guess = is_guess(entry);
-        match self.overflow {
-            // What nobody may be served any more; and what was read, and so is no longer staged.
-            _ if !entry.is_kept(self.now) => Some(-1.0),
-            Overflow::Staged if !is_guess => Some(-1.0),
-            // It would take the place of all others, if it were the least probable.
-            Overflow::Staged if self.is_newcomer(entry) => Some(f64::INFINITY),
-            // First in, first out: the longer a guess has not been read, the less likely it will.
-            Overflow::Staged => Some(1.0 / (1.0 + f64::from(self.stored_since(entry)))),
-            // One after which memory was filled anew has had its time.
-            Overflow::Proven if is_guess => {
-                (u64::from(self.stored_since(entry)) > self.entries).then_some(-1.0)
-            }
-            Overflow::Proven => Some(self.recorder.worth(entry.reads())),
-        }
-    }
-
-    /// How many entries were stored after this one.
-    fn stored_since(&self, entry: &Entry<K, V>) -> u32 {
-        self.stored.wrapping_sub(entry.number())
-    }
-
-    fn is_newcomer(&self, entry: &Arc<Entry<K, V>>) -> bool {
-        self.newcomer.is_some_and(|newcomer| Arc::ptr_eq(newcomer, entry))
-    }
-
-    /// The newcomer, if it is one of those to choose from whatever is sampled.
-    pub(crate) fn newcomer(&self) -> Option<(f64, Arc<Entry<K, V>>)> {
-        let entry = self.newcomer.filter(|_| self.overflow == Overflow::Proven)?;
-        Some((self.worth(entry)?, Arc::clone(entry)))
-    }
-}
-
-/// Whether an entry is staged and was not read yet.
-fn is_guess<K, V>(entry: &Entry<K, V>) -> bool {
-    entry.is_staged() && entry.is_unread()
-}
-
-/// What looking at some entries found.
-#[derive(Debug)]
-pub(crate) struct Sample<K, V> {
-    pub(crate) seen: usize,
-    /// The lowest, with what it was judged by.
-    pub(crate) lowest: Option<(f64, Arc<Entry<K, V>>)>,
 }
 
 impl<K, V> L1<K, V>
@@ -579,27 +370,5 @@ where
             self.main.remove(entry.key());
             self.tally.left(&entry, Eviction::Cleared);
         }
-    }
-}
-
-/// The slots of a room, with the segment whose weight they add up to.
-struct Counted<'a, K, V> {
-    slots: &'a mut Slots<K, V>,
-    hot: &'a Hot<K, V>,
-    is_staged: bool,
-}
-
-impl<K, V> Counted<'_, K, V> {
-    fn push(&mut self, entry: &Arc<Entry<K, V>>) {
-        self.slots.push(entry);
-        self.hot.count(self.is_staged, 1, entry.weight());
-    }
-
-    fn remove(&mut self, entry: &Arc<Entry<K, V>>) -> bool {
-        let was_there = self.slots.remove(entry);
-        if was_there {
-            self.hot.uncount(self.is_staged, 1, entry.weight());
-        }
-        was_there
     }
 }

@@ -98,7 +98,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         PRELOADS,
         &["resource", "reason", "outcome"],
-        "Keys loaded ahead: read in time (useful), never read (wasted), asked for while loading (late), failed, or refused by a limit",
+        "Keys loaded ahead: read in time (useful), never read (wasted), asked for while loading (late), failed, or refused by a limit; or looked for in L2 to be copied, which did not hold it (not_held)",
     ),
     counter(REFRESHES, &["resource", "outcome"], "Loads that renewed a key that was held"),
     gauge(THRESHOLD, &["resource"], "The probability from which a key is loaded ahead"),

@@ -53,6 +53,8 @@ pub struct ResourceStats {
     pub preloads_failed: u64,
     /// Preloads that a limit did not let start.
     pub preloads_refused: u64,
+    /// Keys that were not likely enough to be loaded ahead, and that L2 did not hold to be copied.
+    pub preloads_not_held: u64,
     /// Entries in memory.
     pub entries: u64,
     /// Their weight, in the unit of the capacity.

@@ -131,6 +131,9 @@ pub enum Want {
     Fresh,
     /// A permit, whether or not a value is there: it will be renewed, and stays until then.
     Permit,
+    /// The value if it is fresh, or else nothing: no permit is given, and the answer is
+    /// [`Begun::Miss`].
+    Copy,
 }
 
 /// The right to fill one key once. A random number.
@@ -147,7 +150,7 @@ pub enum Begun {
     /// It is not, and somebody else is loading it.
     Busy,
     /// It is not, and no permit could be given, as by a store that can only be read: the caller
-    /// may load the key and cannot fill it.
+    /// may load the key and cannot fill it. Or none was wanted.
     Miss,
 }
 

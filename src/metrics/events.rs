@@ -155,10 +155,13 @@ pub(crate) enum PreloadOutcome {
     Failed,
     /// A limit did not let it start.
     Refused,
+    /// It was to be copied from L2, which does not hold it.
+    NotHeld,
 }
 
 impl PreloadOutcome {
-    const ALL: [Self; 5] = [Self::Useful, Self::Wasted, Self::Late, Self::Failed, Self::Refused];
+    const ALL: [Self; 6] =
+        [Self::Useful, Self::Wasted, Self::Late, Self::Failed, Self::Refused, Self::NotHeld];
 }
 
 impl Event for Preload {
@@ -183,6 +186,7 @@ impl Event for Preload {
             PreloadOutcome::Late => "late",
             PreloadOutcome::Failed => "failed",
             PreloadOutcome::Refused => "refused",
+            PreloadOutcome::NotHeld => "not_held",
         };
         [("reason", self.0.label()), ("outcome", outcome)].into_iter()
     }

@@ -24,13 +24,15 @@ pub struct PreloadPolicy {
     /// more than 0 and at most 1. Default: 0.5.
     ///
     /// One preload at probability p wastes 1 - p loads and saves p misses, so of all rules that
-    /// cost as many loads, a threshold on p saves the most misses.
+    /// cost as many loads, a threshold on p saves the most misses. A copy from L2 wastes none: a key
+    /// that reaches half the threshold is copied if L2 holds it, and not loaded if it does not.
     pub threshold: f64,
     /// The most loads beyond those that demand alone would make, as a share of these; more than 0.
     /// A load ahead counts until it spares one; when little is left of the allowance, only what is
     /// more probable is loaded. Default: `None`, which leaves it to the threshold.
     pub extra_loads: Option<f64>,
-    /// The most keys loaded ahead per second, on average. Default: 100.
+    /// The most keys loaded ahead per second, on average; as many more are looked for in L2, to be
+    /// copied. Default: 100.
     pub loads_per_second: f64,
     /// The most keys loaded ahead at once after a quiet time. Default: 200.
     pub burst: usize,

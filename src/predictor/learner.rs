@@ -51,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) threshold: f64,
     pub(crate) ttl: Duration,
     pub(crate) acting: Acting,
+    /// The probability from which a value is copied, if L2 may hold it.
+    pub(crate) copy_threshold: Option<f64>,
     pub(crate) uses_associations: bool,
     pub(crate) uses_rules: bool,
 }
@@ -112,15 +114,18 @@ pub(crate) struct Related {
     pub(crate) text: Box<str>,
 }
 
-/// A key that should be loaded.
+/// A key that should be loaded, or copied from L2.
 #[derive(Debug)]
 pub(crate) struct Proposal {
     pub(crate) name: KeyId,
     pub(crate) text: Box<str>,
     pub(crate) probability: f64,
-    pub(crate) cell: Cell,
+    /// Where it counts what comes of it, unless it is only watched.
+    pub(crate) cell: Option<Cell>,
     pub(crate) reason: Reason,
     pub(crate) trigger: KeyId,
+    /// It is not likely enough to be loaded, and is copied if L2 holds it.
+    pub(crate) is_copy: bool,
 }
 
 /// What one read leads to: rarely anything.
@@ -330,13 +335,15 @@ impl Learner {
             let is_likely = candidate.probability >= target.threshold;
             let loads = is_likely && target.loads();
             let is_follower = candidate.reason != Reason::Relation;
-            if loads && is_follower && followers >= FAN_OUT {
+            let is_one_too_many = is_follower && followers >= FAN_OUT;
+            if loads && is_one_too_many {
                 continue;
             }
+            let copies = !loads && !is_one_too_many && target.copies(candidate.probability);
             let deserves_watching = is_likely || candidate.prior >= target.threshold / 2.0;
             let is_watched =
                 deserves_watching && (is_likely || self.random.u32(..WATCHED_ONE_IN) == 0);
-            if !loads && !is_watched {
+            if !loads && !copies && !is_watched {
                 continue;
             }
             let Some((name, text)) = self.lacking(&candidate, shelves) else { continue };
@@ -346,14 +353,18 @@ impl Learner {
             let Candidate { probability, cell, reason, .. } = candidate;
             if loads {
                 target.calibration.predicted(cell);
-                followers += usize::from(is_follower);
-                let trigger = seen.name;
-                proposals.push(Proposal { name, text, probability, cell, reason, trigger });
-            } else if !self.ghosts.watches(name) {
+            } else if is_watched && !self.ghosts.watches(name) {
                 target.calibration.predicted(cell);
                 let residence = shelves.residence(name.resource).min(target.ttl);
                 let end = seen.at.plus(residence);
                 self.ghosts.watch(name, cell, (probability, is_likely), end);
+            }
+            if loads || copies {
+                followers += usize::from(is_follower);
+                // The ghosts see whether what is copied comes true, and what was not held.
+                let (cell, trigger, is_copy) = (loads.then_some(cell), seen.name, copies);
+                let proposal = Proposal { name, text, probability, cell, reason, trigger, is_copy };
+                proposals.push(proposal);
             }
         }
         self.candidates = candidates;
@@ -436,5 +447,10 @@ impl Target {
     /// Whether predictions are acted on: so it was decided, and they are good enough.
     pub(crate) fn loads(&self) -> bool {
         self.acting == Acting::Loads && !self.calibration.is_muted(self.threshold)
+    }
+
+    /// Whether a key that is read with this probability is worth a copy, if L2 holds it.
+    fn copies(&self, probability: f64) -> bool {
+        self.copy_threshold.is_some_and(|least| probability >= least) && self.loads()
     }
 }

@@ -11,7 +11,7 @@ use super::fetch::{Boarded, Wanted};
 use super::trip::Trips;
 use crate::entry::Origin;
 use crate::error::Error;
-use crate::fence::{Caller, Flight};
+use crate::fence::{Caller, Flight, Wish};
 use crate::flight::Pad;
 use crate::key::Key;
 use crate::l1::Lookup;
@@ -88,7 +88,7 @@ where
         if let Some(fetched) = core.serve_fallback(lookup, Wanted::default(), now) {
             return Place::Done(Ok(fetched.arrival.entry.value().cloned()));
         }
-        let caller = Caller { key: &key, hash, read_at: Some(now), waits: true };
+        let caller = Caller { key: &key, hash, read_at: Some(now), wish: Wish::Value };
         match core.board(caller, Wanted::default(), urgency, now) {
             Err(error) => Place::Done(Err(error)),
             Ok(Boarded::Full(error)) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::{Core, Shared};
 use super::trip::{Landing, Trip, Trips};
 use crate::entry::{Freshness, Origin};
+use crate::fence::Carried as _;
 use crate::flight::ReadFrom;
 use crate::key::Key;
 use crate::metrics::{L2Op, Refusal};
@@ -54,8 +55,11 @@ where
             for ((permit, begun), (want, mut trip)) in
                 said.into_iter().zip(std::mem::take(&mut asking))
             {
-                match self.heed(shared, &mut trip, permit, begun) {
+                match self.heed(shared, &mut trip, (want, permit), begun) {
                     Next::Landed => {}
+                    _ if self.end_copy(&trip) => {}
+                    // It was to be copied only, and somebody waits for it now.
+                    _ if want == Want::Copy => asking.push((trip.want(), trip)),
                     Next::Load => rest.push(trip),
                     Next::AskPermit => asking.push((Want::Permit, trip)),
                     Next::Wait if self.clock.now() < give_up_at => {
@@ -99,7 +103,7 @@ where
         self: &Arc<Self>,
         shared: &Shared<K>,
         trip: &mut Trip<K, V>,
-        permit: Permit,
+        (want, permit): (Want, Permit),
         begun: Begun,
     ) -> Next {
         match begun {
@@ -109,6 +113,7 @@ where
                 Next::Load
             }
             Begun::Busy => Next::Wait,
+            Begun::Miss if want == Want::Copy => Next::Load,
             Begun::Miss => {
                 shared.l2.failures().one(L2Op::Permit);
                 Next::Load
@@ -182,6 +187,9 @@ where
 
     /// What to ask L2 for: who holds an entry wants it renewed.
     fn want(&self) -> Want {
+        if !self.pad().is_wanted() {
+            return Want::Copy;
+        }
         match (self.pad().why.origin, &self.held) {
             (Origin::Demand, Some(_)) => Want::Fresh,
             (Origin::Refresh | Origin::Preload, Some(_)) => Want::Permit,

@@ -18,7 +18,9 @@ use shuttle::sync::atomic::AtomicU32;
 
 use super::{ReadOptions, Resource};
 use crate::builder::Forewarm;
+use crate::entry::Reason;
 use crate::policy::{Capacity, Policy, SourcePolicy};
+use crate::predictor::Candidate;
 use crate::sync::Mutex;
 use crate::tier::{
     Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
@@ -77,6 +79,11 @@ impl World {
                 resource.preload(&[KEY]).await;
                 return;
             }
+            Reading::Copy => {
+                let hash = resource.core.fence.hash(&KEY);
+                let candidate = Candidate::new(KEY, hash, 0.3, Reason::Association);
+                return resource.core.copy_ahead(vec![candidate]);
+            }
         };
         let value = *value.unwrap();
         assert!(value >= must, "stale: {value}, though {must} was acknowledged");
@@ -107,6 +114,7 @@ enum Reading {
     Many,
     Refresh,
     Preload,
+    Copy,
 }
 
 #[derive(Clone, Copy)]
@@ -225,6 +233,17 @@ fn nothing_stale_from_l2_around_a_put() {
     holds("L2 and put", || meet(Some(SimTier::reliable()), READERS, WRITERS));
 }
 
+/// Nor is anybody left without a value who joins a copy that L2 does not hold.
+#[test]
+fn nothing_stale_from_copies() {
+    const READERS: &[&[Reading]] = &[
+        &[Reading::Copy, Reading::Get, Reading::Copy],
+        &[Reading::Copy, Reading::Preload, Reading::Get],
+    ];
+    holds("copies", || meet(Some(SimTier::reliable()), READERS, INVALIDATORS));
+    holds("copies, failing L2", || meet(Some(SimTier::failing()), READERS, INVALIDATORS));
+}
+
 #[test]
 fn nothing_stale_from_an_l2_that_fails_and_loses_answers() {
     holds("failing L2", || meet(Some(SimTier::failing()), READERS, INVALIDATORS));
@@ -320,6 +339,7 @@ impl Tier for SimTier {
                         keep_for: LONG,
                         is_restored: false,
                     }),
+                    _ if ask.want == Want::Copy => Begun::Miss,
                     _ => {
                         // A permit may be taken over at any time, as if it had expired.
                         row.permit = Some(ask.permit);

@@ -10,7 +10,7 @@ use super::trip::{Trip, Trips};
 use crate::clock::Moment;
 use crate::entry::{Entry, Freshness, Origin, Reason, Why};
 use crate::error::Error;
-use crate::fence::{Boarding, Caller, Flight};
+use crate::fence::{Boarding, Caller, Flight, Wish};
 use crate::flight::{Arrival, Chain, Outcome, Pad, ReadFrom};
 use crate::key::Key;
 use crate::l1::Lookup;
@@ -123,7 +123,7 @@ where
         let why = Why::certain(Origin::Refresh, Reason::Expiry);
         let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
         let begin = || Pad::new(now, why, Arc::clone(&urgency));
-        let caller = Caller { key, hash, read_at: None, waits: false };
+        let caller = Caller { key, hash, read_at: None, wish: Wish::Load };
         let boarding = self.fence.board(caller, |held| held.life() != life, begin);
         if let Boarding::Started(start) = boarding {
             let trip = Trip::new(self, key.clone(), hash, start);
@@ -155,7 +155,8 @@ where
                 return Ok(fetched);
             }
             let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
-            let caller = Caller { key: &key, hash, read_at: read_at.take(), waits: true };
+            let read_at = read_at.take();
+            let caller = Caller { key: &key, hash, read_at, wish: Wish::Value };
             let (flight, joined) = match self.board(caller, wanted, &urgency, now)? {
                 Boarded::Held(entry) => return Ok(self.serve_held(entry, now)),
                 Boarded::Full(error) => return self.fall_back(lookup, wanted, error),

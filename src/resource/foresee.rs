@@ -107,6 +107,7 @@ where
             threshold: preload.threshold,
             ttl: self.policy.ttl,
             acting: acting(preload),
+            copy_threshold: self.copy_threshold(),
             uses_associations: preload.associations,
             uses_rules: preload.rules,
         }
@@ -145,16 +146,23 @@ where
     }
 
     fn load_ahead(self: Arc<Self>, proposals: Proposals) {
+        let mut copies = Vec::new();
         for proposal in proposals {
             let Some(Ok(key)) = self.ask_user(|| proposal.text.parse()) else { continue };
             #[expect(clippy::cast_possible_truncation, reason = "a probability")]
             let probability = proposal.probability as f32;
             let candidate = Candidate {
-                cell: Some(proposal.cell),
+                cell: proposal.cell,
                 trigger: Some(proposal.trigger),
                 ..Candidate::new(key, proposal.name.hash, probability, proposal.reason)
             };
-            self.queue(candidate);
+            match proposal.is_copy {
+                true => copies.push(candidate),
+                false => self.queue(candidate),
+            }
+        }
+        if !copies.is_empty() {
+            self.copy_ahead(copies);
         }
         let next = self.begin_queued(self.clock.now());
         if next != Moment::NEVER {

@@ -86,6 +86,7 @@ where
             preloads_late: preloads(PreloadOutcome::Late),
             preloads_failed: preloads(PreloadOutcome::Failed),
             preloads_refused: preloads(PreloadOutcome::Refused),
+            preloads_not_held: preloads(PreloadOutcome::NotHeld),
             entries,
             weight: held.iter().map(|held| held.weight).sum(),
             capacity: self.policy.capacity.amount(),

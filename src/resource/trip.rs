@@ -140,6 +140,7 @@ where
         if pad.why.origin == Origin::Preload {
             core.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::Failed));
             core.abandon(pad.why.reason, pad.why.cell);
+            core.note_copied(pad);
         }
         pad.land(Err(error));
     }
@@ -183,6 +184,7 @@ where
             // Boxed, so that the flight of a resource without L2 stays small.
             Box::pin(self.consult(shared, &mut trips)).await;
         }
+        trips.retain(|trip| !self.end_copy(trip));
         if trips.is_empty() {
             return;
         }
@@ -210,8 +212,8 @@ where
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
-        let unforeseen = trips.iter().filter(|trip| trip.pad().why.origin != Origin::Preload);
-        self.note_made(unforeseen.count());
+        let is_unforeseen = |pad: &Pad<K, V>| pad.why.origin != Origin::Preload || pad.is_copy();
+        self.note_made(trips.iter().filter(|trip| is_unforeseen(trip.pad())).count());
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let keys = trips.iter().map(|trip| {
@@ -395,6 +397,7 @@ where
         if pad.why.origin != Origin::Preload {
             return;
         }
+        self.note_copied(pad);
         let outcome = if pad.is_asked() {
             self.keep_score(pad.why, true);
             PreloadOutcome::Late

@@ -89,8 +89,9 @@ impl SqliteTier {
     /// The answers that need no permit; nothing is written.
     async fn look_up(&self, asks: &[Ask<'_>]) -> Result<Vec<Option<Begun>>, TierError> {
         let readers = self.readers().await?;
-        let unstorable = |ask: &Ask<'_>| (!is_storable(ask.key)).then_some(Begun::Miss);
-        let mut begun: Vec<_> = asks.iter().map(unstorable).collect();
+        let gets_no_permit = |ask: &Ask<'_>| ask.want == Want::Copy || !is_storable(ask.key);
+        let unless_found = |ask: &Ask<'_>| gets_no_permit(ask).then_some(Begun::Miss);
+        let mut begun: Vec<_> = asks.iter().map(unless_found).collect();
         if asks.iter().any(|ask| ask.want != Want::Permit) {
             let found = readers.look_up(&key_list(asks)?, now(&self.options.clock)).await;
             for (place, stored) in found.map_err(|error| self.doubt(error))? {

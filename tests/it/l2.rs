@@ -2,6 +2,7 @@
 //! them.
 
 mod changes;
+mod copies;
 mod faults;
 mod faulty;
 mod hung;

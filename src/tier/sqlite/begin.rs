@@ -24,7 +24,7 @@ pub(super) fn is_storable(key: &str) -> bool {
 pub(super) fn answers(ask: &Ask<'_>, stored: &Stored) -> bool {
     match ask.want {
         Want::Value => true,
-        Want::Fresh => !stored.fresh_for.is_zero(),
+        Want::Fresh | Want::Copy => !stored.fresh_for.is_zero(),
         Want::Permit => false,
     }
 }
@@ -129,7 +129,7 @@ impl Grant {
     pub(super) fn new(asks: &[Ask<'_>], permit_for: Duration) -> Result<Self, TierError> {
         let want = |want| match want {
             Want::Value => "value",
-            Want::Fresh => "fresh",
+            Want::Fresh | Want::Copy => "fresh",
             Want::Permit => "permit",
         };
         let rows = asks.iter();

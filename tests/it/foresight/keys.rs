@@ -44,6 +44,7 @@ impl Tier for Shelf {
                 keep_for: Duration::from_secs(60),
                 is_restored: false,
             }),
+            _ if ask.want == Want::Copy => Begun::Miss,
             _ => {
                 rows.permits.insert(ask.key.to_owned(), ask.permit);
                 Begun::Permit

@@ -55,11 +55,14 @@ impl Rows {
         let now = Instant::now();
         let row = self.values.get(ask.key).filter(|row| match ask.want {
             Want::Value => now < row.keep_until,
-            Want::Fresh => now < row.fresh_until,
+            Want::Fresh | Want::Copy => now < row.fresh_until,
             Want::Permit => false,
         });
         if let Some(row) = row {
             return Begun::Hit(row.stored(now));
+        }
+        if ask.want == Want::Copy {
+            return Begun::Miss;
         }
         let is_taken = |(permit, until): &(Permit, Instant)| now < *until && *permit != ask.permit;
         if self.permits.get(ask.key).is_some_and(is_taken) {

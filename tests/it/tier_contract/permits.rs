@@ -2,7 +2,7 @@
 
 use forewarm::{Begun, Filled, Permit, Tier as _};
 
-use super::world::{freshening, renewing, wanting};
+use super::world::{copying, freshening, renewing, wanting};
 use super::{Bed, Case, World};
 
 pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
@@ -29,6 +29,8 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(a_stale_value_that_is_being_renewed_is_busy_for_whoever_wants_it_fresh),
         Case::of(an_expired_value_is_renewed_by_whoever_wants_it_fresh),
         Case::of(a_missing_value_is_loaded_by_whoever_wants_it_fresh),
+        Case::of(a_copy_is_of_a_fresh_value),
+        Case::of(a_copy_takes_no_permit_and_waits_for_none),
     ]
 }
 
@@ -198,4 +200,20 @@ async fn a_missing_value_is_loaded_by_whoever_wants_it_fresh<B: Bed>(world: Worl
     assert_eq!(world.begin(&[ask]).await, [Begun::Permit]);
     assert_eq!(world.begin(&[freshening(KEY)]).await, [Begun::Busy]);
     assert_eq!(world.fill(KEY, ask.permit, b"Ada").await, Filled::Stored);
+}
+
+async fn a_copy_is_of_a_fresh_value<B: Bed>(world: World<B>) {
+    world.load(KEY, b"Ada").await;
+    let begun = world.begin(&[copying("p:user:2"), copying(KEY), wanting("p:user:3")]).await;
+    let [Begun::Miss, Begun::Hit(stored), Begun::Permit] = &begun[..] else { panic!("{begun:?}") };
+    assert_eq!(stored.value, b"Ada");
+    world.pass(12).await;
+    assert_eq!(world.begin(&[copying(KEY)]).await, [Begun::Miss]);
+}
+
+async fn a_copy_takes_no_permit_and_waits_for_none<B: Bed>(world: World<B>) {
+    assert_eq!(world.begin(&[copying(KEY)]).await, [Begun::Miss]);
+    let permit = world.loading(KEY).await;
+    assert_eq!(world.begin(&[copying(KEY)]).await, [Begun::Miss]);
+    assert_eq!(world.fill(KEY, permit, b"Ada").await, Filled::Stored);
 }

@@ -119,6 +119,11 @@ pub(super) fn freshening(key: &str) -> Ask<'_> {
     Ask { key, permit: permit(), want: Want::Fresh }
 }
 
+/// An ask for a value that is fresh, without a load if it is not there.
+pub(super) fn copying(key: &str) -> Ask<'_> {
+    Ask { key, permit: permit(), want: Want::Copy }
+}
+
 /// A value that is fresh for 10 units from now, and kept for 20.
 pub(super) fn fill<'a, B: Bed>(key: &'a str, permit: Permit, value: &'a [u8]) -> Fill<'a> {
     let (fresh_for, keep_for) = (B::UNIT * 10, B::UNIT * 20);
