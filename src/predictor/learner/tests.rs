@@ -2,16 +2,18 @@
 
 use super::*;
 
-/// A memory that holds nothing.
-struct Empty;
+/// A memory that holds some keys for ever, and no others.
+struct Held;
 
-impl Shelves for Empty {
+const HELD: std::ops::Range<u64> = 10..14;
+
+impl Shelves for Held {
     fn text(&self, _: KeyId) -> Option<Box<str>> {
         None
     }
 
     fn lacks(&self, _: u16, text: &str) -> Option<u64> {
-        text.parse().ok()
+        text.parse().ok().filter(|hash| !HELD.contains(hash))
     }
 
     fn residence(&self, _: u16) -> Duration {
@@ -57,7 +59,7 @@ impl Bench {
         let text = Some(hash.to_string().into());
         let name = KeyId { resource: 0, hash };
         let mut seen = Sighting { client: None, name, at: self.now, answer, text };
-        let proposals = self.learner.see(&mut seen, &Empty);
+        let proposals = self.learner.see(&mut seen, &Held);
         self.proposed = proposals.iter().map(|proposal| proposal.name.hash).collect();
     }
 
@@ -67,13 +69,13 @@ impl Bench {
     }
 }
 
-/// Reads 1 and then 2, with so many others in between that never return.
+/// Reads 1 and then 2, with so many others in between: four that always follow, and some that never
+/// return.
 fn apart(bench: &mut Bench, rounds: u64, others: u64, answer: Answer) {
     for round in 0..rounds {
         bench.read(1, Answer::Missed);
-        for other in 0..others {
-            bench.read(1_000 + 100 * round + other, Answer::Held);
-        }
+        HELD.for_each(|hash| bench.read(hash, Answer::Held));
+        (4..others).for_each(|other| bench.read(1_000 + 100 * round + other, Answer::Held));
         bench.read(2, answer);
         // What ends a round is nothing that the next one follows.
         (0..16).for_each(|other| bench.read(1_050 + 100 * round + other, Answer::Held));
@@ -82,7 +84,7 @@ fn apart(bench: &mut Bench, rounds: u64, others: u64, answer: Answer) {
 
 #[test]
 fn a_key_that_nothing_near_lets_expect_is_expected_from_afar() {
-    for (others, is_found) in [(3, true), (4, true), (15, true), (16, false)] {
+    for (others, is_found) in [(8, true), (15, true), (16, false)] {
         let mut bench = Bench::new();
         apart(&mut bench, 5, others, Answer::Missed);
         let is_known = bench.followers(1).contains(&"2".into());
