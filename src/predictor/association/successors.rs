@@ -139,7 +139,6 @@ mod tests {
         assert_eq!(known(&successors)[..7], near);
         assert_eq!(known(&successors)[7].2, Far);
         successors.link(id(8), Near);
-        successors.link(id(9), Near);
         assert!(known(&successors).iter().all(|known| known.2 == Near));
         (100..200).for_each(|far| {
             successors.link(id(far), Far);
