@@ -7,18 +7,19 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use self::doorkeeper::Doorkeeper;
+use self::successors::Successors;
+pub(crate) use self::successors::{Distance, SUCCESSORS};
 use crate::clock::Moment;
 use crate::entry::KeyId;
 use crate::score::{next_gap, rate};
 
 mod doorkeeper;
+mod successors;
 
 /// The keys that were read, and for each those that were read soon after it.
 ///
-/// A node holds the successors of its key with their weights: how often each came within the
-/// window, decayed. When a ninth comes, the lightest loses what the newcomer weighs, and is
-/// replaced when nothing is left (Misra and Gries, "Finding repeated elements", 1982), so a weight
-/// is never too large, and an error makes a successor look less likely than it is.
+/// A node holds up to eight successors of its key with their weights: how often each came within
+/// the window, decayed.
 ///
 /// Bounded: once there are `max` nodes, a new key has to be seen twice, and then the node goes that
 /// was read least of eight sampled. To forget by recency instead would lose most of the gain.
@@ -55,20 +56,15 @@ pub(crate) struct Node {
     resource: u16,
     epoch: u16,
     generation: u8,
-    count: u8,
-    successors: [Successor; SUCCESSORS],
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Successor {
-    to: NodeId,
-    weight: f32,
+    successors: Successors,
 }
 
 /// A successor as it is judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Follower {
     pub(crate) to: NodeId,
+    /// How near it came at best.
+    pub(crate) distance: Distance,
     /// How often it came after, decayed.
     pub(crate) weight: f64,
     /// The share of the reads of the first after which it came.
@@ -77,8 +73,6 @@ pub(crate) struct Follower {
     pub(crate) reverse: f64,
 }
 
-/// The successors that a node remembers.
-pub(crate) const SUCCESSORS: usize = 8;
 /// The nodes that an eviction looks at.
 const SAMPLE: usize = 8;
 const GENERATION_BITS: u32 = 8;
@@ -129,32 +123,7 @@ impl Node {
         let factor = decay.factor(self.epoch, epoch);
         self.epoch = epoch;
         self.reads *= factor;
-        for successor in &mut self.successors {
-            successor.weight *= factor;
-        }
-    }
-
-    /// Notes that `to` was read soon after; gives whether that is one successor more.
-    fn link(&mut self, to: NodeId) -> bool {
-        let held = self.successors.split_at_mut(usize::from(self.count)).0;
-        if let Some(known) = held.iter_mut().find(|known| known.to == to) {
-            known.weight += 1.0;
-            return false;
-        }
-        let new = Successor { to, weight: 1.0 };
-        if let Some(free) = self.successors.get_mut(usize::from(self.count)) {
-            *free = new;
-            self.count += 1;
-            return true;
-        }
-        let by_weight = |a: &&mut Successor, b: &&mut Successor| a.weight.total_cmp(&b.weight);
-        if let Some(lightest) = self.successors.iter_mut().min_by(by_weight) {
-            lightest.weight -= 1.0;
-            if lightest.weight <= 0.0 {
-                *lightest = new;
-            }
-        }
-        false
+        self.successors.decay(factor);
     }
 }
 
@@ -235,7 +204,6 @@ impl Associations {
     }
 
     fn node(&self, name: KeyId, now: Moment, text: Box<str>) -> Node {
-        let none = Successor { to: NodeId::new(0, 0), weight: 0.0 };
         Node {
             hash: name.hash,
             text,
@@ -246,8 +214,7 @@ impl Associations {
             resource: name.resource,
             epoch: self.decay.epoch(now),
             generation: 0,
-            count: 0,
-            successors: [none; SUCCESSORS],
+            successors: Successors::new(),
         }
     }
 
@@ -269,7 +236,7 @@ impl Associations {
         }
         node.generation = old.generation.wrapping_add(1);
         let id = NodeId::new(u32::try_from(place).ok()?, node.generation);
-        let gone = usize::from(old.count);
+        let gone = old.successors.len();
         *self.nodes.get_mut(place)? = node;
         self.evicted += 1;
         self.pairs -= gone;
@@ -289,14 +256,22 @@ impl Associations {
         }
     }
 
-    /// Notes that `to` was read soon after `from`.
-    pub(crate) fn link(&mut self, from: NodeId, to: NodeId, now: Moment) {
+    /// Notes that `to` was read soon after `from`, and gives how it was known to follow before, if
+    /// it was.
+    pub(crate) fn link(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        distance: Distance,
+        now: Moment,
+    ) -> Option<Distance> {
         let (epoch, decay) = (self.decay.epoch(now), self.decay);
-        if let Some(node) = self.get_mut(from) {
-            node.age_to(epoch, &decay);
-            let is_new = node.link(to);
-            self.pairs += usize::from(is_new);
-        }
+        let node = self.get_mut(from)?;
+        node.age_to(epoch, &decay);
+        let before = node.successors.len();
+        let was = node.successors.link(to, distance);
+        self.pairs += node.successors.len() - before;
+        was
     }
 
     /// Notes how a read of a key came to be answered: with a preload that another key triggered,
@@ -318,15 +293,14 @@ impl Associations {
     /// What follows a key, as far as it is still known.
     pub(crate) fn followers(&self, from: NodeId) -> SmallVec<[Follower; SUCCESSORS]> {
         let Some(node) = self.get(from) else { return SmallVec::new() };
-        let held = node.successors.iter().take(usize::from(node.count));
-        let followers = held.filter_map(|successor| {
-            let to = self.get(successor.to)?;
-            let weight = f64::from(successor.weight);
+        let followers = node.successors.iter().filter_map(|(to, weight, distance)| {
+            let weight = f64::from(weight);
             Some(Follower {
-                to: successor.to,
+                to,
+                distance,
                 weight,
                 confidence: (weight / f64::from(node.reads).max(1.0)).min(1.0),
-                reverse: weight / f64::from(to.reads).max(1.0),
+                reverse: weight / f64::from(self.get(to)?.reads).max(1.0),
             })
         });
         followers.collect()
@@ -381,7 +355,7 @@ mod tests {
             associations.read(id, now, false);
             id
         });
-        associations.link(from, to, now);
+        associations.link(from, to, Distance::Near, now);
     }
 
     fn confidences(associations: &Associations, from: u64) -> Vec<(u64, f64)> {

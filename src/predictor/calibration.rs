@@ -85,7 +85,9 @@ const RELATIONS: usize = 64;
 const RENEWALS: usize = 20;
 /// Renewals of keys that were read once.
 const ONCE_READ: usize = 1;
-const LEAVES: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
+/// Associations of keys that are not read close to each other.
+const FAR_ASSOCIATIONS: usize = CONFIDENCES * SUPPORTS;
+const LEAVES: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ + FAR_ASSOCIATIONS;
 /// Associations by confidence and support, and by confidence alone.
 const BRANCHES: usize = CONFIDENCES * SUPPORTS;
 const CELLS: usize = LEAVES + BRANCHES + CONFIDENCES;
@@ -102,11 +104,17 @@ const MILLION: f64 = 1e6;
 impl Cell {
     /// The cell of a key that follows another.
     pub(crate) fn of_follower(confidence: f64, weight: f64, reverse: f64, expected: f64) -> Self {
-        let confidence = steps(confidence, CONFIDENCES);
-        let support = [1.5, 3.5].into_iter().filter(|least| weight >= *least).count();
+        let (confidence, support) = (steps(confidence, CONFIDENCES), support(weight));
         let rate = [0.05, 0.2, 0.5, 1.5].into_iter().filter(|least| expected >= *least).count();
         let reverse = [0.15, 0.4, 0.75].into_iter().filter(|least| reverse >= *least).count();
         Self::at(((confidence * SUPPORTS + support) * RATES + rate) * REVERSES + reverse)
+    }
+
+    /// The cell of a key that follows another from afar only. Such predictions have to prove
+    /// themselves, whatever those of near followers are worth.
+    pub(crate) fn of_far_follower(confidence: f64, weight: f64) -> Self {
+        let first = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ;
+        Self::at(first + steps(confidence, CONFIDENCES) * SUPPORTS + support(weight))
     }
 
     /// The cell of a key that a rule names.
@@ -139,6 +147,11 @@ impl Cell {
     fn at(place: usize) -> Self {
         Self(u16::try_from(place).unwrap_or(u16::MAX))
     }
+}
+
+/// How much is known of a pair of keys, in steps.
+fn support(weight: f64) -> usize {
+    [1.5, 3.5].into_iter().filter(|least| weight >= *least).count()
 }
 
 /// In which of `count` equal parts a share is.
@@ -293,6 +306,7 @@ mod tests {
         for prior in [0.0, 0.3, 1.0] {
             for cell in [
                 Cell::of_follower(prior, 1.0, 0.5, 0.1),
+                Cell::of_far_follower(prior, 1.0),
                 Cell::of_rule(prior, true),
                 Cell::of_relation(3, 1),
                 Cell::of_renewal(Some(prior)),

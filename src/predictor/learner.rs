@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use smallvec::SmallVec;
 
-use super::association::{Associations, Follower, NodeId};
+use super::association::{Associations, Distance, Follower, NodeId};
 use super::calibration::Calibration;
 use super::ghost::Ghosts;
 use super::rule::Rules;
@@ -151,7 +151,8 @@ enum TextOf {
     Own(Box<str>),
 }
 
-/// The reads after which a key is expected to follow.
+/// The reads after which a key is expected to follow; after up to [`WINDOW_MAX`], where these did
+/// not let expect it.
 const WINDOW: usize = 4;
 /// The most keys that one read lets load because they usually follow.
 const FAN_OUT: usize = 4;
@@ -242,7 +243,9 @@ impl Learner {
         seen.text.take().or_else(|| shelves.text(seen.name)).map(TextOf::Own)
     }
 
-    /// Notes what the read followed.
+    /// Notes what the read followed: what was read just before, and what was read further back, if
+    /// memory did not answer by itself and nothing near let expect this. So the window is as wide
+    /// as a key needs it: a wider one for all would crowd out the successors that come near.
     fn follow(&mut self, seen: &Sighting, node: Option<NodeId>, id: u64) {
         let (name, now) = (seen.name, seen.at);
         let place = self.windows.place(seen.client.unwrap_or_default());
@@ -252,7 +255,8 @@ impl Learner {
         }
         let mut linked: SmallVec<[KeyId; WINDOW_MAX]> = SmallVec::new();
         let mut ruled: SmallVec<[u16; WINDOW_MAX]> = SmallVec::new();
-        let mut distance = 0;
+        let was_wanted = matches!(seen.answer, Answer::Missed | Answer::Foreseen);
+        let (mut distance, mut was_expected) = (0, false);
         for older in window.newest_first() {
             if older.name == name || now.since(older.at) > self.terms.idle {
                 break;
@@ -263,8 +267,13 @@ impl Learner {
                 continue;
             }
             linked.push(older.name);
-            if let (Some(from), Some(node), true) = (older.node, node, is_near) {
-                self.associations.link(from, node, now);
+            if let (Some(from), Some(node)) = (older.node, node) {
+                if is_near {
+                    let was = self.associations.link(from, node, Distance::Near, now);
+                    was_expected |= was == Some(Distance::Near);
+                } else if was_wanted && !was_expected {
+                    self.associations.link(from, node, Distance::Far, now);
+                }
             }
             let resource = older.name.resource;
             if older.id == id && resource != name.resource && !ruled.contains(&resource) {
@@ -412,7 +421,10 @@ impl Learner {
         let alone = if ttl < LONG_TTL { 0.0 } else { -(-expected).exp_m1() };
         let prior = 1.0 - (1.0 - follower.confidence) * (1.0 - alone);
         let Follower { confidence, weight, reverse, .. } = follower;
-        let cell = Cell::of_follower(confidence, weight, reverse, expected);
+        let cell = match follower.distance {
+            Distance::Near => Cell::of_follower(confidence, weight, reverse, expected),
+            Distance::Far => Cell::of_far_follower(confidence, weight),
+        };
         let probability = target.calibration.probability(cell, prior);
         let (text, reason) = (TextOf::Node(follower.to), Reason::Association);
         Some(Candidate { resource, text, prior, probability, cell, reason })
@@ -454,3 +466,6 @@ impl Target {
         self.copy_threshold.is_some_and(|least| probability >= least) && self.loads()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,8 @@ fn expected(rows: &[&Value]) -> f64 {
         number(row.unwrap(), "misses")
     };
     let least = SHARES.map(misses).into_iter().fold(f64::INFINITY, f64::min);
-    if misses(0.9) * 0.998 <= least {
+    let chance = (2.0 / misses(0.9).sqrt()).max(0.002);
+    if misses(0.9) * (1.0 - chance) <= least {
         return 0.9;
     }
     let by_risk = [0.9, 0.95, 1.0, 0.75, 0.5];
