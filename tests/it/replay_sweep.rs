@@ -63,7 +63,7 @@ fn a_sweep_recommends_what_its_rows_say() {
     let mut recommended = Vec::new();
     for (capacity, policies, decides) in [
         ("20", &["demand", "forewarm"][..], "forewarm"),
-        ("200", &["demand"], "demand"),
+        ("20", &["demand"], "demand"),
         ("800", &["observe", "demand", "classic"], "observe"),
         ("40%", &["forewarm"], "forewarm"),
     ] {

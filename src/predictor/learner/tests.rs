@@ -19,10 +19,6 @@ impl Shelves for Held {
     fn residence(&self, _: u16) -> Duration {
         Duration::from_mins(1)
     }
-
-    fn related(&self, _: KeyId) -> Vec<Related> {
-        Vec::new()
-    }
 }
 
 /// A learner, the time, and what it proposed last.
@@ -48,7 +44,7 @@ impl Bench {
             acting: Acting::Loads,
             uses_associations: true,
             uses_rules: false,
-            has_relations: false,
+            copy_threshold: None,
         };
         let learner = Learner::new(terms, vec![target]);
         Self { learner, now: Moment::START, proposed: Vec::new() }
@@ -59,7 +55,7 @@ impl Bench {
         let text = Some(hash.to_string().into());
         let name = KeyId { resource: 0, hash };
         let mut seen = Sighting { client: None, name, at: self.now, answer, text };
-        let proposals = self.learner.see(&mut seen, &Held);
+        let proposals = self.learner.see(&mut seen, Vec::new(), &Held);
         self.proposed = proposals.iter().map(|proposal| proposal.name.hash).collect();
     }
 

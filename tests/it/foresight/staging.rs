@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use forewarm::{Capacity, Forewarm, Policy, ReadFrom, ReadOptions, Resource};
+use forewarm::{Capacity, Forewarm, Policy, PreloadPolicy, ReadFrom, ReadOptions, Resource};
 
 use super::source::{Source, predicting, started};
 
 /// A memory of 1,000 entries that has seen 4,000 keys: full, with a hundred keys that are read
-/// more than the others.
+/// more than the others. Nothing is guessed but what a case asks for.
 async fn full(source: &Source<u64>) -> (Forewarm, Resource<u64, String>) {
     let policy = Policy {
         capacity: Capacity::Entries(1_000),
         staging_share: 0.05,
         ttl: Duration::from_hours(1),
+        preload: PreloadPolicy { associations: false, ..PreloadPolicy::default() },
         ..predicting()
     };
     let (forewarm, items) = started(policy, source).await;
