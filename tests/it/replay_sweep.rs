@@ -1,5 +1,6 @@
 //! `forewarm replay --sweep`: the value of a setting that fits the requests.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -60,7 +61,6 @@ fn expected(rows: &[&Value]) -> f64 {
 
 #[test]
 fn a_sweep_recommends_what_its_rows_say() {
-    let mut recommended = Vec::new();
     for (capacity, policies, decides) in [
         ("20", &["demand", "forewarm"][..], "forewarm"),
         ("20", &["demand"], "demand"),
@@ -86,10 +86,10 @@ fn a_sweep_recommends_what_its_rows_say() {
             assert_eq!(sweep[field], value);
         }
         assert_eq!((number(sweep, "default"), rows[0]["loads_vs_demand"].is_number()), (0.9, true));
-        recommended.push(found);
+        // If the shares made no difference, this would test nothing.
+        let misses: BTreeSet<_> = deciding.iter().map(|row| row["misses"].as_u64()).collect();
+        assert!(misses.len() > 1, "{rows:?}");
     }
-    // If the shares made no difference, this would test nothing.
-    assert!(recommended.iter().any(|share| !is_same(*share, 0.9)), "{recommended:?}");
 }
 
 #[test]
