@@ -51,9 +51,11 @@ where
     /// Loads keys that the caller expects to be read soon, and waits until they are there.
     ///
     /// Keys that are held fresh or loading are skipped. The loads take their turn behind demand and
-    /// renewals, and are spread by [`PreloadPolicy::loads_per_second`] and
-    /// [`PreloadPolicy::burst`], so a long list takes its time. It works whatever the
-    /// [`PreloadPolicy::mode`], and fails with no key: what came of them is counted.
+    /// renewals, and are spread by
+    /// [`PreloadPolicy::loads_per_second`](crate::PreloadPolicy::loads_per_second) and
+    /// [`PreloadPolicy::burst`](crate::PreloadPolicy::burst), so a long list takes its time. It
+    /// works whatever the [`PreloadPolicy::mode`](crate::PreloadPolicy::mode), and fails with no
+    /// key: what came of them is counted.
     ///
     /// Dropping the future ends no load that has begun; keys whose turn has not come are not
     /// loaded.
