@@ -185,9 +185,10 @@ impl Clock {
 /// Measured like this, the coarse clock is never ahead of the other.
 static TICK: LazyLock<(Instant, coarsetime::Instant)> = LazyLock::new(|| {
     let coarse = coarsetime::Instant::now_without_cache_update;
-    let before = coarse();
-    // Before the last look at which it had not ticked.
+    // Before the last look at which it had not ticked: before the first one as well, or a thread
+    // that is put aside between the two would take the tick for a later one.
     let mut at = Instant::now();
+    let before = coarse();
     loop {
         let next = Instant::now();
         let now = coarse();
