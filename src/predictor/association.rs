@@ -401,6 +401,7 @@ mod tests {
         (0..64).for_each(|_| follow(&mut associations, 1, 2, Moment::START));
         let later = Moment::START.plus(6 * DAY);
         follow(&mut associations, 1, 3, later);
+        assert_eq!(confidences(&associations, 1), [(2, 0.5), (3, 0.5)]);
         (0..9).for_each(|_| follow(&mut associations, 1, 3, later));
         assert_eq!(confidences(&associations, 1), [(3, 0.91), (2, 0.09)]);
     }
