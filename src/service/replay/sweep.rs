@@ -1,12 +1,11 @@
 //! `forewarm replay --sweep`: which value of a setting fits the requests.
 
 use clap::ValueEnum;
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use super::Options;
 use super::parsing::Room;
+use super::table::with_header;
 use crate::policy::Policy;
 use crate::replay::trace::Trace;
 use crate::replay::{Row, Rule};
@@ -161,9 +160,7 @@ fn recommended(misses: &[(f64, u64)], default: f64) -> (f64, f64) {
 
 /// All rows in a table, and the recommendations under it.
 pub(super) fn table(sweeps: &[Sweep]) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY);
-    table.set_header([
+    let mut table = with_header([
         "trace",
         "policy",
         "hot share",
@@ -173,9 +170,6 @@ pub(super) fn table(sweeps: &[Sweep]) -> String {
         "loads",
         "vs demand",
     ]);
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     let change =
         |more: Option<f64>| more.map_or_else(String::new, |more| format!("{:+.1} %", more * 100.0));
     for sweep in sweeps {

@@ -5,10 +5,19 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::replay::Row;
 
-pub(super) fn table(rows: &[Row]) -> String {
+/// A table without rows, whose columns from the third on hold numbers.
+pub(super) fn with_header<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
-    table.set_header([
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut table = with_header([
         "trace",
         "policy",
         "threshold",
@@ -29,9 +38,6 @@ pub(super) fn table(rows: &[Row]) -> String {
         "p99 ms",
         "cpu s",
     ]);
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
     for row in rows {
         table.add_row([
