@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use forewarm::{Ask, Begun, Fill, Permit, Selector, SqliteTier, Tier as _, Want};
+use forewarm::{Ask, Begun, Cursor, Fill, Node, Permit, Selector, SqliteTier, Tier as _, Want};
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 const ROWS: u64 = 100_000;
 const VALUE: [u8; 200] = [7; 200];
+const NODE: Node = Node(7);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// A tier with all its rows, and keys to use.
@@ -27,7 +28,7 @@ impl World {
         for thousand in 0..ROWS / 1000 {
             let keys: Vec<_> = (0..1000).map(|nth| key(thousand * 1000 + nth)).collect();
             let puts: Vec<_> = keys.iter().map(|key| fill(key, Permit(0))).collect();
-            tier.put(&puts).await.unwrap();
+            tier.put(NODE, &puts, &Cursor::default()).await.unwrap();
         }
         Self { tier, next: AtomicU64::new(0), _directory: directory }
     }
@@ -68,7 +69,8 @@ fn asks(keys: &[String]) -> Vec<Ask<'_>> {
 
 fn fill(key: &str, permit: Permit) -> Fill<'_> {
     let (fresh_for, keep_for) = (HOUR, 2 * HOUR);
-    Fill { key, permit, value: &VALUE, age: Duration::ZERO, fresh_for, keep_for }
+    let age = Duration::ZERO;
+    Fill { key, permit, value: &VALUE, age, fresh_for, keep_for, tags: &[], version: None }
 }
 
 fn l2_sqlite(criterion: &mut Criterion) {
@@ -91,15 +93,15 @@ fn l2_sqlite(criterion: &mut Criterion) {
     group.bench_function("invalidate", |bench| {
         bench.to_async(&runtime).iter(|| async {
             let keys = world.missing(1);
-            let selectors: Vec<_> = keys.iter().map(|key| Selector::Key(key)).collect();
-            world.tier.invalidate(&selectors).await.unwrap();
+            let invalidations: Vec<_> = keys.iter().map(|key| Selector::Key(key).into()).collect();
+            world.tier.invalidate(NODE, &invalidations).await.unwrap();
         });
     });
     group.bench_function("put", |bench| {
         bench.to_async(&runtime).iter(|| async {
             let keys = world.stored(1);
             let puts: Vec<_> = keys.iter().map(|key| fill(key, Permit(0))).collect();
-            world.tier.put(&puts).await.unwrap();
+            world.tier.put(NODE, &puts, &Cursor::default()).await.unwrap();
         });
     });
     // Callers who come at once: hits share the readers, loads share a transaction.

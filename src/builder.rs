@@ -228,7 +228,7 @@ impl Builder {
         })?;
         let clock = self.clock.unwrap_or_default();
         let seed = self.config.seed.unwrap_or_else(random_seed);
-        let l2 = self.tier.map(|tier| L2::new(tier, self.config.l2.clone(), clock.clone(), seed));
+        let l2 = self.tier.map(|tier| L2::new(tier, self.config.l2.clone(), clock.clone()));
         let (config, is_exact) = (self.config, self.is_exact);
         let parts = EngineParts { config, prefix, clock, tasks, l2, seed, is_exact };
         Ok(Forewarm { engine: Arc::new(Engine::new(parts)) })

@@ -15,7 +15,8 @@ use crate::metrics::{Counters, L2_BYTES, L2_ENTRIES, L2_SECONDS, L2Op};
 use crate::sync::Mutex;
 use crate::task;
 use crate::tier::{
-    AnyTier, Ask, Begun, Fill, Filled, Permit, Selector, Swept, TierError, TierSize,
+    AnyTier, Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Swept, TierError,
+    TierSize,
 };
 
 /// The second tier of an engine, asked in a way that cannot hurt the one who asks.
@@ -31,6 +32,8 @@ pub(crate) struct L2 {
     /// Whether a warning stands that has not been taken back.
     is_warned: AtomicBool,
     permits: AtomicU64,
+    /// What this engine is called among those that share L2.
+    node: Node,
 }
 
 impl std::fmt::Debug for L2 {
@@ -43,11 +46,13 @@ impl std::fmt::Debug for L2 {
 const MISCOUNT: &str = "it did not give one answer for each key";
 
 impl L2 {
-    pub(crate) fn new(tier: Arc<dyn AnyTier>, config: L2Config, clock: Clock, seed: u64) -> Self {
+    pub(crate) fn new(tier: Arc<dyn AnyTier>, config: L2Config, clock: Clock) -> Self {
         let breaker = Breaker::new(config.breaker_failures, config.breaker_open_for);
         let (failures, quiet, warnings) = (Counters::new(), Quiet::new(), Quiet::new());
-        let (is_warned, permits) = (AtomicBool::new(false), AtomicU64::new(seed));
-        Self { tier, config, clock, breaker, failures, quiet, warnings, is_warned, permits }
+        // Never of a seed: engines that share one must not share these.
+        let (is_warned, permits) = (AtomicBool::new(false), AtomicU64::new(random()));
+        let node = Node(random().max(1));
+        Self { tier, config, clock, breaker, failures, quiet, warnings, is_warned, permits, node }
     }
 
     pub(crate) const fn config(&self) -> &L2Config {
@@ -87,17 +92,20 @@ impl L2 {
         self.call(L2Op::Release, self.config.write_timeout, self.tier.release(permits)).await
     }
 
-    pub(crate) async fn put(&self, put: Fill<'_>) -> Option<()> {
-        self.call(L2Op::Put, self.config.write_timeout, self.tier.put(&[put])).await
+    pub(crate) async fn put(&self, put: Fill<'_>) -> Option<Vec<Filled>> {
+        let (puts, since) = ([put], Cursor::default());
+        let work = self.tier.put(self.node, &puts, &since);
+        self.call(L2Op::Put, self.config.write_timeout, work).await
     }
 
-    pub(crate) async fn invalidate(&self, selectors: &[Selector<'_>]) -> Option<()> {
-        let work = self.tier.invalidate(selectors);
+    pub(crate) async fn invalidate(&self, invalidations: &[Invalidation<'_>]) -> Option<()> {
+        let work = self.tier.invalidate(self.node, invalidations);
         self.call(L2Op::Invalidate, self.config.write_timeout, work).await
     }
 
     pub(crate) async fn expire(&self, keys: &[&str]) -> Option<()> {
-        self.call(L2Op::Expire, self.config.write_timeout, self.tier.expire(keys)).await
+        let work = self.tier.expire(self.node, keys);
+        self.call(L2Op::Expire, self.config.write_timeout, work).await
     }
 
     pub(crate) async fn sweep(&self, rows_max: u32) -> Option<Swept> {
@@ -171,6 +179,13 @@ impl L2 {
         let (op, retry_in) = (op.label(), self.config.breaker_open_for);
         tracing::warn!(op, cause, ?retry_in, unsaid, "the second tier is left alone");
     }
+}
+
+/// A number that nobody can foresee: the standard library's hasher draws one for each process, and
+/// another one for each hasher.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one("forewarm")
 }
 
 /// Invalidations of a resource that have not reached L2 yet.

@@ -4,6 +4,11 @@ use std::fmt::{self, Display, Write as _};
 use std::hash::Hash;
 use std::str::FromStr;
 
+pub(crate) use self::pattern::Part;
+pub use self::pattern::{ParsePatternError, Pattern};
+
+mod pattern;
+
 /// What a type must be able to do to serve as a key.
 ///
 /// Integers, `String`, `Uuid` and the like have it all; for a type of your own, implement

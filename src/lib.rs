@@ -120,7 +120,9 @@ pub use self::config::{Config, L2Config, LearningConfig, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
 pub use self::flight::ReadFrom;
-pub use self::key::{FullKey, Key, KeyLabel, ParseSegmentsError, Segments};
+pub use self::key::{
+    FullKey, Key, KeyLabel, ParsePatternError, ParseSegmentsError, Pattern, Segments,
+};
 pub use self::limits::BreakerState;
 pub use self::loader::{LoadContext, Loaded, Loader};
 pub use self::metrics::{METRICS, Metric, MetricKind};
@@ -138,7 +140,8 @@ pub use self::scope::Scope;
 pub use self::scope_layer::{ScopeLayer, Scoped};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
-    Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+    Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
+    Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};

@@ -7,9 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
+pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
+mod change;
 mod codec;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -67,31 +70,96 @@ pub trait Tier: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Invalidates keys and stores their new values, in one step. The values' permits are ignored.
+    /// Invalidates keys, and stores their new values as far as that is safe, in one step. The
+    /// values' permits are ignored. The answers are in the order of the puts.
+    ///
+    /// A value is stored only if nobody else has invalidated its key since `since`, the cursor of
+    /// the last poll: whoever puts a value may be slow, and what it brings be older by now than an
+    /// invalidation that came meanwhile. In doubt the key is only invalidated.
     ///
     /// # Errors
     ///
     /// The store did not answer, or cannot take more.
-    fn put(&self, puts: &[Fill<'_>]) -> impl Future<Output = Result<(), TierError>> + Send;
+    fn put(
+        &self,
+        by: Node,
+        puts: &[Fill<'_>],
+        since: &Cursor,
+    ) -> impl Future<Output = Result<Vec<Filled>, TierError>> + Send;
 
-    /// Removes values and voids permits, in one step. When this has returned, no [`Tier::begin`]
-    /// gives a value that was stored before, and no fill is accepted whose permit was given before.
+    /// Voids values and permits, in one step, and notes it in the log. When this has returned, no
+    /// [`Tier::begin`] gives a value that was stored before, no fill is accepted whose permit was
+    /// given before, and every poll that begins later tells of it.
     ///
     /// # Errors
     ///
     /// The store did not answer.
     fn invalidate(
         &self,
-        selectors: &[Selector<'_>],
+        by: Node,
+        invalidations: &[Invalidation<'_>],
     ) -> impl Future<Output = Result<(), TierError>> + Send;
 
-    /// Makes values stale, and voids permits. What is stale may still be served if it cannot be
-    /// renewed.
+    /// Makes values stale, voids permits, and notes it in the log. What is stale may still be
+    /// served if it cannot be renewed.
     ///
     /// # Errors
     ///
     /// The store did not answer.
-    fn expire(&self, keys: &[&str]) -> impl Future<Output = Result<(), TierError>> + Send;
+    fn expire(&self, by: Node, keys: &[&str])
+    -> impl Future<Output = Result<(), TierError>> + Send;
+
+    /// What has been invalidated, put or expired since a cursor, in any order; at most some
+    /// thousand changes at a time. The empty cursor stands before everything.
+    ///
+    /// Every change that was acknowledged before this call began is among the answers, or
+    /// [`Polled::has_more`] says that another call is needed, or [`Polled::is_gap`] says that the
+    /// store cannot tell: its log no longer reaches back to the cursor, or it has lost what it
+    /// once acknowledged, as a server does that restarts empty or is replaced by a copy that lags.
+    /// A change may be given more than once, with the same id, by consecutive polls.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer.
+    fn poll(&self, since: &Cursor) -> impl Future<Output = Result<Polled, TierError>> + Send;
+
+    /// Waits until the log may have grown. Only a hint, so that others hear of an invalidation in
+    /// milliseconds: it may be late, and it may be missed. Default: waits for ever.
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Notes which keys of a resource are read most on one engine, instead of what it noted
+    /// before, and gives the keys that the *other* engines have noted and their summed scores,
+    /// highest first, at most as many as `hot` has or 1,000. What an engine noted is forgotten
+    /// after `keep_for`. Default: nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer.
+    fn merge_hot(
+        &self,
+        _by: Node,
+        _resource: &str,
+        _hot: &[(&str, f64)],
+        _keep_for: Duration,
+    ) -> impl Future<Output = Result<Vec<HotSum>, TierError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Takes a name that can be taken once: true for the one caller who got it, until `keep_for`
+    /// has passed. Who does not hear the answer has to take it for a no.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot do this, which is the default.
+    fn claim(
+        &self,
+        _name: &str,
+        _keep_for: Duration,
+    ) -> impl Future<Output = Result<bool, TierError>> + Send {
+        std::future::ready(Err(TierError::new("this store cannot say who came first")))
+    }
 
     /// Removes at most `rows_max` rows that nobody can be served any more, or that are too many.
     ///
@@ -168,6 +236,8 @@ pub struct Stored {
     /// Whether it was stored before this use of the store began, so that invalidations may have
     /// been missed.
     pub is_restored: bool,
+    /// Its tags.
+    pub tags: Vec<String>,
 }
 
 /// A value to be stored.
@@ -185,6 +255,10 @@ pub struct Fill<'a> {
     pub fresh_for: Duration,
     /// How much longer it may be served at all; not less than `fresh_for`.
     pub keep_for: Duration,
+    /// The tags of the value, by which it can be invalidated; at most 64, of 1 to 256 bytes each.
+    pub tags: &'a [&'a str],
+    /// The version that the source gave, if it gives versions: see [`Lag::min_version`].
+    pub version: Option<u64>,
 }
 
 /// What [`Tier::fill`] did with a value.
@@ -196,14 +270,13 @@ pub enum Filled {
     Refused,
 }
 
-/// What is invalidated.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Selector<'a> {
-    /// One full key.
-    Key(&'a str),
-    /// All keys of a resource, given as `{prefix}:{resource}`.
-    Resource(&'a str),
+/// A key that is read much, and how much.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HotSum {
+    /// The full key.
+    pub key: String,
+    /// The sum of the scores that other engines have given it.
+    pub score: f64,
 }
 
 /// What [`Tier::sweep`] did.
@@ -262,9 +335,23 @@ pub(crate) trait AnyTier: Send + Sync + 'static {
     fn begin<'a>(&'a self, asks: &'a [Ask<'a>], permit_for: Duration) -> Answer<'a, Vec<Begun>>;
     fn fill<'a>(&'a self, fills: &'a [Fill<'a>]) -> Answer<'a, Vec<Filled>>;
     fn release<'a>(&'a self, permits: &'a [(&'a str, Permit)]) -> Answer<'a, ()>;
-    fn put<'a>(&'a self, puts: &'a [Fill<'a>]) -> Answer<'a, ()>;
-    fn invalidate<'a>(&'a self, selectors: &'a [Selector<'a>]) -> Answer<'a, ()>;
-    fn expire<'a>(&'a self, keys: &'a [&'a str]) -> Answer<'a, ()>;
+    fn put<'a>(
+        &'a self,
+        by: Node,
+        puts: &'a [Fill<'a>],
+        since: &'a Cursor,
+    ) -> Answer<'a, Vec<Filled>>;
+    fn invalidate<'a>(&'a self, by: Node, invalidations: &'a [Invalidation<'a>]) -> Answer<'a, ()>;
+    fn expire<'a>(&'a self, by: Node, keys: &'a [&'a str]) -> Answer<'a, ()>;
+    fn poll<'a>(&'a self, since: &'a Cursor) -> Answer<'a, Polled>;
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn merge_hot<'a>(
+        &'a self,
+        by: Node,
+        resource: &'a str,
+        hot: &'a [(&'a str, f64)],
+        keep_for: Duration,
+    ) -> Answer<'a, Vec<HotSum>>;
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept>;
     fn size(&self) -> Answer<'_, TierSize>;
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -283,16 +370,39 @@ impl<T: Tier> AnyTier for T {
         Box::pin(Tier::release(self, permits))
     }
 
-    fn put<'a>(&'a self, puts: &'a [Fill<'a>]) -> Answer<'a, ()> {
-        Box::pin(Tier::put(self, puts))
+    fn put<'a>(
+        &'a self,
+        by: Node,
+        puts: &'a [Fill<'a>],
+        since: &'a Cursor,
+    ) -> Answer<'a, Vec<Filled>> {
+        Box::pin(Tier::put(self, by, puts, since))
     }
 
-    fn invalidate<'a>(&'a self, selectors: &'a [Selector<'a>]) -> Answer<'a, ()> {
-        Box::pin(Tier::invalidate(self, selectors))
+    fn invalidate<'a>(&'a self, by: Node, invalidations: &'a [Invalidation<'a>]) -> Answer<'a, ()> {
+        Box::pin(Tier::invalidate(self, by, invalidations))
     }
 
-    fn expire<'a>(&'a self, keys: &'a [&'a str]) -> Answer<'a, ()> {
-        Box::pin(Tier::expire(self, keys))
+    fn expire<'a>(&'a self, by: Node, keys: &'a [&'a str]) -> Answer<'a, ()> {
+        Box::pin(Tier::expire(self, by, keys))
+    }
+
+    fn poll<'a>(&'a self, since: &'a Cursor) -> Answer<'a, Polled> {
+        Box::pin(Tier::poll(self, since))
+    }
+
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Tier::changed(self))
+    }
+
+    fn merge_hot<'a>(
+        &'a self,
+        by: Node,
+        resource: &'a str,
+        hot: &'a [(&'a str, f64)],
+        keep_for: Duration,
+    ) -> Answer<'a, Vec<HotSum>> {
+        Box::pin(Tier::merge_hot(self, by, resource, hot, keep_for))
     }
 
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept> {

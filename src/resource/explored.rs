@@ -23,7 +23,8 @@ use crate::policy::{Capacity, Policy, SourcePolicy};
 use crate::predictor::Candidate;
 use crate::sync::Mutex;
 use crate::tier::{
-    Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+    Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Polled, Selector, Stored, Swept,
+    Tier, TierError, TierSize, Want,
 };
 
 /// Schedules of each exploration.
@@ -100,7 +101,7 @@ impl World {
                 drop(core.fence.invalidate(&KEY, core.fence.hash(&KEY), false));
                 let full_key = core.full_key(&KEY).unwrap();
                 let l2 = &core.shared.as_ref().unwrap().l2;
-                let _heard = l2.invalidate(&[Selector::Key(&full_key)]).await;
+                let _heard = l2.invalidate(&[Selector::Key(&full_key).into()]).await;
             }
             Writing::Unfenced => resource.core.fence.forget(&KEY, resource.core.fence.hash(&KEY)),
         }
@@ -338,6 +339,7 @@ impl Tier for SimTier {
                         fresh_for: LONG,
                         keep_for: LONG,
                         is_restored: false,
+                        tags: Vec::new(),
                     }),
                     _ if ask.want == Want::Copy => Begun::Miss,
                     _ => {
@@ -367,31 +369,45 @@ impl Tier for SimTier {
         .await
     }
 
-    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
+    async fn put(
+        &self,
+        _by: Node,
+        puts: &[Fill<'_>],
+        _since: &Cursor,
+    ) -> Result<Vec<Filled>, TierError> {
         self.call(|rows| {
             for put in puts {
                 let row = Row { value: Some(put.value.to_vec()), permit: None };
                 rows.insert(put.key.to_owned(), row);
             }
+            vec![Filled::Stored; puts.len()]
         })
         .await
     }
 
-    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
+    async fn invalidate(
+        &self,
+        _by: Node,
+        invalidations: &[Invalidation<'_>],
+    ) -> Result<(), TierError> {
         self.call(|rows| {
-            for selector in selectors {
-                match selector {
-                    Selector::Key(key) => drop(rows.remove(*key)),
-                    Selector::Resource(_) => rows.clear(),
+            for invalidation in invalidations {
+                match invalidation.selector {
+                    Selector::Key(key) => drop(rows.remove(key)),
+                    _ => rows.clear(),
                 }
             }
         })
         .await
     }
 
-    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
-        let selectors: Vec<_> = keys.iter().map(|key| Selector::Key(key)).collect();
-        self.invalidate(&selectors).await
+    async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {
+        let keys: Vec<_> = keys.iter().map(|key| Selector::Key(key).into()).collect();
+        self.invalidate(by, &keys).await
+    }
+
+    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
+        Ok(Polled::default())
     }
 
     async fn sweep(&self, _rows_max: u32) -> Result<Swept, TierError> {

@@ -381,6 +381,8 @@ where
                 age: now.since(delivery.life.loaded_at),
                 fresh_for: delivery.life.fresh_until.since(now),
                 keep_for: delivery.life.keep_until.since(now),
+                tags: &[],
+                version: None,
             })
             .collect();
         if fills.is_empty() {

@@ -170,7 +170,7 @@ where
     async fn tell_l2(&self, key: K, hash: u64, full_key: String, change: Change) -> Delivery {
         let Some(shared) = &self.shared else { return Delivery::Applied };
         let told = match change {
-            Change::Invalidate => shared.l2.invalidate(&[Selector::Key(&full_key)]).await,
+            Change::Invalidate => shared.l2.invalidate(&[Selector::Key(&full_key).into()]).await,
             Change::Expire => shared.l2.expire(&[&full_key]).await,
             Change::Put { bytes, life, ticket } => {
                 let now = self.clock.now();
@@ -181,14 +181,16 @@ where
                     age: now.since(life.loaded_at),
                     fresh_for: life.fresh_until.since(now),
                     keep_for: life.keep_until.since(now),
+                    tags: &[],
+                    version: None,
                 });
                 match put.await {
                     // Another change of the key came meanwhile, and L2 may have heard of it first:
                     // then it would keep the older value.
-                    Some(()) if self.fence.is_overtaken(&key, hash, ticket) => {
-                        shared.l2.invalidate(&[Selector::Key(&full_key)]).await
+                    Some(_) if self.fence.is_overtaken(&key, hash, ticket) => {
+                        shared.l2.invalidate(&[Selector::Key(&full_key).into()]).await
                     }
-                    put => put,
+                    put => put.map(drop),
                 }
             }
         };
@@ -212,7 +214,7 @@ where
     pub(super) async fn deliver_queued(&self) -> bool {
         let Some(shared) = &self.shared else { return true };
         if let Some(overflows) = shared.outbox.overflow() {
-            if shared.l2.invalidate(&[Selector::Resource(&self.group)]).await.is_none() {
+            if shared.l2.invalidate(&[Selector::Resource(&self.group).into()]).await.is_none() {
                 return false;
             }
             shared.outbox.delivered_all(overflows);
@@ -223,7 +225,7 @@ where
                 return shared.outbox.len() == 0;
             }
             let selectors: Vec<_> =
-                waiting.iter().map(|waiting| Selector::Key(&waiting.full_key)).collect();
+                waiting.iter().map(|waiting| Selector::Key(&waiting.full_key).into()).collect();
             if shared.l2.invalidate(&selectors).await.is_none() {
                 shared.outbox.put_back(waiting);
                 return false;

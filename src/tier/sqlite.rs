@@ -17,7 +17,10 @@ use self::readers::Readers;
 use self::sweep::Sweep;
 use self::turn::now;
 use self::writer::{State, Writer};
-use super::{Ask, Begun, Fill, Filled, Permit, Selector, Swept, Tier, TierError, TierSize, Want};
+use super::{
+    Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Polled, Swept, Tier, TierError,
+    TierSize, Want,
+};
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
@@ -163,17 +166,32 @@ impl Tier for SqliteTier {
         self.queue.write(Release::new(permits)?).await
     }
 
-    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
+    async fn put(
+        &self,
+        _by: Node,
+        puts: &[Fill<'_>],
+        _since: &Cursor,
+    ) -> Result<Vec<Filled>, TierError> {
+        let count = puts.len();
         let puts: Vec<_> = puts.iter().copied().filter(|put| is_storable(put.key)).collect();
-        self.queue.write(PutIn::new(&puts, now(&self.options.clock))?).await
+        self.queue.write(PutIn::new(&puts, now(&self.options.clock))?).await?;
+        Ok(vec![Filled::Stored; count])
     }
 
-    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
-        self.queue.write(Invalidate::new(selectors)?).await
+    async fn invalidate(
+        &self,
+        _by: Node,
+        invalidations: &[Invalidation<'_>],
+    ) -> Result<(), TierError> {
+        self.queue.write(Invalidate::new(invalidations)?).await
     }
 
-    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
+    async fn expire(&self, _by: Node, keys: &[&str]) -> Result<(), TierError> {
         self.queue.write(Expire::new(keys)?).await
+    }
+
+    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
+        Ok(Polled::default())
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {

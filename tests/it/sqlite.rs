@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarm::{
-    Ask, Begun, Clock, Fill, Filled, Permit, Selector, SqliteOptions, SqliteTier, Tier as _,
-    TierError, Want,
+    Ask, Begun, Clock, Cursor, Fill, Filled, Permit, Selector, SqliteOptions, SqliteTier,
+    Tier as _, TierError, Want,
 };
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlStr, query, query_scalar};
 use tempfile::TempDir;
 use tokio::task::yield_now;
 
-use crate::tier_contract::{self, Bed};
+use crate::tier_contract::{self, Bed, NODE};
 
 const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,7 +83,9 @@ fn wanting(key: &str, permit: u64) -> Ask<'_> {
 
 fn fill<'a>(key: &'a str, permit: u64, value: &'a [u8]) -> Fill<'a> {
     let age = Duration::ZERO;
-    Fill { key, permit: Permit(permit), value, age, fresh_for: HOUR, keep_for: 2 * HOUR }
+    let (fresh_for, keep_for) = (HOUR, 2 * HOUR);
+    let (permit, tags, version) = (Permit(permit), &[][..], None);
+    Fill { key, permit, value, age, fresh_for, keep_for, tags, version }
 }
 
 async fn begin(tier: &SqliteTier, key: &str, permit: u64) -> Begun {
@@ -98,7 +100,7 @@ async fn value(tier: &SqliteTier, key: &str) -> Option<Vec<u8>> {
 }
 
 async fn put(tier: &SqliteTier, key: &str, value: &[u8]) {
-    tier.put(&[fill(key, 0, value)]).await.unwrap();
+    tier.put(NODE, &[fill(key, 0, value)], &Cursor::default()).await.unwrap();
 }
 
 /// What the calls of a tier came to. None may take long, whatever has become of the file.
@@ -108,9 +110,9 @@ async fn calls(tier: &SqliteTier) -> [(&'static str, Result<(), TierError>); 7] 
     [
         ("begin", in_time(tier.begin(&asks, HOUR)).await.map(drop)),
         ("fill", in_time(tier.fill(&fills)).await.map(drop)),
-        ("put", in_time(tier.put(&fills)).await),
-        ("invalidate", in_time(tier.invalidate(&[Selector::Key("p:call:1")])).await),
-        ("expire", in_time(tier.expire(&["p:call:1"])).await),
+        ("put", in_time(tier.put(NODE, &fills, &Cursor::default())).await.map(drop)),
+        ("invalidate", in_time(tier.invalidate(NODE, &[Selector::Key("p:call:1").into()])).await),
+        ("expire", in_time(tier.expire(NODE, &["p:call:1"])).await),
         ("sweep", in_time(tier.sweep(1)).await.map(drop)),
         ("size", in_time(tier.size()).await.map(drop)),
     ]
@@ -212,9 +214,11 @@ async fn while_another_writes_hits_are_still_hits() {
         assert_eq!(value(&tier, "p:user:1").await.unwrap(), b"Ada");
         assert_eq!(begin(&tier, "p:user:2", 2).await, Begun::Miss);
     }
-    assert!(in_time(tier.put(&[fill("p:user:1", 0, b"Bob")])).await.is_err());
+    assert!(
+        in_time(tier.put(NODE, &[fill("p:user:1", 0, b"Bob")], &Cursor::default())).await.is_err()
+    );
     let failed_at = home.clock.now();
-    assert!(in_time(tier.invalidate(&[Selector::Key("p:user:1")])).await.is_err());
+    assert!(in_time(tier.invalidate(NODE, &[Selector::Key("p:user:1").into()])).await.is_err());
 
     query("rollback").execute(&mut other).await.unwrap();
     let at_once = begin(&tier, "p:user:3", 3).await;
@@ -248,7 +252,7 @@ async fn a_file_that_can_only_be_read_is_read() {
     for _ in 0..3 {
         assert_eq!(value(&tier, "p:user:1").await.unwrap(), b"Ada");
         assert_eq!(begin(&tier, "p:user:2", 2).await, Begun::Miss);
-        assert!(in_time(tier.invalidate(&[Selector::Key("p:user:1")])).await.is_err());
+        assert!(in_time(tier.invalidate(NODE, &[Selector::Key("p:user:1").into()])).await.is_err());
         assert_eq!(tier.size().await.unwrap().entries, 1);
         home.clock.advance(SECOND);
     }
@@ -273,7 +277,7 @@ async fn a_file_whose_mode_forbids_writing_is_read() {
     let tier = home.open().await;
     assert_eq!(value(&tier, "p:user:1").await.unwrap(), b"Ada");
     assert_eq!(begin(&tier, "p:user:2", 2).await, Begun::Miss);
-    assert!(in_time(tier.invalidate(&[Selector::Key("p:user:1")])).await.is_err());
+    assert!(in_time(tier.invalidate(NODE, &[Selector::Key("p:user:1").into()])).await.is_err());
     for file in fs::read_dir(home.directory.path()).unwrap() {
         fs::set_permissions(file.unwrap().path(), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -285,7 +289,8 @@ async fn a_file_whose_mode_forbids_writing_is_read() {
 async fn fill_up(home: &Home, tier: &SqliteTier) -> u64 {
     for stored in 0..1000 {
         let key = format!("p:user:{stored}");
-        if in_time(tier.put(&[fill(&key, 0, &[7; 3000])])).await.is_err() {
+        if in_time(tier.put(NODE, &[fill(&key, 0, &[7; 3000])], &Cursor::default())).await.is_err()
+        {
             return stored;
         }
         home.clock.advance(SECOND);
@@ -301,7 +306,7 @@ async fn a_full_file_is_read_and_has_room_again_after_a_sweep() {
     assert!((20..100).contains(&stored), "{stored} rows");
     assert_eq!(value(&tier, "p:user:0").await.unwrap(), [7; 3000]);
     assert!(fs::metadata(home.path()).unwrap().len() <= 256 * 1024);
-    tier.invalidate(&[Selector::Key("p:user:1")]).await.unwrap();
+    tier.invalidate(NODE, &[Selector::Key("p:user:1").into()]).await.unwrap();
 
     let swept = tier.sweep(1000).await.unwrap();
     assert!(swept.evicted > 0 && !swept.has_more, "{swept:?}");
@@ -371,10 +376,10 @@ async fn every_call_that_invalidates_is_counted_once() {
     let tier = home.open().await;
     let keys = [Selector::Key("p:user:1"), Selector::Key("p:user:2")];
     let resource = [Selector::Resource("p:user"), Selector::Key("p:team:1")];
-    tier.invalidate(&keys).await.unwrap();
-    tier.invalidate(&resource).await.unwrap();
+    tier.invalidate(NODE, &keys.map(Into::into)).await.unwrap();
+    tier.invalidate(NODE, &resource.map(Into::into)).await.unwrap();
     put(&tier, "p:user:1", b"Ada").await;
-    tier.expire(&["p:user:1"]).await.unwrap();
+    tier.expire(NODE, &["p:user:1"]).await.unwrap();
     let sequence: i64 = query_scalar("select sequence from forewarm_meta")
         .fetch_one(&mut home.other().await)
         .await
@@ -403,7 +408,7 @@ async fn damaged_pages_are_an_error_until_they_are_mended() {
         let tier = home.open().await;
         let keys: Vec<_> = (0..5000).map(|nth| format!("p:user:{nth}")).collect();
         let puts: Vec<_> = keys.iter().map(|key| fill(key, 0, &[7; 1000])).collect();
-        tier.put(&puts).await.unwrap();
+        tier.put(NODE, &puts, &Cursor::default()).await.unwrap();
         checkpoint(&home).await;
         let sound = fs::read(home.path()).unwrap();
         let mut damaged = sound.clone();
@@ -500,7 +505,7 @@ async fn engines_with_different_prefixes_do_not_touch_each_other() {
     for key in ["shop:user:1", "shop2:user:1", "sho:user:1", "blog:user:1"] {
         put(&tier, key, key.as_bytes()).await;
     }
-    tier.invalidate(&[Selector::Resource("shop:user")]).await.unwrap();
+    tier.invalidate(NODE, &[Selector::Resource("shop:user").into()]).await.unwrap();
     assert_eq!(value(&tier, "shop:user:1").await, None);
     for key in ["shop2:user:1", "sho:user:1", "blog:user:1"] {
         assert_eq!(value(&tier, key).await.unwrap(), key.as_bytes());
@@ -524,9 +529,9 @@ async fn statements_within_keys_are_text() {
         let permit = nth as u64 + 1;
         assert_eq!(begin(&tier, key, permit).await, Begun::Permit, "{key}");
         assert_eq!(tier.fill(&[fill(key, permit, b"x")]).await.unwrap(), [Filled::Stored]);
-        tier.expire(&[key]).await.unwrap();
-        tier.invalidate(&[Selector::Resource(key)]).await.unwrap();
-        tier.invalidate(&[Selector::Key(key)]).await.unwrap();
+        tier.expire(NODE, &[key]).await.unwrap();
+        tier.invalidate(NODE, &[Selector::Resource(key).into()]).await.unwrap();
+        tier.invalidate(NODE, &[Selector::Key(key).into()]).await.unwrap();
     }
     assert_eq!(value(&tier, "p:user:1").await.unwrap(), b"Ada");
     assert_eq!(tier.size().await.unwrap().entries, 1);
@@ -543,9 +548,11 @@ async fn keys_with_a_nul_are_not_taken_for_others() {
     assert!(matches!(&begun[..], [Begun::Miss, Begun::Hit(_), Begun::Permit]), "{begun:?}");
     let fills = [fill(nul, 1, b"x"), fill("p:user:2", 3, b"Bob")];
     assert_eq!(tier.fill(&fills).await.unwrap(), [Filled::Refused, Filled::Stored]);
-    tier.put(&fills[..1]).await.unwrap();
-    tier.invalidate(&[Selector::Key(nul), Selector::Resource("p:user\0")]).await.unwrap();
-    tier.expire(&[nul]).await.unwrap();
+    tier.put(NODE, &fills[..1], &Cursor::default()).await.unwrap();
+    tier.invalidate(NODE, &[Selector::Key(nul).into(), Selector::Resource("p:user\0").into()])
+        .await
+        .unwrap();
+    tier.expire(NODE, &[nul]).await.unwrap();
     let Begun::Hit(stored) = begin(&tier, "p:user:1", 0).await else { panic!("no hit") };
     assert_eq!((&*stored.value, stored.fresh_for.is_zero()), (&b"Ada"[..], false));
 }
@@ -683,7 +690,7 @@ async fn a_fault_is_warned_of_once_a_minute_and_without_any_values() {
     let tier = home.open().await;
     for warnings in [1, 2] {
         for _ in 0..20 {
-            drop(tier.put(&[fill("p:user:SECRET", 0, b"SECRET")]).await);
+            drop(tier.put(NODE, &[fill("p:user:SECRET", 0, b"SECRET")], &Cursor::default()).await);
             all_fail(&tier).await;
             home.clock.advance(SECOND);
         }
@@ -713,7 +720,11 @@ fn a_tier_may_outlive_its_runtime() {
     drop(runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        assert!(in_time(tier.put(&[fill("p:user:1", 0, b"Bob")])).await.is_err());
+        assert!(
+            in_time(tier.put(NODE, &[fill("p:user:1", 0, b"Bob")], &Cursor::default()))
+                .await
+                .is_err()
+        );
         in_time(tier.close()).await;
     });
     drop(runtime);

@@ -9,7 +9,7 @@ use forewarm::Tier;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-pub(crate) use self::world::World;
+pub(crate) use self::world::{NODE, World};
 
 mod batches;
 mod invalidation;

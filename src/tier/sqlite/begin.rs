@@ -68,6 +68,7 @@ pub(super) async fn look_up(
             fresh_for: span(turn.now, fresh_until),
             keep_for: span(turn.now, keep_until),
             is_restored: session != turn.session,
+            tags: Vec::new(),
         };
         Some((usize::try_from(place).ok()?, stored))
     };

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::begin::{is_storable, json};
 use super::queue::Write;
 use super::turn::Turn;
-use crate::tier::{Selector, TierError};
+use crate::tier::{Invalidation, Selector, TierError};
 
 /// Removes values and voids permits.
 #[derive(Debug)]
@@ -30,12 +30,14 @@ const RAISE_EPOCHS: &str = "
     on conflict (selector) do update set sequence = excluded.sequence";
 
 impl Invalidate {
-    pub(super) fn new(selectors: &[Selector<'_>]) -> Result<Self, TierError> {
+    pub(super) fn new(invalidations: &[Invalidation<'_>]) -> Result<Self, TierError> {
         let (mut keys, mut resources) = (Vec::new(), Vec::new());
-        for selector in selectors {
-            match *selector {
+        for invalidation in invalidations {
+            match invalidation.selector {
                 Selector::Key(key) => keys.push(key),
-                Selector::Resource(resource) => resources.push(resource),
+                Selector::Resource(resource)
+                | Selector::Tag { resource, .. }
+                | Selector::Pattern { resource, .. } => resources.push(resource),
             }
         }
         for list in [&mut keys, &mut resources] {

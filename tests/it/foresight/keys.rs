@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarm::{
-    Ask, Begun, Fill, Filled, Forewarm, FullKey, Permit, Segments, Selector, Stored, Swept, Tier,
-    TierError, TierSize, Want,
+    Ask, Begun, Cursor, Fill, Filled, Forewarm, FullKey, Invalidation, Node, Permit, Polled,
+    Segments, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
 use parking_lot::Mutex;
 use proptest::prelude::{ProptestConfig, prop, proptest};
@@ -43,6 +43,7 @@ impl Tier for Shelf {
                 fresh_for: Duration::from_secs(60),
                 keep_for: Duration::from_secs(60),
                 is_restored: false,
+                tags: Vec::new(),
             }),
             _ if ask.want == Want::Copy => Begun::Miss,
             _ => {
@@ -65,23 +66,32 @@ impl Tier for Shelf {
         Ok(fills.iter().map(fill).collect())
     }
 
-    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
+    async fn put(
+        &self,
+        _by: Node,
+        puts: &[Fill<'_>],
+        _since: &Cursor,
+    ) -> Result<Vec<Filled>, TierError> {
         for put in puts {
             self.0.lock().values.insert(put.key.to_owned(), put.value.to_owned());
         }
-        Ok(())
+        Ok(vec![Filled::Stored; puts.len()])
     }
 
-    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
+    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
+        Ok(Polled::default())
+    }
+
+    async fn invalidate(&self, _by: Node, selectors: &[Invalidation<'_>]) -> Result<(), TierError> {
         for selector in selectors {
-            if let Selector::Key(key) = selector {
-                self.0.lock().values.remove(*key);
+            if let Selector::Key(key) = selector.selector {
+                self.0.lock().values.remove(key);
             }
         }
         Ok(())
     }
 
-    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
+    async fn expire(&self, _by: Node, keys: &[&str]) -> Result<(), TierError> {
         keys.iter().for_each(|key| drop(self.0.lock().values.remove(*key)));
         Ok(())
     }

@@ -4,7 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarm::{Ask, Begun, Fill, Filled, Permit, Selector, Swept, Tier, TierError, TierSize};
+use forewarm::{
+    Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Swept, Tier,
+    TierError, TierSize,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -25,9 +28,11 @@ pub(super) enum Op {
     Expire,
     Sweep,
     Size,
+    Poll,
+    MergeHot,
 }
 
-const OPS: usize = 8;
+const OPS: usize = 10;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -162,16 +167,49 @@ impl<T: Tier> Tier for Faulty<T> {
         self.through(Op::Release, permits.len(), self.tier.release(permits)).await
     }
 
-    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
-        self.through(Op::Put, puts.len(), self.tier.put(puts)).await
+    async fn put(
+        &self,
+        by: Node,
+        puts: &[Fill<'_>],
+        since: &Cursor,
+    ) -> Result<Vec<Filled>, TierError> {
+        self.through(Op::Put, puts.len(), self.tier.put(by, puts, since)).await
     }
 
-    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
-        self.through(Op::Invalidate, selectors.len(), self.tier.invalidate(selectors)).await
+    async fn invalidate(
+        &self,
+        by: Node,
+        invalidations: &[Invalidation<'_>],
+    ) -> Result<(), TierError> {
+        let call = self.tier.invalidate(by, invalidations);
+        self.through(Op::Invalidate, invalidations.len(), call).await
     }
 
-    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
-        self.through(Op::Expire, keys.len(), self.tier.expire(keys)).await
+    async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {
+        self.through(Op::Expire, keys.len(), self.tier.expire(by, keys)).await
+    }
+
+    async fn poll(&self, since: &Cursor) -> Result<Polled, TierError> {
+        self.through(Op::Poll, 0, self.tier.poll(since)).await
+    }
+
+    async fn changed(&self) {
+        self.tier.changed().await;
+    }
+
+    async fn merge_hot(
+        &self,
+        by: Node,
+        resource: &str,
+        hot: &[(&str, f64)],
+        keep_for: Duration,
+    ) -> Result<Vec<HotSum>, TierError> {
+        let call = self.tier.merge_hot(by, resource, hot, keep_for);
+        self.through(Op::MergeHot, hot.len(), call).await
+    }
+
+    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
+        self.tier.claim(name, keep_for).await
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {

@@ -25,7 +25,9 @@ async fn a_permit_that_was_given_back_is_given_to_the_next() {
     assert_eq!(tier.begin(&wanting(3), MINUTE).await.unwrap(), [Begun::Busy], "it still stands");
     tier.release(&[(KEY, Permit(1))]).await.unwrap();
     let (age, fresh_for, keep_for) = (Duration::ZERO, MINUTE, MINUTE);
-    let fill = Fill { key: KEY, permit: Permit(1), value: b"Ada", age, fresh_for, keep_for };
+    let (tags, version) = (&[][..], None);
+    let permit = Permit(1);
+    let fill = Fill { key: KEY, permit, value: b"Ada", age, fresh_for, keep_for, tags, version };
     assert_eq!(tier.fill(&[fill]).await.unwrap(), [Filled::Refused]);
     assert_eq!(tier.begin(&wanting(4), MINUTE).await.unwrap(), [Begun::Permit]);
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarm::{
-    Ask, Begun, Fill, Filled, Permit, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+    Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Polled, Selector, Stored, Swept,
+    Tier, TierError, TierSize, Want,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -46,6 +47,7 @@ impl Row {
             fresh_for: self.fresh_until.saturating_duration_since(now),
             keep_for: self.keep_until.saturating_duration_since(now),
             is_restored: false,
+            tags: Vec::new(),
         }
     }
 }
@@ -111,19 +113,28 @@ impl Tier for Shelf {
         Ok(())
     }
 
-    async fn put(&self, puts: &[Fill<'_>]) -> Result<(), TierError> {
+    async fn put(
+        &self,
+        _by: Node,
+        puts: &[Fill<'_>],
+        _since: &Cursor,
+    ) -> Result<Vec<Filled>, TierError> {
         let mut rows = self.0.lock();
         for put in puts {
             rows.permits.remove(put.key);
             rows.values.insert(put.key.to_owned(), Row::of(put));
         }
-        Ok(())
+        Ok(vec![Filled::Stored; puts.len()])
     }
 
-    async fn invalidate(&self, selectors: &[Selector<'_>]) -> Result<(), TierError> {
+    async fn invalidate(
+        &self,
+        _by: Node,
+        invalidations: &[Invalidation<'_>],
+    ) -> Result<(), TierError> {
         let mut rows = self.0.lock();
-        for selector in selectors {
-            let is_other = |key: &str| match *selector {
+        for invalidation in invalidations {
+            let is_other = |key: &str| match invalidation.selector {
                 Selector::Key(selected) => key != selected,
                 Selector::Resource(group) => !key.starts_with(&format!("{group}:")),
                 _ => panic!("an unknown selector"),
@@ -134,7 +145,11 @@ impl Tier for Shelf {
         Ok(())
     }
 
-    async fn expire(&self, keys: &[&str]) -> Result<(), TierError> {
+    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
+        Ok(Polled::default())
+    }
+
+    async fn expire(&self, _by: Node, keys: &[&str]) -> Result<(), TierError> {
         let mut rows = self.0.lock();
         for key in keys {
             rows.permits.remove(*key);

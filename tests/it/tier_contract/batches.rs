@@ -2,6 +2,7 @@
 
 use forewarm::{Begun, Filled, Permit, Selector, Tier as _};
 
+use super::NODE;
 use super::world::{fill, renewing, wanting};
 use super::{Bed, Case, World};
 
@@ -23,9 +24,9 @@ async fn nothing_is_done_for_no_keys<B: Bed>(world: World<B>) {
     world.load("p:user:1", b"Ada").await;
     assert_eq!(world.begin(&[]).await, []);
     assert_eq!(world.fill_all(&[]).await, []);
-    world.tier.put(&[]).await.unwrap();
-    world.tier.invalidate(&[]).await.unwrap();
-    world.tier.expire(&[]).await.unwrap();
+    world.put_all(&[]).await;
+    world.tier.invalidate(NODE, &[]).await.unwrap();
+    world.tier.expire(NODE, &[]).await.unwrap();
     assert!(!world.stored("p:user:1").await.fresh_for.is_zero());
 }
 
@@ -70,10 +71,10 @@ async fn a_thousand_keys_are_begun_and_filled<B: Bed>(world: World<B>) {
 async fn a_thousand_keys_are_put_and_invalidated<B: Bed>(world: World<B>) {
     let keys = thousand();
     let puts: Vec<_> = keys.iter().map(|key| fill::<B>(key, Permit(0), key.as_bytes())).collect();
-    world.tier.put(&puts).await.unwrap();
+    world.put_all(&puts).await;
     assert_eq!(world.value("p:user:999").await, b"p:user:999");
-    let selectors: Vec<_> = keys[..999].iter().map(|key| Selector::Key(key)).collect();
-    world.tier.invalidate(&selectors).await.unwrap();
+    let selectors: Vec<_> = keys[..999].iter().map(|key| Selector::Key(key).into()).collect();
+    world.tier.invalidate(NODE, &selectors).await.unwrap();
     for key in &keys[..999] {
         world.is_missing(key).await;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use forewarm::{Begun, Filled, Selector, Tier as _};
 
+use super::NODE;
 use super::{Bed, Case, World};
 
 pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
@@ -103,7 +104,7 @@ async fn several_are_invalidated_at_once<B: Bed>(world: World<B>) {
         world.load(key, b"Ada").await;
     }
     let selectors = [Selector::Key(KEY), Selector::Resource("p:team"), Selector::Key("p:role:1")];
-    world.tier.invalidate(&selectors).await.unwrap();
+    world.tier.invalidate(NODE, &selectors.map(Into::into)).await.unwrap();
     for key in [KEY, "p:team:1", "p:team:2", "p:role:1"] {
         world.is_missing(key).await;
     }
@@ -114,7 +115,7 @@ async fn a_key_that_is_named_twice_is_invalidated<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
     let selectors =
         [Selector::Key(KEY), Selector::Key(KEY), Selector::Resource("p:user"), Selector::Key(KEY)];
-    world.tier.invalidate(&selectors).await.unwrap();
+    world.tier.invalidate(NODE, &selectors.map(Into::into)).await.unwrap();
     world.load(KEY, b"Bob").await;
     assert_eq!(world.value(KEY).await, b"Bob");
 }
@@ -142,7 +143,7 @@ async fn a_put_leaves_the_loads_of_other_keys<B: Bed>(world: World<B>) {
 
 async fn an_expired_value_is_stale_and_stays<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     let stored = world.stored(KEY).await;
     assert_eq!((&*stored.value, stored.fresh_for), (&b"Ada"[..], Duration::ZERO));
     assert!(super::world::is_about::<B>(stored.keep_for, 20), "{:?}", stored.keep_for);
@@ -152,7 +153,7 @@ async fn expiring_voids_the_permit<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
     let renewing = world.renewing(KEY).await;
     let loading = world.loading("p:user:2").await;
-    world.tier.expire(&[KEY, "p:user:2"]).await.unwrap();
+    world.tier.expire(NODE, &[KEY, "p:user:2"]).await.unwrap();
     assert_eq!(world.fill(KEY, renewing, b"Bob").await, Filled::Refused);
     assert_eq!(world.fill("p:user:2", loading, b"Bob").await, Filled::Refused);
     assert_eq!(world.value(KEY).await, b"Ada");
@@ -162,19 +163,19 @@ async fn expiring_voids_the_permit<B: Bed>(world: World<B>) {
 async fn expiring_leaves_other_keys<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
     world.load("p:user:2", b"Bob").await;
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     assert!(!world.stored("p:user:2").await.fresh_for.is_zero());
 }
 
 async fn expiring_what_is_not_there_stores_nothing<B: Bed>(world: World<B>) {
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     assert_eq!(world.ask(KEY).await, Begun::Permit);
 }
 
 async fn expiring_again_changes_nothing<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
     for _ in 0..3 {
-        world.tier.expire(&[KEY]).await.unwrap();
+        world.tier.expire(NODE, &[KEY]).await.unwrap();
         world.pass(5).await;
     }
     let stored = world.stored(KEY).await;
@@ -184,7 +185,7 @@ async fn expiring_again_changes_nothing<B: Bed>(world: World<B>) {
 
 async fn an_expired_value_can_be_renewed<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     let permit = world.renewing(KEY).await;
     assert_eq!(world.fill(KEY, permit, b"Bob").await, Filled::Stored);
     let stored = world.stored(KEY).await;
@@ -193,7 +194,7 @@ async fn an_expired_value_can_be_renewed<B: Bed>(world: World<B>) {
 
 async fn an_expired_value_can_be_invalidated<B: Bed>(world: World<B>) {
     world.load(KEY, b"Ada").await;
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     world.invalidate(KEY).await;
     world.is_missing(KEY).await;
 }

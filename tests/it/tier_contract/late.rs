@@ -3,6 +3,7 @@
 use forewarm::{Begun, Filled, Permit, Selector, Tier as _};
 use futures_util::FutureExt as _;
 
+use super::NODE;
 use super::world::{fill, wanting};
 use super::{Bed, Case, World};
 
@@ -59,7 +60,7 @@ async fn a_fill_whose_caller_went_away_is_stored_or_not<B: Bed>(world: World<B>)
 
 async fn an_invalidation_whose_caller_went_away_can_be_repeated<B: Bed>(world: World<B>) {
     let permit = world.loading(KEY).await;
-    drop(world.tier.invalidate(&[Selector::Key(KEY)]).now_or_never());
+    drop(world.tier.invalidate(NODE, &[Selector::Key(KEY).into()]).now_or_never());
     world.invalidate(KEY).await;
     assert_eq!(world.fill(KEY, permit, b"old").await, Filled::Refused);
     world.is_missing(KEY).await;
@@ -71,8 +72,8 @@ async fn calls_that_were_dropped_do_not_disturb_those_after_them<B: Bed>(world: 
         let fills = [fill::<B>(KEY, Permit(1), b"Ada")];
         drop(world.tier.begin(&[wanting(KEY), wanting("p:user:2")], B::UNIT).now_or_never());
         drop(world.tier.fill(&fills).now_or_never());
-        drop(world.tier.invalidate(&[Selector::Key(KEY)]).now_or_never());
-        drop(world.tier.expire(&[KEY]).now_or_never());
+        drop(world.tier.invalidate(NODE, &[Selector::Key(KEY).into()]).now_or_never());
+        drop(world.tier.expire(NODE, &[KEY]).now_or_never());
         drop(world.tier.size().now_or_never());
         assert_eq!(world.value("p:user:2").await, b"Bob");
     }

@@ -2,6 +2,7 @@
 
 use forewarm::{Begun, Filled, Permit, Tier as _};
 
+use super::NODE;
 use super::world::{copying, freshening, renewing, wanting};
 use super::{Bed, Case, World};
 
@@ -190,7 +191,7 @@ async fn a_stale_value_that_is_being_renewed_is_busy_for_whoever_wants_it_fresh<
 
 async fn an_expired_value_is_renewed_by_whoever_wants_it_fresh<B: Bed>(world: World<B>) {
     world.load(KEY, b"old").await;
-    world.tier.expire(&[KEY]).await.unwrap();
+    world.tier.expire(NODE, &[KEY]).await.unwrap();
     assert_eq!(world.begin(&[freshening(KEY)]).await, [Begun::Permit]);
     assert_eq!(world.value(KEY).await, b"old");
 }

@@ -2,6 +2,7 @@
 
 use forewarm::{Begun, Filled, Selector, Tier as _};
 
+use super::NODE;
 use super::{Bed, Case, World};
 
 pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
@@ -121,7 +122,7 @@ async fn a_resource_can_be_invalidated_again_and_again<B: Bed>(world: World<B>) 
     for _ in 0..3 {
         world.load("p:user:1", b"Ada").await;
         let twice = [Selector::Resource("p:user"), Selector::Resource("p:user")];
-        world.tier.invalidate(&twice).await.unwrap();
+        world.tier.invalidate(NODE, &twice.map(Into::into)).await.unwrap();
         assert_eq!(world.ask("p:user:1").await, Begun::Permit);
         world.invalidate("p:user:1").await;
     }
@@ -130,6 +131,6 @@ async fn a_resource_can_be_invalidated_again_and_again<B: Bed>(world: World<B>) 
 async fn a_void_value_does_not_come_back_when_expired<B: Bed>(world: World<B>) {
     world.load("p:user:1", b"Ada").await;
     world.invalidate_resource("p:user").await;
-    world.tier.expire(&["p:user:1"]).await.unwrap();
+    world.tier.expire(NODE, &["p:user:1"]).await.unwrap();
     world.is_missing("p:user:1").await;
 }

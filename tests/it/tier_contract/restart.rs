@@ -1,7 +1,8 @@
 //! What outlives the use of a store.
 
-use forewarm::{Begun, Filled, Permit, Selector, Tier as _};
+use forewarm::{Begun, Cursor, Filled, Permit, Selector, Tier as _};
 
+use super::NODE;
 use super::world::{fill, is_about, wanting};
 use super::{Bed, Case, World};
 
@@ -136,9 +137,9 @@ async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 7] {
     [
         world.tier.begin(&[wanting(KEY)], B::UNIT).await.is_err(),
         world.tier.fill(&fills).await.is_err(),
-        world.tier.put(&fills).await.is_err(),
-        world.tier.invalidate(&selectors).await.is_err(),
-        world.tier.expire(&["p:user:2"]).await.is_err(),
+        world.tier.put(NODE, &fills, &Cursor::default()).await.is_err(),
+        world.tier.invalidate(NODE, &selectors.map(Into::into)).await.is_err(),
+        world.tier.expire(NODE, &["p:user:2"]).await.is_err(),
         world.tier.sweep(1).await.is_err(),
         world.tier.size().await.is_err(),
     ]

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use forewarm::{Ask, Begun, Fill, Permit, Selector, Tier, Want};
+use forewarm::{Ask, Begun, Cursor, Fill, Permit, Selector, Tier, Want};
 use tokio::task::{JoinSet, yield_now};
 
+use super::NODE;
 use super::{Bed, Case, World};
 
 pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
@@ -50,7 +51,7 @@ impl<T: Tier> Source<T> {
 
     async fn write(&self, selector: Selector<'_>) {
         let written = self.written.fetch_add(1, SeqCst) + 1;
-        self.tier.invalidate(&[selector]).await.unwrap();
+        self.tier.invalidate(NODE, &[selector.into()]).await.unwrap();
         self.acknowledged.fetch_max(written, SeqCst);
     }
 
@@ -136,7 +137,8 @@ async fn a_fill_without_a_permit_would_be_noticed<B: Bed>(world: World<B>) {
         if is_conditional {
             source.tier.fill(&fills).await.unwrap();
         } else {
-            source.tier.put(&fills).await.unwrap();
+            let since = source.tier.poll(&Cursor::default()).await.unwrap().cursor;
+            source.tier.put(NODE, &fills, &since).await.unwrap();
         }
         source.begin().await;
         assert_eq!(source.stale_hits.load(SeqCst), stale_hits, "{is_conditional}");

@@ -84,14 +84,14 @@ async fn a_value_that_is_not_to_be_kept_is_not_there<B: Bed>(world: World<B>) {
     let (fresh_for, keep_for) = (Duration::ZERO, Duration::ZERO);
     let put = Fill { fresh_for, keep_for, ..fill::<B>(KEY, Permit(0), b"Ada") };
     world.load(KEY, b"old").await;
-    world.tier.put(&[put]).await.unwrap();
+    world.put_all(&[put]).await;
     world.is_missing(KEY).await;
 }
 
 async fn spans_may_be_without_end<B: Bed>(world: World<B>) {
     let (fresh_for, keep_for) = (Duration::MAX, Duration::MAX);
     let put = Fill { fresh_for, keep_for, age: Duration::MAX, ..fill::<B>(KEY, Permit(0), b"Ada") };
-    world.tier.put(&[put]).await.unwrap();
+    world.put_all(&[put]).await;
     world.pass(20).await;
     let stored = world.stored(KEY).await;
     assert!(stored.fresh_for > B::UNIT * 1000, "{stored:?}");

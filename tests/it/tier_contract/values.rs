@@ -88,6 +88,6 @@ async fn a_value_is_put_in_the_place_of_another<B: Bed>(world: World<B>) {
 async fn the_last_of_two_values_put_at_once_stays<B: Bed>(world: World<B>) {
     let permit = forewarm::Permit(0);
     let puts = [fill::<B>("p:user:1", permit, b"first"), fill::<B>("p:user:1", permit, b"last")];
-    world.tier.put(&puts).await.unwrap();
+    world.put_all(&puts).await;
     assert_eq!(world.value("p:user:1").await, b"last");
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use forewarm::{Ask, Begun, Fill, Filled, Permit, Selector, Stored, Tier, Want};
+use forewarm::{Ask, Begun, Cursor, Fill, Filled, Node, Permit, Selector, Stored, Tier, Want};
 
 use super::Bed;
+
+/// The engine in whose name the cases change things.
+pub(crate) const NODE: Node = Node(7);
 
 /// A store in use.
 pub(crate) struct World<B: Bed> {
@@ -74,15 +77,22 @@ impl<B: Bed> World<B> {
     }
 
     pub(super) async fn put(&self, key: &str, value: &[u8]) {
-        self.tier.put(&[fill::<B>(key, Permit(0), value)]).await.unwrap();
+        self.put_all(&[fill::<B>(key, Permit(0), value)]).await;
+    }
+
+    /// Puts values, in the name of one who has heard of everything that happened before.
+    pub(super) async fn put_all(&self, puts: &[Fill<'_>]) {
+        let since = self.tier.poll(&Cursor::default()).await.unwrap().cursor;
+        let filled = self.tier.put(NODE, puts, &since).await.unwrap();
+        assert_eq!(filled, vec![Filled::Stored; puts.len()]);
     }
 
     pub(super) async fn invalidate(&self, key: &str) {
-        self.tier.invalidate(&[Selector::Key(key)]).await.unwrap();
+        self.tier.invalidate(NODE, &[Selector::Key(key).into()]).await.unwrap();
     }
 
     pub(super) async fn invalidate_resource(&self, resource: &str) {
-        self.tier.invalidate(&[Selector::Resource(resource)]).await.unwrap();
+        self.tier.invalidate(NODE, &[Selector::Resource(resource).into()]).await.unwrap();
     }
 
     /// What is stored for a key that must be there.
@@ -127,7 +137,8 @@ pub(super) fn copying(key: &str) -> Ask<'_> {
 /// A value that is fresh for 10 units from now, and kept for 20.
 pub(super) fn fill<'a, B: Bed>(key: &'a str, permit: Permit, value: &'a [u8]) -> Fill<'a> {
     let (fresh_for, keep_for) = (B::UNIT * 10, B::UNIT * 20);
-    Fill { key, permit, value, age: Duration::ZERO, fresh_for, keep_for }
+    let age = Duration::ZERO;
+    Fill { key, permit, value, age, fresh_for, keep_for, tags: &[], version: None }
 }
 
 /// A permit that no other load has; they lie all over the range of 64 bits.
