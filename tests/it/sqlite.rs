@@ -568,9 +568,9 @@ async fn two_tiers_on_one_file_give_one_permit() {
 
     for selector in [Selector::Key("p:user:2"), Selector::Resource("p:user")] {
         assert_eq!(begin(&one, "p:user:2", 3).await, Begun::Permit);
-        two.invalidate(&[selector]).await.unwrap();
+        two.invalidate(NODE, &[selector.into()]).await.unwrap();
         assert_eq!(one.fill(&[fill("p:user:2", 3, b"old")]).await.unwrap(), [Filled::Refused]);
-        two.invalidate(&[Selector::Key("p:user:2")]).await.unwrap();
+        two.invalidate(NODE, &[Selector::Key("p:user:2").into()]).await.unwrap();
     }
     assert_eq!(value(&one, "p:user:1").await, None);
 }

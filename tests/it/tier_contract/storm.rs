@@ -82,7 +82,8 @@ impl<T: Tier> Source<T> {
 
     fn fill<'a>(&self, permit: Permit, value: &'a [u8]) -> Fill<'a> {
         let (fresh_for, keep_for) = (self.unit, self.unit);
-        Fill { key: KEY, permit, value, age: Duration::ZERO, fresh_for, keep_for }
+        let (age, tags, version) = (Duration::ZERO, &[][..], None);
+        Fill { key: KEY, permit, value, age, fresh_for, keep_for, tags, version }
     }
 }
 
