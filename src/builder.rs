@@ -77,6 +77,7 @@ impl Forewarm {
     ///
     /// The engine was started before, or has been shut down; or a relation names a resource that
     /// was not declared.
+    #[expect(clippy::unused_async, reason = "what survives a restart will be restored here")]
     pub async fn start(&self) -> Result<(), Error> {
         if self.engine.tasks.is_stopping() {
             return Err(Error::ShutDown);
@@ -92,8 +93,6 @@ impl Forewarm {
         if let Some(l2) = &self.engine.l2 {
             let heed: Arc<dyn Heed> = Arc::clone(&self.engine) as Arc<dyn Heed>;
             l2.follow_for(Arc::downgrade(&heed));
-            // From the first moment memory may be served; if L2 does not answer, that comes later.
-            l2.sync_for_read().await;
         }
         if !self.engine.is_exact {
             upkeep::start(&self.engine);

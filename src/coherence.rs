@@ -14,12 +14,12 @@ use crate::limits::{Breaker, BreakerState, Quiet};
 use crate::metrics::{Counters, L2_BYTES, L2_ENTRIES, L2_SECONDS, L2Op};
 use crate::task;
 use crate::tier::{
-    AnyTier, Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Swept, TierError,
-    TierSize,
+    AnyTier, Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Swept,
+    TierError, TierSize,
 };
 
-pub(crate) use self::follow::Heed;
 use self::follow::Following;
+pub(crate) use self::follow::Heed;
 pub(crate) use self::outbox::{Outbox, Waiting};
 pub(crate) use self::trust::Trust;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -55,7 +56,10 @@ pub(crate) trait Managed: Foreseen {
     fn group(&self) -> &str;
 
     /// Voids what somebody else has changed.
-    fn heed_change(&self, change: &Change);
+    fn heed_change(self: Arc<Self>, change: &Change);
+
+    /// Tells the other engines what is hot here, and copies from L2 what is hot elsewhere.
+    fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Invalidates everything that is held; gives whether L2 has heard of it.
     fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -217,12 +221,12 @@ impl Heed for Engine {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
         if let Some(resource) = resources.iter().find(is_of) {
-            resource.heed_change(change);
+            Arc::clone(resource).heed_change(change);
         }
     }
 
     fn void_all(&self) {
-        self.resources().iter().for_each(|resource| resource.heed_change(&Change::Unknown));
+        self.resources().into_iter().for_each(|resource| resource.heed_change(&Change::Unknown));
     }
 }
 

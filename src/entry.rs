@@ -140,16 +140,19 @@ pub enum Reason {
     Rule,
     /// A key was read to which this one was declared to be related.
     Relation,
+    /// The key is read much on other engines that share L2.
+    Elsewhere,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Expiry,
         Self::Classic,
         Self::Requested,
         Self::Association,
         Self::Rule,
         Self::Relation,
+        Self::Elsewhere,
     ];
 
     /// The word for it in metrics and logs.
@@ -161,6 +164,7 @@ impl Reason {
             Self::Association => "association",
             Self::Rule => "rule",
             Self::Relation => "relation",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }

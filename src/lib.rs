@@ -132,7 +132,7 @@ pub use self::policy::{
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Delivery, Explanation, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
+    Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
     Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;

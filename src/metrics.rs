@@ -3,7 +3,7 @@
 pub(crate) use self::counters::{Counters, OwnedCounters};
 pub(crate) use self::events::{
     Event, Eviction, Full, L2Op, Load, LoadOutcome, Preload, PreloadOutcome, ReadOutcome, Refresh,
-    Refusal,
+    Refusal, StaleIn,
 };
 pub(crate) use self::timings::Timings;
 
@@ -130,11 +130,7 @@ pub const METRICS: &[Metric] = &[
         "Values that were loaded and not stored in a tier, by why",
     ),
     gauge(OUTBOX, &["resource"], "Invalidations that wait for L2"),
-    gauge(
-        COHERENCE_LAG,
-        &[],
-        "How long ago everything had been heard of that others have changed",
-    ),
+    gauge(COHERENCE_LAG, &[], "How long ago everything had been heard of that others have changed"),
     counter(
         COHERENCE_GAPS,
         &[],
@@ -146,7 +142,11 @@ pub const METRICS: &[Metric] = &[
         &["resource", "tier"],
         "Values found by the probe that were older than an invalidation",
     ),
-    gauge(GROUPS, &["resource"], "Groups of keys that were invalidated and are still compared with"),
+    gauge(
+        GROUPS,
+        &["resource"],
+        "Groups of keys that were invalidated and are still compared with",
+    ),
     gauge(FLIGHTS, &["resource"], "Keys that are loading or waiting to be loaded"),
     gauge(
         TRACKED,

@@ -135,7 +135,8 @@ pub enum EarlyRefresh {
 pub enum Store {
     /// Nowhere: a read is always a load, though callers still share it.
     Nowhere,
-    /// In this process only.
+    /// In this process only. If there is an L2, it is told which keys are invalidated, so that the
+    /// memory of other processes hears of it; no value gets there.
     Memory,
     /// In this process and in L2.
     #[default]

@@ -33,7 +33,27 @@ pub(crate) fn start(engine: &Arc<Engine>) {
     if let Some(l2) = &engine.l2 {
         follow(engine, l2);
         sweep(engine, l2);
+        if let Some(every) = engine.config.l2.share_hot_every {
+            share_hot(engine, every);
+        }
     }
+}
+
+/// Shares with the other engines what is hot here, and takes what is hot elsewhere.
+fn share_hot(engine: &Arc<Engine>, every: Duration) {
+    let weak = Arc::downgrade(engine);
+    repeat(engine, move || share_hot_once(weak.clone(), every));
+}
+
+async fn share_hot_once(engine: Weak<Engine>, every: Duration) -> Next {
+    let Some(resources) = engine.upgrade().map(|engine| engine.resources()) else {
+        return Next::Never;
+    };
+    for resource in resources {
+        // A round that is missed now and then changes nothing.
+        resource.share_hot(every.saturating_mul(3)).await;
+    }
+    Next::After(every)
 }
 
 /// Follows the log of L2: several times in each window, and when L2 says that it has grown.

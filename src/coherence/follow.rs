@@ -28,6 +28,8 @@ pub(super) struct Following {
     state: tokio::sync::Mutex<State>,
     /// What puts are compared with.
     cursor: Mutex<Cursor>,
+    /// When the last poll was sent that left nothing untold.
+    synced_at: AtomicU64,
     gaps: AtomicU64,
     heard: AtomicU64,
 }
@@ -37,8 +39,6 @@ struct State {
     cursor: Cursor,
     /// The changes that the last poll told of, which the next may tell of again.
     told: HashSet<u64>,
-    /// When the last poll was sent that left nothing untold.
-    synced_at: Option<Moment>,
 }
 
 impl L2 {
@@ -60,7 +60,8 @@ impl L2 {
     pub(crate) async fn sync(&self) -> bool {
         let called_at = self.clock.now();
         let mut state = self.following.state.lock().await;
-        if state.synced_at.is_some_and(|synced_at| synced_at >= called_at) {
+        let synced_at = &self.following.synced_at;
+        if Moment::from_bits(synced_at.load(Relaxed)) >= called_at {
             return true;
         }
         loop {
@@ -71,7 +72,7 @@ impl L2 {
             let has_more = polled.has_more;
             self.heed_all(&mut state, polled);
             if !has_more {
-                state.synced_at = Some(sent_at);
+                synced_at.store(sent_at.to_bits(), Relaxed);
                 self.trust.extend(sent_at);
                 return true;
             }
@@ -120,13 +121,12 @@ impl L2 {
 
     /// Brings to the `metrics` facade what was heard, and how long ago that was everything.
     pub(super) fn publish_following(&self) {
-        let Following { gaps, heard, .. } = &self.following;
+        let Following { gaps, heard, synced_at, .. } = &self.following;
         metrics::counter!(COHERENCE_GAPS).increment(gaps.swap(0, Relaxed));
         metrics::counter!(CHANGES_HEARD).increment(heard.swap(0, Relaxed));
-        let synced_at = self.following.state.try_lock().ok().and_then(|state| state.synced_at);
-        if let Some(synced_at) = synced_at {
-            let lag_secs = self.clock.now().since(synced_at).as_secs_f64();
-            metrics::gauge!(COHERENCE_LAG).set(lag_secs);
-        }
+        // As long as nothing was heard, the lag is that since the start.
+        let synced_at = Moment::from_bits(synced_at.load(Relaxed)).max(Moment::START);
+        let lag_secs = self.clock.now().since(synced_at).as_secs_f64();
+        metrics::gauge!(COHERENCE_LAG).set(lag_secs);
     }
 }

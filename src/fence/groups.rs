@@ -117,9 +117,8 @@ impl Live {
             return false;
         }
         let text = text();
-        let matches = |(pattern, generation): (&Pattern, &u64)| {
-            *generation > since && pattern.matches(&text)
-        };
+        let matches =
+            |(pattern, generation): (&Pattern, &u64)| *generation > since && pattern.matches(&text);
         self.patterns.iter().any(matches)
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, and the words for it.
 
-use super::TRACKED_DROPPED;
 use super::{EVICTIONS, FILLS_REFUSED, L2_FAILURES, LOADS, PRELOADS, READS, REFRESHES};
+use super::{STALE_OBSERVED, TRACKED_DROPPED};
 
 use crate::entry::{Origin, Reason};
 
@@ -399,6 +399,40 @@ impl Event for L2Op {
     }
 }
 
+/// A value that the probe found to be stale.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StaleIn {
+    L1,
+    L2,
+}
+
+impl StaleIn {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+        }
+    }
+}
+
+impl Event for StaleIn {
+    fn all() -> impl Iterator<Item = Self> {
+        [Self::L1, Self::L2].into_iter()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn metric(self) -> &'static str {
+        STALE_OBSERVED
+    }
+
+    fn labels(self) -> impl Iterator<Item = Pair> {
+        std::iter::once(("tier", self.label()))
+    }
+}
+
 /// A bounded table that was full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Full {
@@ -415,8 +449,7 @@ pub(crate) enum Full {
 }
 
 impl Full {
-    const ALL: [Self; 5] =
-        [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging];
+    const ALL: [Self; 5] = [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging];
 }
 
 impl Event for Full {
@@ -464,5 +497,6 @@ mod tests {
         indices_are_places::<Refusal>();
         indices_are_places::<L2Op>();
         indices_are_places::<Full>();
+        indices_are_places::<StaleIn>();
     }
 }

@@ -12,6 +12,7 @@ use super::Resource;
 use super::ahead::Ahead;
 use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Weigher};
 use super::foresee::Foreseeing;
+use super::probe::Probe;
 use crate::coherence::{Outbox, Trust};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, LoadError};
@@ -125,7 +126,8 @@ where
         Tags: IntoIterator<Item = T>,
         T: Into<Box<str>>,
     {
-        let tagger = move |key: &K, value: &V| tags(key, value).into_iter().map(Into::into).collect();
+        let tagger =
+            move |key: &K, value: &V| tags(key, value).into_iter().map(Into::into).collect();
         Self { tagger: Some(Box::new(tagger)), ..self }
     }
 
@@ -233,13 +235,15 @@ where
             fence: fence(&engine, &policy, Arc::clone(&tally.l1)),
             source: source(&engine, &policy, loader),
             trust: trust(&engine),
-            shared: shared(&engine, self.codec.is_some() && policy.store == Store::Both),
+            shared: shared(&engine, self.codec.is_some() && policy.store == Store::Both)
+                .filter(|_| policy.store != Store::Nowhere),
             tagger: self.tagger,
             codec: self.codec.map(limit),
             weigher: self.weigher.unwrap_or(match policy.capacity {
                 Capacity::Bytes(_) => Weigher::Bytes,
                 Capacity::Entries(_) => Weigher::Entry,
             }),
+            probe: Probe::new(engine.config.l2.probe_one_in),
             ahead: Ahead::new(&policy.preload),
             foreseeing,
             speech: Speech::new(&engine.config),

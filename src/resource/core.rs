@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::ahead::Ahead;
 use super::foresee::Foreseeing;
+use super::probe::Probe;
 use crate::clock::{Clock, Moment};
 use crate::coherence::{L2, Outbox, Trust};
 use crate::config::{Config, MissLevel};
@@ -50,6 +51,7 @@ where
     pub(super) weigher: Weigher<K, V>,
     pub(super) relations: Vec<Relation<K, V>>,
     pub(super) tally: Tally,
+    pub(super) probe: Probe,
     pub(super) ahead: Ahead<K>,
     pub(super) foreseeing: Foreseeing,
     pub(super) speech: Speech,

@@ -149,11 +149,14 @@ where
         hash: u64,
         wanted: Wanted,
     ) -> Result<Fetched<K, V>, Error> {
-        let (called_at, generation) = (self.clock.now(), self.fence.generation());
+        let generation = self.fence.generation();
+        if let Some(fetched) = self.verify(Lookup::new(hash, &key), wanted).await {
+            return Ok(fetched);
+        }
+        let called_at = self.clock.now();
+        let mut now = called_at;
         self.note_asked(&key, called_at);
         self.note_missed(&key, hash, called_at);
-        self.verify(Lookup::new(hash, &key)).await;
-        let mut now = self.clock.now();
         let mut read_at = Some(called_at);
         loop {
             let lookup = Lookup::new(hash, &key);
@@ -203,18 +206,22 @@ where
         flight.generation() < generation && (flight.is_poisoned() || !self.fence.confirm(entry))
     }
 
-    /// Hears what others have changed, if that is all that keeps an entry from being served: one
-    /// question to L2 for all of memory, instead of one for each key.
-    pub(super) async fn verify(&self, lookup: Lookup<'_, K>) {
+    /// Hears what others have changed, if that is what keeps an entry from being served, at once or
+    /// should its load fail; serves it, if it can be: one question to L2 for all of memory, instead of one for each key.
+    async fn verify(
+        self: &Arc<Self>,
+        lookup: Lookup<'_, K>,
+        wanted: Wanted,
+    ) -> Option<Fetched<K, V>> {
         let now = self.clock.now();
-        let Some(shared) = &self.shared else { return };
-        if self.trust.holds(now) {
-            return;
-        }
-        let is_held = |entry: Arc<Entry<K, V>>| entry.is_kept(now) && self.fence.confirm(&entry);
-        if self.fence.l1().find(lookup).is_some_and(is_held) {
-            shared.l2.sync_for_read().await;
-        }
+        let shared = self.shared.as_ref().filter(|_| !self.trust.holds(now))?;
+        self.fence.l1().find(lookup).filter(|entry| entry.is_kept(now))?;
+        shared.l2.sync_for_read().await;
+        // What was heard may have been about this one.
+        let entry = self.fence.l1().find(lookup)?;
+        self.serve_uneasy(&entry, wanted, self.clock.now())?;
+        let arrival = Arrival { entry, from: ReadFrom::L1 };
+        Some(Fetched { arrival, joined: None, is_verified: true })
     }
 
     /// The same for many keys.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::Label;
 
@@ -33,8 +34,12 @@ where
         &self.group
     }
 
-    fn heed_change(&self, change: &Change) {
-        Self::heed_change(self, change);
+    fn heed_change(self: Arc<Self>, change: &Change) {
+        Self::heed_change(&self, change);
+    }
+
+    fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Self::share_hot(self, keep_for))
     }
 
     fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>> {
@@ -71,6 +76,7 @@ where
         self.tally.loads.publish(&resource);
         self.tally.refreshes.publish(&resource);
         self.tally.refusals.publish(&resource);
+        self.probe.found.publish(&resource);
         self.tally.l1.preloads.publish(&resource);
         self.tally.l1.evictions.publish(&resource);
         self.tally.l1.full.add(Full::Reads, self.fence.take_tracked_dropped());

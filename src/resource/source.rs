@@ -150,11 +150,7 @@ where
     }
 
     /// Takes answers that are older than an invalidation demands for failures that may pass.
-    fn refuse_lagging(
-        &self,
-        keys: &[(K, LoadContext<V>)],
-        mut results: Results<V>,
-    ) -> Results<V> {
+    fn refuse_lagging(&self, keys: &[(K, LoadContext<V>)], mut results: Results<V>) -> Results<V> {
         let now = self.clock.now();
         for ((key, cx), result) in keys.iter().zip(&mut results) {
             if !cx.prefers_primary() {

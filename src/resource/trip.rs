@@ -365,8 +365,7 @@ where
         let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
         let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
         let tags = kept_tags;
-        let delivery =
-            Delivery { key, hash, flight, full_key, permit, bytes, life, tags, version };
+        let delivery = Delivery { key, hash, flight, full_key, permit, bytes, life, tags, version };
         is_stored.then_some(delivery)
     }
 

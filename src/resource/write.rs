@@ -14,7 +14,7 @@ use crate::coherence::Waiting;
 use crate::entry::{Entry, Life, Tags, Why};
 use crate::error::ConfigError;
 use crate::fence::{Group, Lagging, NewEntry, Ticket};
-use crate::key::{Key, ParsePatternError, Pattern};
+use crate::key::{Key, ParsePatternError};
 use crate::l1::Lookup;
 use crate::metrics::{Full, Refusal};
 use crate::tier::{Change, Cursor, Fill, Filled, Invalidation, Lag, Selector};
@@ -115,6 +115,7 @@ where
         let ticket = core.void(&key, hash, lag, full_key.is_some());
         match (full_key, ticket) {
             (Some(full_key), Some(_)) => {
+                core.probe_later(&key);
                 core.deliver_one(key, hash, full_key, KeyChange::Invalidate { lag }).await
             }
             _ => Delivery::Applied,
@@ -128,10 +129,7 @@ where
     ///
     /// The text is no pattern.
     pub async fn invalidate_matching(&self, pattern: &str) -> Result<Delivery, ConfigError> {
-        let pattern: Pattern = pattern.parse().map_err(|error: ParsePatternError| {
-            ConfigError::new("pattern", format!("is none: {error}"), "use `*`, `?` and `\\`")
-        })?;
-        Ok(self.core.invalidate_group(Group::Pattern(pattern)).await)
+        Ok(self.core.invalidate_group(matching(pattern)?).await)
     }
 
     /// Invalidates the values that have a tag, in one step however many they are. The promise is
@@ -143,11 +141,7 @@ where
     ///
     /// The text is no tag.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<Delivery, ConfigError> {
-        if !Tags::is_tag(tag) {
-            let remedy = "use 1 to 256 bytes without control characters";
-            return Err(ConfigError::new("tag", "is none", remedy));
-        }
-        Ok(self.core.invalidate_group(Group::Tag(tag.into())).await)
+        Ok(self.core.invalidate_group(tagged(tag)?).await)
     }
 
     /// Invalidates everything that is held of this resource, in one step. The promise is that of
@@ -162,8 +156,12 @@ where
     /// The promise of [`Resource::invalidate`] holds here too. The value lives as a loaded one
     /// does, from now; one that may not be kept, since it is too large, only invalidates. If two
     /// callers put a key at the same time, one of the two values stays here, and L2 does not keep
-    /// the other. Nor does L2 keep a value if another engine has changed the key meanwhile, or if
-    /// this one has not heard of L2 for longer than the coherence window.
+    /// the other. Nor does L2 keep a value if the key has been changed by anybody since this engine
+    /// last heard from L2, or if that is longer ago than the coherence window.
+    ///
+    /// It is for who knows that nothing came between its change of the source and this call. If
+    /// another engine may change the source in between, what is put here is the older value: then
+    /// invalidate instead.
     pub async fn put<Q>(&self, key: &Q, value: impl Into<Arc<V>>) -> Delivery
     where
         K: Borrow<Q>,
@@ -237,6 +235,22 @@ where
     pub fn clear(&self) {
         self.core.clear();
     }
+}
+
+/// The group of the keys that match a pattern.
+pub(super) fn matching(pattern: &str) -> Result<Group, ConfigError> {
+    pattern.parse().map(Group::Pattern).map_err(|error: ParsePatternError| {
+        ConfigError::new("pattern", format!("is none: {error}"), "use `*`, `?` and `\\`")
+    })
+}
+
+/// The group of the values that have a tag.
+pub(super) fn tagged(tag: &str) -> Result<Group, ConfigError> {
+    if Tags::is_tag(tag) {
+        return Ok(Group::Tag(tag.into()));
+    }
+    let remedy = "use 1 to 256 bytes without control characters";
+    Err(ConfigError::new("tag", "is none", remedy))
 }
 
 /// What L2 is told of a key.
@@ -331,7 +345,13 @@ where
     }
 
     /// Voids a key here: the first step of an invalidation.
-    fn void(&self, key: &K, hash: u64, lag: Option<Lag>, closes_gate: bool) -> Option<Ticket> {
+    pub(super) fn void(
+        &self,
+        key: &K,
+        hash: u64,
+        lag: Option<Lag>,
+        closes_gate: bool,
+    ) -> Option<Ticket> {
         if let Some(lag) = lag {
             self.note_lag(key, hash, lag);
         }
@@ -379,17 +399,20 @@ where
         Delivery::Queued
     }
 
-    fn void_group(&self, group: Group) {
+    pub(super) fn void_group(&self, group: Group) {
         if self.fence.invalidate_group(group) {
             self.tally.l1.full.one(Full::Groups);
         }
     }
 
     /// Voids what somebody else has changed.
-    pub(super) fn heed_change(&self, change: &Change) {
+    pub(super) fn heed_change(self: &Arc<Self>, change: &Change) {
         match change {
             Change::Key { key, lag } => match self.parse(key) {
-                Some(key) => drop(self.void(&key, self.fence.hash(&key), *lag, false)),
+                Some(key) => {
+                    let _no_gate = self.void(&key, self.fence.hash(&key), *lag, false);
+                    self.probe_later(&key);
+                }
                 None => self.void_group(Group::All),
             },
             Change::Expired { key } => match self.parse(key) {
@@ -409,7 +432,7 @@ where
     }
 
     /// The key of a full key.
-    fn parse(&self, full_key: &str) -> Option<K> {
+    pub(super) fn parse(&self, full_key: &str) -> Option<K> {
         let text = full_key.strip_prefix(&self.group)?.strip_prefix(':')?;
         text.parse().ok()
     }
@@ -467,7 +490,7 @@ where
 
 impl Group {
     /// How L2 is told of a group of a resource.
-    fn selector<'a>(&'a self, resource: &'a str) -> Selector<'a> {
+    pub(super) fn selector<'a>(&'a self, resource: &'a str) -> Selector<'a> {
         match self {
             Self::All => Selector::Resource(resource),
             Self::Tag(tag) => Selector::Tag { resource, tag },
