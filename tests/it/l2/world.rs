@@ -57,6 +57,7 @@ impl Setup {
             write_timeout: MINUTE,
             busy_wait: MINUTE,
             window: MINUTE,
+            share_hot_every: None,
             breaker_failures: 3,
             breaker_open_for: SECOND,
             sweep_every: Duration::from_hours(1),
