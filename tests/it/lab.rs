@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+mod cluster;
 mod death;
 mod postgres;
 mod proxy;
 mod redis;
+mod sentinel;
 
 /// Long enough for an answer of a server that runs on this machine, however busy that is.
 const IN_TIME: Duration = Duration::from_secs(20);
