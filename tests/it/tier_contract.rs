@@ -12,14 +12,23 @@ use futures_util::future::LocalBoxFuture;
 pub(crate) use self::world::{NODE, World};
 
 mod batches;
+mod claims;
+mod hot;
 mod invalidation;
 mod keys;
+mod lag;
 mod late;
+mod log;
+mod patterns;
 mod permits;
+mod puts;
+mod reader;
 mod resources;
 mod restart;
+mod shared;
 mod storm;
 mod sweeping;
+mod tags;
 mod time;
 mod values;
 mod world;
@@ -32,10 +41,15 @@ pub(crate) trait Bed: Sized + 'static {
     /// enough that it can be let pass.
     const UNIT: Duration;
 
+    /// Whether values from before a restart are marked as restored. Where the store itself goes on
+    /// while nobody uses it, no invalidation is missed, and nothing is.
+    const MARKS_RESTORED: bool = true;
+
     /// A store of its own, with nothing in it.
     async fn new() -> Self;
 
-    /// Begins to use the store. When it was in use before, this is a restart.
+    /// Begins to use the store. If others use it already, it is shared with them. If it was in use
+    /// before and nobody uses it now, this is a restart.
     async fn open(&self) -> Self::Tier;
 
     /// Lets time pass.
@@ -69,6 +83,14 @@ pub(crate) async fn holds_for<B: Bed>() {
     cases.extend(permits::cases::<B>());
     cases.extend(invalidation::cases::<B>());
     cases.extend(resources::cases::<B>());
+    cases.extend(tags::cases::<B>());
+    cases.extend(patterns::cases::<B>());
+    cases.extend(lag::cases::<B>());
+    cases.extend(puts::cases::<B>());
+    cases.extend(log::cases::<B>());
+    cases.extend(shared::cases::<B>());
+    cases.extend(hot::cases::<B>());
+    cases.extend(claims::cases::<B>());
     cases.extend(batches::cases::<B>());
     cases.extend(keys::cases::<B>());
     cases.extend(time::cases::<B>());

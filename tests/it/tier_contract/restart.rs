@@ -15,7 +15,9 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(a_value_that_ended_in_between_is_gone),
         Case::of(what_was_invalidated_stays_gone),
         Case::of(a_resource_that_was_invalidated_stays_gone),
+        Case::of(a_tag_and_a_pattern_that_were_invalidated_stay_gone),
         Case::of(what_is_restored_can_be_invalidated),
+        Case::of(what_is_restored_can_be_invalidated_by_its_tag),
         Case::of(a_load_from_before_that_was_invalidated_is_refused),
         Case::of(a_load_from_before_whose_resource_was_invalidated_is_refused),
         Case::of(a_store_that_is_closed_does_nothing),
@@ -31,7 +33,8 @@ async fn a_value_is_still_there_and_marked<B: Bed>(mut world: World<B>) {
     world.restart().await;
     for (key, value) in [(KEY, b"Ada"), ("p:user:2", b"Bob")] {
         let stored = world.stored(key).await;
-        assert_eq!((&*stored.value, stored.is_restored), (&value[..], true), "{key}");
+        assert_eq!(&*stored.value, value, "{key}");
+        assert_eq!(stored.is_restored, B::MARKS_RESTORED, "{key}");
     }
 }
 
@@ -40,7 +43,7 @@ async fn a_value_that_is_stored_afterwards_is_not_marked<B: Bed>(mut world: Worl
     world.restart().await;
     world.load("p:user:2", b"Bob").await;
     assert!(!world.stored("p:user:2").await.is_restored);
-    assert!(world.stored(KEY).await.is_restored);
+    assert_eq!(world.stored(KEY).await.is_restored, B::MARKS_RESTORED);
 }
 
 async fn a_restored_value_that_is_renewed_is_no_longer_marked<B: Bed>(mut world: World<B>) {
@@ -93,6 +96,28 @@ async fn a_resource_that_was_invalidated_stays_gone<B: Bed>(mut world: World<B>)
     assert_eq!(world.value("p:team:1").await, b"A");
 }
 
+async fn a_tag_and_a_pattern_that_were_invalidated_stay_gone<B: Bed>(mut world: World<B>) {
+    for key in [KEY, "p:user:2", "p:user:3"] {
+        world.load_tagged(key, &[key]).await;
+    }
+    world.invalidate_tag("p:user", KEY).await;
+    world.invalidate_pattern("p:user", "?2").await;
+    world.invalidate_pattern("p:user", "2").await;
+    world.restart().await;
+    world.is_missing(KEY).await;
+    world.is_missing("p:user:2").await;
+    assert_eq!(world.stored("p:user:3").await.tags, ["p:user:3"]);
+}
+
+async fn what_is_restored_can_be_invalidated_by_its_tag<B: Bed>(mut world: World<B>) {
+    world.load_tagged(KEY, &["red"]).await;
+    world.load_tagged("p:user:2", &["blue"]).await;
+    world.restart().await;
+    world.invalidate_tag("p:user", "red").await;
+    world.is_missing(KEY).await;
+    assert_eq!(world.value("p:user:2").await, b"p:user:2");
+}
+
 async fn what_is_restored_can_be_invalidated<B: Bed>(mut world: World<B>) {
     world.load(KEY, b"Ada").await;
     world.load("p:team:1", b"A").await;
@@ -124,14 +149,15 @@ async fn a_store_that_is_closed_does_nothing<B: Bed>(mut world: World<B>) {
     world.load("p:user:2", b"Bob").await;
     world.tier.close().await;
     let refused = refused(&world, permit).await;
-    assert_eq!(refused, [true; 7], "begin, fill, put, invalidate, expire, sweep, size");
+    let calls = "begin, fill, put, invalidate, expire, sweep, size, poll, merge_hot, claim";
+    assert_eq!(refused, [true; 10], "{calls}");
     world.restart().await;
     assert!(!matches!(world.ask(KEY).await, Begun::Hit(_)));
     assert!(!world.stored("p:user:2").await.fresh_for.is_zero());
 }
 
 /// Makes every call there is, and gives which of them were refused.
-async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 7] {
+async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 10] {
     let fills = [fill::<B>(KEY, permit, b"Ada")];
     let selectors = [Selector::Key("p:user:2")];
     [
@@ -142,6 +168,9 @@ async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 7] {
         world.tier.expire(NODE, &["p:user:2"]).await.is_err(),
         world.tier.sweep(1).await.is_err(),
         world.tier.size().await.is_err(),
+        world.tier.poll(&Cursor::default()).await.is_err(),
+        world.tier.merge_hot(NODE, "p:user", &[(KEY, 1.0)], B::UNIT).await.is_err(),
+        world.tier.claim("name", B::UNIT).await.is_err(),
     ]
 }
 

@@ -8,17 +8,21 @@ use forewarm::{Ask, Begun, Cursor, Fill, Permit, Selector, Tier, Want};
 use tokio::task::{JoinSet, yield_now};
 
 use super::NODE;
+use super::reader::caught_up;
 use super::{Bed, Case, World};
 
 pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
     vec![
         Case::of(no_hit_is_older_than_the_last_invalidation),
         Case::of(no_hit_is_older_than_the_last_invalidation_of_the_resource),
+        Case::of(no_hit_is_older_than_the_last_invalidation_of_the_tag),
+        Case::of(no_hit_is_older_than_the_last_invalidation_of_the_pattern),
         Case::of(a_fill_without_a_permit_would_be_noticed),
     ]
 }
 
 const KEY: &str = "p:user:1";
+const TAG: &str = "all";
 const READERS: usize = 4;
 const WRITERS: u64 = 2;
 const WRITES: u64 = 50;
@@ -82,7 +86,7 @@ impl<T: Tier> Source<T> {
 
     fn fill<'a>(&self, permit: Permit, value: &'a [u8]) -> Fill<'a> {
         let (fresh_for, keep_for) = (self.unit, self.unit);
-        let (age, tags, version) = (Duration::ZERO, &[][..], None);
+        let (age, tags, version) = (Duration::ZERO, &[TAG][..], None);
         Fill { key: KEY, permit, value, age, fresh_for, keep_for, tags, version }
     }
 }
@@ -93,6 +97,14 @@ async fn no_hit_is_older_than_the_last_invalidation<B: Bed>(world: World<B>) {
 
 async fn no_hit_is_older_than_the_last_invalidation_of_the_resource<B: Bed>(world: World<B>) {
     storm(world, Selector::Resource("p:user")).await;
+}
+
+async fn no_hit_is_older_than_the_last_invalidation_of_the_tag<B: Bed>(world: World<B>) {
+    storm(world, Selector::Tag { resource: "p:user", tag: TAG }).await;
+}
+
+async fn no_hit_is_older_than_the_last_invalidation_of_the_pattern<B: Bed>(world: World<B>) {
+    storm(world, Selector::Pattern { resource: "p:user", pattern: "?" }).await;
 }
 
 async fn storm<B: Bed>(world: World<B>, selector: Selector<'static>) {
@@ -138,7 +150,7 @@ async fn a_fill_without_a_permit_would_be_noticed<B: Bed>(world: World<B>) {
         if is_conditional {
             source.tier.fill(&fills).await.unwrap();
         } else {
-            let since = source.tier.poll(&Cursor::default()).await.unwrap().cursor;
+            let since = caught_up(&*source.tier, Cursor::default()).await;
             source.tier.put(NODE, &fills, &since).await.unwrap();
         }
         source.begin().await;

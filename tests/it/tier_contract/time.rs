@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forewarm::{Fill, Filled, Permit, Tier as _};
+use forewarm::{Fill, Filled, Permit};
 
 use super::world::{fill, is_about};
 use super::{Bed, Case, World};

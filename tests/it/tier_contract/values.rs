@@ -1,6 +1,6 @@
 //! What was stored is there, and nothing else.
 
-use forewarm::{Begun, Filled, Tier as _};
+use forewarm::{Begun, Filled};
 
 use super::world::fill;
 use super::{Bed, Case, World};

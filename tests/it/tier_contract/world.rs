@@ -5,27 +5,45 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use forewarm::{Ask, Begun, Cursor, Fill, Filled, Node, Permit, Selector, Stored, Tier, Want};
+use parking_lot::Mutex;
 
 use super::Bed;
+use super::reader::caught_up;
 
 /// The engine in whose name the cases change things.
 pub(crate) const NODE: Node = Node(7);
+/// Another engine over the same store.
+pub(crate) const OTHER: Node = Node(8);
 
 /// A store in use.
 pub(crate) struct World<B: Bed> {
     pub(crate) bed: B,
     pub(crate) tier: Arc<B::Tier>,
+    since: Mutex<Cursor>,
 }
 
 impl<B: Bed> World<B> {
     pub(super) async fn new(bed: B) -> Self {
         let tier = Arc::new(bed.open().await);
-        Self { bed, tier }
+        Self { bed, tier, since: Mutex::default() }
+    }
+
+    /// The cursor of one who has heard of everything that has happened so far.
+    pub(super) async fn caught_up(&self) -> Cursor {
+        let since = self.since.lock().clone();
+        let since = caught_up(&*self.tier, since).await;
+        self.since.lock().clone_from(&since);
+        since
     }
 
     /// Lets this many units pass.
     pub(super) async fn pass(&self, units: u32) {
         self.bed.pass(B::UNIT * units).await;
+    }
+
+    /// Another user of the same store, while this one goes on.
+    pub(super) async fn neighbour(&self) -> Arc<B::Tier> {
+        Arc::new(self.bed.open().await)
     }
 
     /// Ends the use of the store, and begins a new one.
@@ -76,23 +94,48 @@ impl<B: Bed> World<B> {
         assert_eq!(self.fill(key, permit, value).await, Filled::Stored, "{key:?}");
     }
 
+    /// Loads a key that is not there, and brings a value with these tags.
+    pub(super) async fn load_tagged(&self, key: &str, tags: &[&str]) {
+        let permit = self.loading(key).await;
+        assert_eq!(self.fill_tagged(key, permit, tags).await, Filled::Stored, "{key:?} {tags:?}");
+    }
+
+    /// Fills a key, with itself as the value.
+    pub(super) async fn fill_tagged(&self, key: &str, permit: Permit, tags: &[&str]) -> Filled {
+        let fill = Fill { tags, ..fill::<B>(key, permit, key.as_bytes()) };
+        self.fill_all(&[fill]).await.remove(0)
+    }
+
     pub(super) async fn put(&self, key: &str, value: &[u8]) {
         self.put_all(&[fill::<B>(key, Permit(0), value)]).await;
     }
 
     /// Puts values, in the name of one who has heard of everything that happened before.
     pub(super) async fn put_all(&self, puts: &[Fill<'_>]) {
-        let since = self.tier.poll(&Cursor::default()).await.unwrap().cursor;
+        let since = self.caught_up().await;
         let filled = self.tier.put(NODE, puts, &since).await.unwrap();
         assert_eq!(filled, vec![Filled::Stored; puts.len()]);
     }
 
     pub(super) async fn invalidate(&self, key: &str) {
-        self.tier.invalidate(NODE, &[Selector::Key(key).into()]).await.unwrap();
+        self.select(Selector::Key(key)).await;
     }
 
     pub(super) async fn invalidate_resource(&self, resource: &str) {
-        self.tier.invalidate(NODE, &[Selector::Resource(resource).into()]).await.unwrap();
+        self.select(Selector::Resource(resource)).await;
+    }
+
+    pub(super) async fn invalidate_tag(&self, resource: &str, tag: &str) {
+        self.select(Selector::Tag { resource, tag }).await;
+    }
+
+    pub(super) async fn invalidate_pattern(&self, resource: &str, pattern: &str) {
+        self.select(Selector::Pattern { resource, pattern }).await;
+    }
+
+    /// Invalidates what one selector names.
+    pub(super) async fn select(&self, selector: Selector<'_>) {
+        self.tier.invalidate(NODE, &[selector.into()]).await.unwrap();
     }
 
     /// What is stored for a key that must be there.
@@ -106,6 +149,13 @@ impl<B: Bed> World<B> {
     /// The value of a key that must be there.
     pub(super) async fn value(&self, key: &str) -> Vec<u8> {
         self.stored(key).await.value
+    }
+
+    /// Which of these keys are there; none of them is begun to be loaded.
+    pub(super) async fn which(&self, keys: &[String]) -> Vec<bool> {
+        let asks: Vec<_> = keys.iter().map(|key| copying(key)).collect();
+        let begun = self.begin(&asks).await;
+        begun.iter().map(|begun| matches!(begun, Begun::Hit(_))).collect()
     }
 
     /// The key must not be there, and not be in the course of being loaded.
