@@ -227,7 +227,9 @@ fn meet_elsewhere(
                 for _ in 0..2 {
                     let must = world.acknowledged.load(SeqCst);
                     let has_heard = far.sync().await;
-                    world.read_at_least(&resource, *reading, if has_heard { must } else { 0 }).await;
+                    world
+                        .read_at_least(&resource, *reading, if has_heard { must } else { 0 })
+                        .await;
                 }
             }));
         }
