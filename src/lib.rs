@@ -49,6 +49,7 @@
 //! # Features
 //!
 //! * `sqlite` (default): the embedded second tier, `SqliteTier`.
+//! * `postgres`: the second tier in a PostgreSQL database, `PostgresTier`.
 //! * `service`: the command `forewarm`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -143,5 +144,7 @@ pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
     Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
+#[cfg(feature = "postgres")]
+pub use self::tier::{PostgresOptions, PostgresTier};
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};
