@@ -288,7 +288,11 @@ impl Tier for PostgresTier {
     }
 
     async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        self.call(&Claim::new(name, keep_for)).await
+        match self.inner.connections.call(&Claim::new(name, keep_for)).await {
+            // Somebody else is taking it.
+            Err(failure) if failure.is_of_a_lock() => Ok(false),
+            won => won.map_err(TierError::new),
+        }
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {

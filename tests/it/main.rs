@@ -10,6 +10,9 @@ mod foresight;
 mod l2;
 #[cfg(test)]
 mod layers;
+#[cfg(feature = "postgres")]
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod preload_waits;
 #[cfg(test)]
@@ -28,6 +31,6 @@ mod report;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg(test)]
 mod tier_contract;

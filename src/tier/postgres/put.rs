@@ -27,7 +27,8 @@ pub(super) struct PutIn<'a> {
 /// The last value of a key that comes twice is stored.
 ///
 /// What others have changed is a hindrance unless it had been told at the cursor, and what we have
-/// changed if it came after this put: a put that is carried out late must not undo it. A change
+/// changed if it came after this put: a put that is carried out late must not undo it. What nobody
+/// in particular has changed, others have. A change
 /// that is committed while this statement runs voids the value that it stores, as any other does.
 ///
 /// What is stored takes the place of the permit in the row itself; its change has a target that
@@ -72,7 +73,7 @@ const PUT: &str = "
                   and change.xid >= pg_snapshot_xmin($15::text::pg_snapshot)
                   and (change.likeness is null or ask.key like change.likeness)
                   and case
-                      when change.by = $12 then change.nth > $13
+                      when change.by = $12 and $12 <> 0 then change.nth > $13
                       else not pg_visible_in_snapshot(change.xid, $15::text::pg_snapshot)
                   end
             ) as is_stored
