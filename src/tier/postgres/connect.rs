@@ -62,8 +62,7 @@ pub(super) async fn connect(
     Ok(db)
 }
 
-/// Plans are made while the tables are small, and kept: they are not to depend on that. A lock is
-/// waited for until somebody is loading the key anyway.
+/// Plans are made once, while the tables may be small, and kept: they are not to depend on that.
 const SETTLE: &str = "
     select current_setting('server_encoding') = 'UTF8'
     from (
@@ -72,6 +71,7 @@ const SETTLE: &str = "
             set_config('lock_timeout', $2, false),
             set_config('idle_in_transaction_session_timeout', '10000', false),
             set_config('default_transaction_isolation', 'read committed', false),
+            set_config('plan_cache_mode', 'force_generic_plan', false),
             set_config('enable_seqscan', 'off', false),
             set_config('enable_hashjoin', 'off', false),
             set_config('enable_mergejoin', 'off', false),

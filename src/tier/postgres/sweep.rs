@@ -15,7 +15,8 @@ pub(super) struct Sweep {
     bytes_max: i64,
 }
 
-/// A row that somebody holds is in use.
+/// A row that somebody holds is in use. (The time is a query of its own, here as below: an index is
+/// not used for what may change from row to row.)
 const REMOVE_ENDED: &str = "
     with present as materialized (
         select (extract(epoch from clock_timestamp()) * 1000)::bigint + $2 as now
@@ -23,7 +24,8 @@ const REMOVE_ENDED: &str = "
     delete from forewarm.entry
     where digest in (
         select entry.digest
-        from present join forewarm.entry as entry on entry.ends_at <= present.now
+        from forewarm.entry as entry
+        where entry.ends_at <= (select now from present)
         order by entry.ends_at
         limit $1
         for update of entry skip locked
@@ -31,13 +33,13 @@ const REMOVE_ENDED: &str = "
 
 const REMOVE_HOT: &str = "
     delete from forewarm.hot
-    where until <= (extract(epoch from clock_timestamp()) * 1000)::bigint + $1";
+    where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1)";
 
 const REMOVE_CLAIMS: &str = "
     delete from forewarm.claim
     where digest in (
         select digest from forewarm.claim
-        where until <= (extract(epoch from clock_timestamp()) * 1000)::bigint + $1
+        where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1)
         order by until
         limit 1000
         for update skip locked
@@ -63,7 +65,7 @@ const EVICT: &str = "
 const ANY_ENDED: &str = "
     select exists (
         select 1 from forewarm.entry
-        where ends_at <= (extract(epoch from clock_timestamp()) * 1000)::bigint + $1
+        where ends_at <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1)
     )";
 
 impl Sweep {
@@ -107,12 +109,12 @@ struct Measured {
     disk_bytes: i64,
 }
 
-/// A thousand pages hold some tens of thousands of rows, whose values are mostly elsewhere.
+/// Some hundred pages hold thousands of rows; values that are long are elsewhere.
 const MEASURE: &str = "
     with sample as materialized (
         select least(
             100,
-            100.0 * 1000 * current_setting('block_size')::bigint
+            100.0 * 256 * current_setting('block_size')::bigint
                 / greatest(1, pg_relation_size('forewarm.entry'))
         )::real as percent
     ),

@@ -142,11 +142,10 @@ const CUT: &str = "
     delete from forewarm.change
     where ctid in (
         select change.ctid
-        from present
-        cross join forewarm.meta as meta
-        join forewarm.change as change on change.xid < pg_snapshot_xmax(meta.cut)
-        where pg_visible_in_snapshot(change.xid, meta.cut)
-          and coalesce(change.at + change.lag_ms + $2 <= present.now, true)
+        from forewarm.change as change
+        where change.xid < (select pg_snapshot_xmax(cut) from forewarm.meta)
+          and pg_visible_in_snapshot(change.xid, (select cut from forewarm.meta))
+          and coalesce(change.at + change.lag_ms + $2 <= (select now from present), true)
         order by change.xid
         limit $3
         for update of change skip locked
