@@ -77,9 +77,10 @@ pub trait Tier: Send + Sync + 'static {
     /// Invalidates keys, and stores their new values as far as that is safe, in one step. The
     /// values' permits are ignored. The answers are in the order of the puts.
     ///
-    /// A value is stored only if nobody else has invalidated its key since `since`, the cursor of
-    /// the last poll: whoever puts a value may be slow, and what it brings be older by now than an
-    /// invalidation that came meanwhile. In doubt the key is only invalidated.
+    /// A value is stored only if nobody, not even the one who puts it, has changed its key or a
+    /// group it belongs to since `since`, the cursor of a poll from before the value was known: this
+    /// call may be executed late, and what it brings be older by then than a change that came
+    /// meanwhile. In doubt the key is only invalidated.
     ///
     /// # Errors
     ///
@@ -135,8 +136,8 @@ pub trait Tier: Send + Sync + 'static {
 
     /// Notes which keys of a resource are read most on one engine, instead of what it noted
     /// before, and gives the keys that the *other* engines have noted and their summed scores,
-    /// highest first, at most as many as `hot` has or 1,000. What an engine noted is forgotten
-    /// after `keep_for`. Default: nothing is kept.
+    /// highest first, at most 1,000. What an engine noted is forgotten after `keep_for`. Default:
+    /// nothing is kept.
     ///
     /// # Errors
     ///
