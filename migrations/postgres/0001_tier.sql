@@ -63,9 +63,8 @@ create unlogged table forewarm.change (
     -- The order in which transactions begin is not that in which they end: a reader stands at a
     -- snapshot, not at a number.
     xid xid8 not null default pg_current_xact_id(),
-    -- Who made it, and how many it had made before.
+    -- Who made it.
     by bigint not null,
-    nth bigint not null,
     kind text not null,
     subject text collate "C" not null,
     detail text collate "C" not null default '',
@@ -79,6 +78,23 @@ create unlogged table forewarm.change (
 
 create index change_target on forewarm.change (target, xid);
 create index change_xid on forewarm.change (xid);
+
+-- What a source lags behind counts from the commit, however long the transaction has been open
+-- since it was noted.
+create function forewarm.note_commit() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    update forewarm.change as change
+    set at = greatest(change.at, (extract(epoch from clock_timestamp()) * 1000)::bigint)
+    where change.xid = new.xid and change.id = new.id;
+    return null;
+end
+$$;
+
+create constraint trigger change_note_commit after insert on forewarm.change
+deferrable initially deferred
+for each row when (new.lag_ms is not null)
+execute function forewarm.note_commit();
 
 -- What had been committed at times past: where the log may be cut.
 create unlogged table forewarm.milestone (

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -71,8 +71,6 @@ struct Inner {
     options: PostgresOptions,
     connections: Connections,
     hints: Arc<Hints>,
-    /// How many changes have been begun here: a put that is late can tell those after it.
-    changes: AtomicI64,
     /// What runs until the tier is closed or dropped.
     loops: Tasks,
 }
@@ -98,8 +96,7 @@ impl PostgresTier {
         let connections = Connections::new(options.clone(), tasks);
         // What is wrong with the server has been logged, and every call will say it.
         connections.warm_up().await;
-        let changes = AtomicI64::new(0);
-        let inner = Inner { options, connections, hints, changes, loops };
+        let inner = Inner { options, connections, hints, loops };
         Ok(Self { inner: Arc::new(inner), heard: AtomicU64::new(0) })
     }
 
@@ -109,11 +106,10 @@ impl PostgresTier {
     /// nothing has happened. All engines are told, this one as well.
     ///
     /// It only adds rows to a log: it waits for nobody, nobody waits for the transaction, and no
-    /// isolation level makes it fail. It works whatever the search path is; the role needs the
-    /// rights to `select` from and `insert` into the table `change` of the tier's schema. The tables
-    /// must be there: the tier must have reached the server once.
-    ///
-    /// A [`Lag`](crate::Lag) counts from this call, not from the commit.
+    /// isolation level makes it fail. A [`Lag`](crate::Lag) counts from the
+    /// commit. Any search path will do; the role needs the rights to `select` from and `insert` into
+    /// the table `change` of the tier's schema. The tables must be there: the tier must have reached
+    /// the server once.
     ///
     /// # Errors
     ///
@@ -123,7 +119,7 @@ impl PostgresTier {
         transaction: &mut PgConnection,
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
-        let note = Note::of(invalidations, Node::NONE, 0).hint(self.channel());
+        let note = Note::of(invalidations, Node::NONE).hint(self.channel());
         if note.is_empty() {
             return Ok(());
         }
@@ -132,11 +128,6 @@ impl PostgresTier {
 
     async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, TierError> {
         self.inner.connections.call(call).await.map_err(TierError::new)
-    }
-
-    /// The number of a change that begins now.
-    fn next_change(&self) -> i64 {
-        self.inner.changes.fetch_add(1, Relaxed).saturating_add(1)
     }
 
     fn channel(&self) -> Option<&str> {
@@ -155,7 +146,7 @@ impl PostgresTier {
         if resources.is_empty() {
             return Ok(());
         }
-        self.call(&Note::of(&resources, by, self.next_change()).hint(self.channel())).await
+        self.call(&Note::of(&resources, by).hint(self.channel())).await
     }
 
     /// Gives permits for the asks that have no answer yet, or says why not.
@@ -242,7 +233,7 @@ impl Tier for PostgresTier {
         if storable.is_empty() {
             return Ok(vec![Filled::Refused; puts.len()]);
         }
-        let put = PutIn::new(storable, by, self.next_change()).since(since).hint(self.channel());
+        let put = PutIn::new(storable, by).since(since).hint(self.channel());
         let stored = self.call(&put).await?;
         let filled = |put: &Fill<'_>| {
             if stored.contains(put.key) { Filled::Stored } else { Filled::Refused }
@@ -255,13 +246,13 @@ impl Tier for PostgresTier {
         by: Node,
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
-        let note = Note::of(invalidations, by, self.next_change());
+        let note = Note::of(invalidations, by);
         if note.is_empty() { Ok(()) } else { self.call(&note.thorough().hint(self.channel())).await }
     }
 
     async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {
         self.note_unstorable(by, keys.iter().copied()).await?;
-        let expire = Expire::new(keys, by, self.next_change()).hint(self.channel());
+        let expire = Expire::new(keys, by).hint(self.channel());
         if expire.is_empty() { Ok(()) } else { self.call(&expire).await }
     }
 

@@ -79,7 +79,7 @@ const SETTLE: &str = "
         offset 0
     ) as settled";
 
-/// How long a row is waited for, in milliseconds.
+/// How long a row is waited for, in milliseconds: calls do not hold rows for longer than they take.
 const LOCK_TIMEOUT: &str = "50";
 
 async fn settle(db: &mut PgConnection, options: &PostgresOptions) -> Result<(), ConnectError> {
@@ -146,6 +146,9 @@ const HELLO: &str = "
         (extract(epoch from clock_timestamp()) * 1000)::bigint
     from boot left join forewarm.meta as meta on true";
 
+/// Others do the same at the same time, and a deadline stands anyway.
+const BE_PATIENT: &str = "set local lock_timeout = 0";
+
 const LOCK: &str = "lock table forewarm.meta in share row exclusive mode";
 
 const NOTE_BOOT: &str = "insert into forewarm.boot (at) values ($1) on conflict do nothing";
@@ -185,6 +188,7 @@ impl Hello {
             return Ok(known);
         }
         let mut transaction = db.begin().await?;
+        query(BE_PATIENT).execute(&mut *transaction).await?;
         query(schema.sql(LOCK)).execute(&mut *transaction).await?;
         // Somebody may have been faster.
         if !self.ask(&mut transaction, schema).await?.is_ours {
@@ -202,6 +206,7 @@ impl Hello {
 /// Begins another life of the tables: what is in them counts no more.
 pub(super) async fn begin_anew(db: &mut PgConnection, schema: &Schema) -> Result<(), sqlx::Error> {
     let mut transaction = db.begin().await?;
+    query(BE_PATIENT).execute(&mut *transaction).await?;
     query(schema.sql(LOCK)).execute(&mut *transaction).await?;
     begin(&mut transaction, schema, None, None).await?;
     transaction.commit().await
@@ -262,6 +267,7 @@ const LOCK_TABLES: &str = "select pg_advisory_xact_lock(7318349394477056)";
 /// not meet half-way.
 async fn prepare(db: &mut PgConnection, schema: &Schema) -> Result<(), ConnectError> {
     let mut transaction = db.begin().await?;
+    query(BE_PATIENT).execute(&mut *transaction).await?;
     query(LOCK_TABLES).execute(&mut *transaction).await?;
     let is_there: bool =
         query_scalar(IS_THERE).bind(schema.name()).fetch_one(&mut *transaction).await?;

@@ -15,7 +15,6 @@ use crate::tier::{EXPIRED, Invalidation, Node, Row, Selector};
 #[derive(Debug, Default)]
 pub(super) struct Note<'a> {
     by: i64,
-    nth: i64,
     ids: Vec<i64>,
     kinds: Vec<&'a str>,
     subjects: Vec<&'a str>,
@@ -34,41 +33,41 @@ const PATTERNS_MAX: i64 = 1000;
 /// The row in the log is what voids values and permits; that nothing else is written is why a
 /// transaction that tells of it meets no other.
 ///
-/// `$11` says whether rows that are void now are removed as well, if nobody holds them: then room
+/// `$10` says whether rows that are void now are removed as well, if nobody holds them: then room
 /// is not taken up by them.
 const NOTE: &str = "
     with present as materialized (
-        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $10 as now
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $9 as now
     ),
     crowded as materialized (
         select ask.subject
         from (
             select distinct ask.subject
-            from unnest($4::text[], $5::text[]) as ask (kind, subject)
+            from unnest($3::text[], $4::text[]) as ask (kind, subject)
             where ask.kind = 'pattern'
         ) as ask
-        where $13 <= (
+        where $12 <= (
             select count(*)
             from (
                 select 1 from forewarm.change as change
                 where change.target = forewarm.target('pattern', ask.subject, '')
-                limit $13
+                limit $12
             ) as pattern
         )
     ),
     told as (
         insert into forewarm.change (
-            id, by, nth, kind, subject, detail, likeness, target, lag_ms, min_version, at
+            id, by, kind, subject, detail, likeness, target, lag_ms, min_version, at
         )
         select
-            ask.id, $1, $2,
+            ask.id, $1,
             note.kind, ask.subject, note.detail, note.likeness,
             forewarm.target(note.kind, ask.subject, note.detail),
             ask.lag_ms, ask.min_version, present.now
         from present
         cross join unnest(
-            $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-            $9::bigint[]
+            $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+            $8::bigint[]
         ) as ask (id, kind, subject, detail, likeness, lag_ms, min_version)
         left join crowded on crowded.subject = ask.subject and ask.kind = 'pattern'
         cross join lateral (
@@ -80,27 +79,26 @@ const NOTE: &str = "
     ),
     removed as (
         delete from forewarm.entry
-        where $11 and digest in (
+        where $10 and digest in (
             select entry.digest
             from forewarm.entry as entry
             where entry.digest in (
                 select sha256(convert_to(ask.subject, 'UTF8'))
-                from unnest($4::text[], $5::text[]) as ask (kind, subject)
+                from unnest($3::text[], $4::text[]) as ask (kind, subject)
                 where ask.kind = 'key'
             )
             for update skip locked
         )
     )
-    select pg_notify($12, '') where $12 is not null";
+    select pg_notify($11, '') where $11 is not null";
 
 impl<'a> Note<'a> {
     /// Notes of invalidations.
     pub(super) fn of(
         invalidations: impl IntoIterator<Item = &'a Invalidation<'a>>,
         by: Node,
-        nth: i64,
     ) -> Self {
-        let mut note = Self { by: by.0.cast_signed(), nth, ..Self::default() };
+        let mut note = Self { by: by.0.cast_signed(), ..Self::default() };
         let mut patterns: HashMap<&str, i64> = HashMap::new();
         for invalidation in invalidations {
             let selector = invalidation.selector;
@@ -156,7 +154,6 @@ impl Call for Note<'_> {
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<(), sqlx::Error> {
         query(turn.sql(NOTE))
             .bind(self.by)
-            .bind(self.nth)
             .bind(&*self.ids)
             .bind(&*self.kinds)
             .bind(&*self.subjects)
@@ -216,7 +213,6 @@ fn likeness(resource: &str, pattern: &str) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Expire<'a> {
     by: i64,
-    nth: i64,
     ids: Vec<i64>,
     keys: Vec<&'a str>,
     channel: Option<&'a str>,
@@ -224,12 +220,12 @@ pub(super) struct Expire<'a> {
 
 const EXPIRE: &str = "
     with present as materialized (
-        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $6 as now
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $5 as now
     ),
     told as (
-        insert into forewarm.change (id, by, nth, kind, subject, target, at)
-        select ask.id, $1, $2, $5, ask.key, forewarm.target($5, ask.key, ''), present.now
-        from present cross join unnest($3::bigint[], $4::text[]) as ask (id, key)
+        insert into forewarm.change (id, by, kind, subject, target, at)
+        select ask.id, $1, $4, ask.key, forewarm.target($4, ask.key, ''), present.now
+        from present cross join unnest($2::bigint[], $3::text[]) as ask (id, key)
     ),
     expired as (
         update forewarm.entry as entry
@@ -240,19 +236,19 @@ const EXPIRE: &str = "
             permit_seen = null
         from present, (
             select distinct sha256(convert_to(key, 'UTF8')) as digest
-            from unnest($4::text[]) as ask (key)
+            from unnest($3::text[]) as ask (key)
             order by 1
         ) as ask
         where entry.digest = ask.digest
           and (entry.permit is not null or entry.fresh_until > present.now)
     )
-    select pg_notify($7, '') where $7 is not null";
+    select pg_notify($6, '') where $6 is not null";
 
 impl<'a> Expire<'a> {
-    pub(super) fn new(keys: &[&'a str], by: Node, nth: i64) -> Self {
+    pub(super) fn new(keys: &[&'a str], by: Node) -> Self {
         let keys: Vec<_> = keys.iter().copied().filter(|key| is_storable(key)).collect();
         let ids = keys.iter().map(|_key| fastrand::i64(..)).collect();
-        Self { by: by.0.cast_signed(), nth, ids, keys, channel: None }
+        Self { by: by.0.cast_signed(), ids, keys, channel: None }
     }
 
     /// Where others are told that there is news.
@@ -271,7 +267,6 @@ impl Call for Expire<'_> {
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<(), sqlx::Error> {
         query(turn.sql(EXPIRE))
             .bind(self.by)
-            .bind(self.nth)
             .bind(&*self.ids)
             .bind(&*self.keys)
             .bind(EXPIRED)

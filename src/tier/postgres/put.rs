@@ -1,4 +1,4 @@
-//! Storing values in the place of what is there, unless somebody else has changed that.
+//! Storing values in the place of what is there, unless somebody has changed that.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,6 @@ pub(super) struct PutIn<'a> {
     columns: Columns<'a>,
     ids: Vec<i64>,
     by: i64,
-    /// How many changes had been made here before this one.
-    nth: i64,
     incarnation: i64,
     since: Snapshot,
     channel: Option<&'a str>,
@@ -26,10 +24,8 @@ pub(super) struct PutIn<'a> {
 
 /// The last value of a key that comes twice is stored.
 ///
-/// What others have changed is a hindrance unless it had been told at the cursor, and what we have
-/// changed if it came after this put: a put that is carried out late must not undo it. What nobody
-/// in particular has changed, others have. A change
-/// that is committed while this statement runs voids the value that it stores, as any other does.
+/// What has been changed is a hindrance unless it had been told at the cursor: this may be carried
+/// out late. A change that is committed while this statement runs voids the value that it stores, as any other does.
 ///
 /// What is stored takes the place of the permit in the row itself; its change has a target that
 /// voids nothing, or it would void what it tells of. Where nothing is stored, the change voids what
@@ -38,8 +34,8 @@ const PUT: &str = "
     with present as materialized (
         select
             (extract(epoch from clock_timestamp()) * 1000)::bigint + $10 as now,
-            meta.incarnation = $14
-                and forewarm.covers($15::text::pg_snapshot, meta.cut) as is_told
+            meta.incarnation = $13
+                and forewarm.covers($14::text::pg_snapshot, meta.cut) as is_told
         from forewarm.meta as meta
     ),
     ask as materialized (
@@ -70,12 +66,9 @@ const PUT: &str = "
             ask.is_told and not exists (
                 select 1 from forewarm.change as change
                 where change.target = any (ask.targets || forewarm.target('put', ask.key, ''))
-                  and change.xid >= pg_snapshot_xmin($15::text::pg_snapshot)
+                  and change.xid >= pg_snapshot_xmin($14::text::pg_snapshot)
+                  and not pg_visible_in_snapshot(change.xid, $14::text::pg_snapshot)
                   and (change.likeness is null or ask.key like change.likeness)
-                  and case
-                      when change.by = $12 and $12 <> 0 then change.nth > $13
-                      else not pg_visible_in_snapshot(change.xid, $15::text::pg_snapshot)
-                  end
             ) as is_stored
         from ask
     ),
@@ -103,21 +96,21 @@ const PUT: &str = "
             ends_at = excluded.ends_at
     ),
     told as (
-        insert into forewarm.change (id, by, nth, kind, subject, target, at)
+        insert into forewarm.change (id, by, kind, subject, target, at)
         select
-            id, $12, $13, 'key', key,
+            id, $12, 'key', key,
             forewarm.target(case when is_stored then 'put' else 'key' end, key, ''), now
         from judged
     ),
-    hinted as materialized (select pg_notify($16, '') where $16 is not null)
+    hinted as materialized (select pg_notify($15, '') where $15 is not null)
     select judged.key, judged.is_stored from judged left join hinted on true";
 
 impl<'a> PutIn<'a> {
-    pub(super) fn new(puts: impl IntoIterator<Item = &'a Fill<'a>>, by: Node, nth: i64) -> Self {
+    pub(super) fn new(puts: impl IntoIterator<Item = &'a Fill<'a>>, by: Node) -> Self {
         let columns = Columns::new(puts);
         let ids = columns.keys.iter().map(|_key| fastrand::i64(..)).collect();
         let (incarnation, since) = (0, Snapshot::NOTHING);
-        Self { columns, ids, by: by.0.cast_signed(), nth, incarnation, since, channel: None }
+        Self { columns, ids, by: by.0.cast_signed(), incarnation, since, channel: None }
     }
 
     /// Where whoever puts the values stands. Otherwise nothing is stored.
@@ -157,7 +150,6 @@ impl Call for PutIn<'_> {
             .bind(turn.ahead)
             .bind(turn.clocks.server_ms())
             .bind(self.by)
-            .bind(self.nth)
             .bind(self.incarnation)
             .bind(self.since.to_string())
             .bind(self.channel)
