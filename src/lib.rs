@@ -158,5 +158,7 @@ pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
     Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
+#[cfg(feature = "postgres")]
+pub use self::tier::{PostgresOptions, PostgresTier};
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};
