@@ -257,8 +257,8 @@ pub struct Stored {
     pub fresh_for: Duration,
     /// How much longer it may be served at all.
     pub keep_for: Duration,
-    /// Whether it was stored before this use of the store began, so that invalidations may have
-    /// been missed.
+    /// Whether nobody has used the store for a time since it was stored, so that invalidations may
+    /// have been missed.
     pub is_restored: bool,
     /// Its tags.
     pub tags: Vec<String>,

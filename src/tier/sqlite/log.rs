@@ -48,17 +48,11 @@ const APPEND: &str = "
 
 impl Changes {
     pub(super) fn new(by: Node, changes: &[(Row<'_>, Option<Lag>)]) -> Result<Self, TierError> {
-        let row = |(row, lag): &(Row<'_>, Option<Lag>)| {
+        let mut rows = Vec::with_capacity(changes.len());
+        for (Row { kind, subject, detail }, lag) in changes {
             let (lag_ms, min_version) = lag.map_or((0, String::new()), told);
-            (
-                row.kind.to_owned(),
-                row.subject.to_owned(),
-                row.detail.to_owned(),
-                lag_ms,
-                min_version,
-            )
-        };
-        let rows: Vec<_> = changes.iter().map(row).collect();
+            rows.push((kind, subject, detail, lag_ms, min_version));
+        }
         let count = i64::try_from(rows.len()).map_err(TierError::new)?;
         Ok(Self { by, rows: json(&rows)?, count })
     }
@@ -144,6 +138,17 @@ pub(super) async fn sweep(
     }
     let next: i64 = old(1).fetch_one(db).await?;
     Ok(next > 0)
+}
+
+const MIDDLE: &str = "select (min(sequence) + max(sequence)) / 2 from forewarm_change";
+
+/// Removes the older half of the log, as where nothing else is left to make room.
+pub(super) async fn halve(db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let middle: Option<i64> = query_scalar(MIDDLE).fetch_one(&mut *db).await?;
+    if let Some(middle) = middle {
+        cut(db, middle).await?;
+    }
+    Ok(())
 }
 
 /// One statement, so that what it says of the log and what it reads of it are of one moment.
