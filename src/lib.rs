@@ -93,6 +93,9 @@ mod upkeep;
 // Assembly and shell.
 mod builder;
 #[cfg(feature = "service")]
+#[doc(hidden)]
+pub mod lab;
+#[cfg(feature = "service")]
 mod replay;
 #[cfg(feature = "tower")]
 mod scope_layer;

@@ -8,6 +8,9 @@ mod foresight;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod l2;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod lab;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
