@@ -23,6 +23,7 @@ use crate::error::ConfigError;
 use crate::task::Tasks;
 
 mod begin;
+mod change;
 mod changer;
 mod domains;
 mod fault;
@@ -114,17 +115,13 @@ impl RedisTier {
         Ok(Self { domains, shared, turns })
     }
 
-    /// What is invalidated in each domain: keys where they lie, the rest everywhere.
-    fn sorted<'a>(&self, invalidations: &[Invalidation<'a>]) -> Vec<Vec<Invalidation<'a>>> {
-        let mut parts: Vec<_> = self.domains.links().iter().map(|_| Vec::new()).collect();
-        for invalidation in invalidations {
-            if let Selector::Key(key) = invalidation.selector {
-                parts.get_mut(self.domains.place(key)).map(|part| part.push(*invalidation));
-            } else {
-                parts.iter_mut().for_each(|part| part.push(*invalidation));
-            }
-        }
-        parts
+    /// What is invalidated in one domain: the keys that lie there, and whatever is no key.
+    fn part<'a>(&self, domain: usize, of: &[Invalidation<'a>]) -> Vec<Invalidation<'a>> {
+        let concerns = |invalidation: &&Invalidation<'a>| match invalidation.selector {
+            Selector::Key(key) => self.domains.place(key) == domain,
+            _ => true,
+        };
+        of.iter().filter(concerns).copied().collect()
     }
 
     /// From where to read each domain.
@@ -166,7 +163,10 @@ impl Tier for RedisTier {
     }
 
     async fn fill(&self, fills: &[Fill<'_>]) -> Result<Vec<Filled>, TierError> {
-        all(self.domains.spread(fills, |fill| fill.key, |_, link, fills| fill::fill(link, fills)).await)
+        all(self
+            .domains
+            .spread(fills, |fill| fill.key, |_, link, fills| fill::fill(link, fills))
+            .await)
     }
 
     async fn release(&self, permits: &[(&str, Permit)]) -> Result<(), TierError> {
@@ -198,10 +198,8 @@ impl Tier for RedisTier {
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
         let changer = self.turns.next(by);
-        let parts = self.sorted(invalidations);
-        let invalidate = |domain: usize, link| {
-            let part = parts.get(domain).cloned().unwrap_or_default();
-            invalidate::invalidate(link, part, changer.clone())
+        let invalidate = |domain, link| {
+            invalidate::invalidate(link, self.part(domain, invalidations), changer.clone())
         };
         all(self.domains.each(invalidate).await).map(drop)
     }

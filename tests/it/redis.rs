@@ -10,12 +10,14 @@ use forewarm::{
     Tier as _, TierError, Want,
 };
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, cmd};
 use tokio::sync::OnceCell;
 use tokio::task::yield_now;
 
 use crate::tier_contract::{self, Bed, NODE};
 
+mod access;
+mod bounds;
 mod faults;
 mod late;
 mod losses;
@@ -42,6 +44,18 @@ impl Place {
         let options = options.namespace(&namespace).clock(clock.clone());
         Self { options, namespace, clock }
     }
+
+    /// For a user of its own, on the server at this URL.
+    async fn with_user(mut self, url: &str) -> Self {
+        let mut user = command("ACL SETUSER");
+        user.arg(&self.namespace).arg("on").arg(">secret");
+        for rule in self.options.acl_rule().split(' ') {
+            user.arg(rule);
+        }
+        user.exec_async(&mut connect(url).await).await.unwrap();
+        self.options = self.options.credentials(&self.namespace, "secret");
+        self
+    }
 }
 
 impl Bed for Place {
@@ -50,7 +64,8 @@ impl Bed for Place {
     const UNIT: Duration = HOUR;
     const MARKS_RESTORED: bool = false;
 
-    /// A database of its own, on a server that all share.
+    /// A database of its own on a server that all share, for a user with no more rights than the
+    /// tier asks for.
     async fn new() -> Self {
         static SERVER: OnceCell<RedisServer> = OnceCell::const_new();
         static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -58,7 +73,8 @@ impl Bed for Place {
         let launch = async || RedisServer::launch(options).await.unwrap();
         let server = SERVER.get_or_init(launch).await;
         let database = DATABASES.fetch_add(1, Relaxed);
-        Self::at(RedisOptions::new(format!("{}/{database}", server.url())))
+        let place = Self::at(RedisOptions::new(format!("{}/{database}", server.url())));
+        place.with_user(&server.url()).await
     }
 
     async fn open(&self) -> RedisTier {
@@ -107,13 +123,16 @@ impl World {
 
 async fn connect(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url).unwrap();
-    in_time(client.get_multiplexed_async_connection()).await.unwrap()
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(IN_TIME));
+    in_time(client.get_multiplexed_async_connection_with_config(&config)).await.unwrap()
 }
 
 fn command(words: &str) -> Cmd {
     let mut words = words.split(' ');
     let mut command = cmd(words.next().unwrap());
-    words.for_each(|word| drop(command.arg(word)));
+    for word in words {
+        command.arg(word);
+    }
     command
 }
 

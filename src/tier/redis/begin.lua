@@ -33,13 +33,12 @@ local function is_held(key, place, permit)
     and not is_void(key, sequence, '')
 end
 
-local sequence = tonumber(redis.call('HGET', meta, 'sequence'))
-
 local function grant(key, place, permit)
   if is_held(key, place, permit) then
     return 1
   end
   if permit_for >= 1 then
+    local sequence = tonumber(redis.call('HGET', meta, 'sequence'))
     local packed =
       struct.pack(PERMIT, incarnation, permit, sequence, now + permit_for, demand(key))
     redis.call('SET', place, packed, 'PX', string.format('%.0f', permit_for))

@@ -57,7 +57,8 @@ impl Domains {
         T: Copy,
         F: Future<Output = Result<Vec<A>, Fault>>,
     {
-        let mut parts: Vec<(Vec<usize>, Vec<T>)> = self.0.iter().map(|_| Default::default()).collect();
+        let mut parts: Vec<(Vec<usize>, Vec<T>)> =
+            self.0.iter().map(|_| Default::default()).collect();
         for (place, item) in items.iter().enumerate() {
             if let Some((places, part)) = parts.get_mut(self.place(key(item))) {
                 places.push(place);

@@ -135,7 +135,8 @@ impl Report {
     /// Warns once of a server that removes any key when memory runs out, also those by which
     /// invalidations are remembered: no harm, but everything is void then.
     pub(super) fn eviction(&mut self, server: &str, policy: &str) {
-        if policy.starts_with("allkeys-") && !std::mem::replace(&mut self.is_warned_of_eviction, true)
+        if policy.starts_with("allkeys-")
+            && !std::mem::replace(&mut self.is_warned_of_eviction, true)
         {
             tracing::warn!(
                 server,

@@ -37,19 +37,14 @@ pub(super) async fn merge_hot(
             *sums.entry(key).or_default() += score;
         }
     }
-    let mut sums: Vec<_> =
-        sums.into_iter().map(|(key, score)| HotSum { key, score }).collect();
+    let mut sums: Vec<_> = sums.into_iter().map(|(key, score)| HotSum { key, score }).collect();
     sums.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.key.cmp(&two.key)));
     sums.truncate(hot.len().max(SUMS));
     Ok(sums)
 }
 
 /// Takes a name that can be taken once.
-pub(super) async fn claim(
-    link: &Arc<Link>,
-    name: &str,
-    keep_for: Duration,
-) -> Result<bool, Fault> {
+pub(super) async fn claim(link: &Arc<Link>, name: &str, keep_for: Duration) -> Result<bool, Fault> {
     let mut call = Call::new(&CLAIM);
     call.key(link.names.meta());
     call.key(link.names.claims());

@@ -19,6 +19,10 @@ pub(super) async fn invalidate(
     invalidations: Vec<Invalidation<'_>>,
     changer: Changer,
 ) -> Result<(), Fault> {
+    // Of a domain that nothing concerns, nothing is asked: it may be down.
+    if invalidations.is_empty() {
+        return Ok(());
+    }
     let open = link.open().await?;
     for invalidations in invalidations.chunks(CHANGES_MAX) {
         let mut call = Call::new(&INVALIDATE);

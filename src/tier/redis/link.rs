@@ -51,8 +51,14 @@ pub(super) struct Shared {
 #[derive(Debug)]
 enum State {
     /// There has been no connection `since` then, and no attempt is made before `retry_at`.
-    Down { fault: Fault, since: Instant, retry_at: Instant },
-    Connecting { since: Instant },
+    Down {
+        fault: Fault,
+        since: Instant,
+        retry_at: Instant,
+    },
+    Connecting {
+        since: Instant,
+    },
     Open(Arc<Open>),
     Closed,
 }

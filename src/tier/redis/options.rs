@@ -273,7 +273,11 @@ impl RedisOptions {
             ConfigError::new("ca_file", format!("cannot be read ({error})"), "see that it is there")
         })?;
         if CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).next().is_none() {
-            return Err(ConfigError::new("ca_file", "holds no certificate", "use one in PEM format"));
+            return Err(ConfigError::new(
+                "ca_file",
+                "holds no certificate",
+                "use one in PEM format",
+            ));
         }
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
         let client = Client::build_with_tls(info, certificates).map_err(|error| {

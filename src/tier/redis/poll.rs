@@ -1,17 +1,16 @@
 //! Reading the log.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::change;
 use super::fault::Fault;
 use super::link::Link;
 use super::reply;
 use super::script::{Call, POLL};
-use crate::tier::{Change, Lag, Logged, Mark, Node, Row};
+use crate::tier::{Change, Logged, Mark, Node};
 
 /// What the log of one domain tells.
 #[derive(Debug)]
@@ -72,44 +71,19 @@ fn changes(entries: Vec<Value>, position: u64, life: u64) -> Option<Vec<(u64, Lo
     expected
         .zip(entries)
         .map(|(expected, entry)| {
-            let [id, fields] = reply::listed(entry).ok()?;
-            let id = reply::text(id).ok()?;
-            let position: u64 = id.strip_suffix("-0")?.parse().ok()?;
+            let [place, fields] = reply::listed(entry).ok()?;
+            let place = reply::text(place).ok()?;
+            let position: u64 = place.strip_suffix("-0")?.parse().ok()?;
             let id = xxh3_64(&[life.to_be_bytes(), position.to_be_bytes()].concat());
-            let unknown = Logged { id, by: Node::NONE, change: Change::Unknown };
             // What cannot be read may have been anything, by anybody.
-            let logged = || read(id, fields).unwrap_or(unknown);
-            (position == expected).then(|| (position, logged()))
+            let unknown = Logged { id, by: Node::NONE, change: Change::Unknown };
+            let logged = logged(id, fields).unwrap_or(unknown);
+            (position == expected).then_some((position, logged))
         })
         .collect()
 }
 
-fn read(id: u64, fields: Value) -> Result<Logged, Fault> {
-    let mut fields = reply::list(fields)?.into_iter();
-    let mut found = HashMap::new();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        found.insert(reply::bytes(name)?, reply::bytes(value)?);
-    }
-    let mut field = |name: &str| found.remove(name.as_bytes()).ok_or(Fault::Unreadable);
-    let [by, tier, turn, lag] = ["by", "tier", "turn", "lag"].map(&mut field);
-    let mut text = |name| reply::utf8(field(name)?);
-    let (kind, subject, detail) = (text("kind")?, text("subject")?, text("detail")?);
-    let change = Row { kind: &kind, subject: &subject, detail: &detail }.change(read_lag(&lag?)?);
-    let id = match &change {
-        // All domains are told of it, each at a place of its own.
-        Change::Resource { .. } | Change::Tag { .. } | Change::Pattern { .. } => {
-            let parts = [&tier?, &turn?, kind.as_bytes(), subject.as_bytes(), detail.as_bytes()];
-            xxh3_64(&parts.join(&0))
-        }
-        _ => id,
-    };
-    Ok(Logged { id, by: Node(reply::packed(&by?)?), change })
-}
-
-fn read_lag(packed: &[u8]) -> Result<Option<Lag>, Fault> {
-    let Some((lasts, rest)) = packed.split_first_chunk() else { return Ok(None) };
-    let lasts = Duration::from_millis(u64::from_be_bytes(*lasts));
-    let (kind, version) = rest.split_first().ok_or(Fault::Unreadable)?;
-    let version = reply::packed(version)?;
-    Ok(Some(Lag { lasts, min_version: (*kind == b'v').then_some(version) }))
+fn logged(id: u64, fields: Value) -> Option<Logged> {
+    let [_name, change] = reply::listed(fields).ok()?;
+    change::read(&reply::bytes(change).ok()?, id)
 }

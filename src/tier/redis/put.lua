@@ -15,26 +15,21 @@ local changed = { key = {}, resource = {}, tag = {}, pattern = {} }
 
 -- Notes a change, unless the caller made it himself and before. What he made after this is found
 -- where a put is carried out late: then it is the put that is old.
-local function hear(entry)
-  local change = {}
-  for nth = 1, #entry, 2 do
-    change[entry[nth]] = entry[nth + 1]
-  end
-  local is_own = change.by == by
-    and by ~= NOBODY
-    and (change.tier ~= tier or tonumber(change.turn) < tonumber(turn))
-  if is_own then
+local function hear(change)
+  local its_by, its_tier, its_turn, kind, _, subject, rest = struct.unpack(CHANGE, change)
+  local detail = string.sub(change, rest)
+  if its_by == by and by ~= NOBODY and (its_tier ~= tier or its_turn < turn) then
     return true
   end
-  if change.kind == 'key' or change.kind == 'expired' then
-    changed.key[change.subject] = true
-  elseif change.kind == 'resource' then
-    changed.resource[change.subject] = true
-  elseif change.kind == 'tag' then
-    changed.tag[tag_field(change.subject, change.detail)] = true
-  elseif change.kind == 'pattern' then
+  if kind == 'key' or kind == 'expired' then
+    changed.key[subject] = true
+  elseif kind == 'resource' then
+    changed.resource[subject] = true
+  elseif kind == 'tag' then
+    changed.tag[tag_field(subject, detail)] = true
+  elseif kind == 'pattern' then
     local list = changed.pattern
-    list[#list + 1] = { change.subject, change.detail }
+    list[#list + 1] = { subject, detail }
   else
     return false
   end
@@ -52,7 +47,7 @@ local function has_heard_all()
     return false
   end
   for _, entry in ipairs(entries) do
-    if not hear(entry[2]) then
+    if not hear(entry[2][2]) then
       return false
     end
   end

@@ -1,6 +1,7 @@
 //! The scripts that run on the server, and how one is called.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::LazyLock;
 
 use redis::{Cmd, Script as Hash};
@@ -35,9 +36,8 @@ const LOG: &str = include_str!("log.lua");
 pub(super) static HELLO: LazyLock<Script> =
     LazyLock::new(|| Script::new(FRUGAL, &[include_str!("hello.lua")]));
 
-pub(super) static BEGIN: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("begin.lua")])
-});
+pub(super) static BEGIN: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("begin.lua")]));
 
 pub(super) static FILL: LazyLock<Script> =
     LazyLock::new(|| Script::new("", &[HEAD, GLOB, EPOCHS, VALUES, include_str!("fill.lua")]));
@@ -64,9 +64,8 @@ pub(super) static HOT: LazyLock<Script> =
 pub(super) static CLAIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(FRUGAL, &[HEAD, include_str!("claim.lua")]));
 
-pub(super) static SWEEP: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("sweep.lua")])
-});
+pub(super) static SWEEP: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("sweep.lua")]));
 
 pub(super) static TIDY: LazyLock<Script> =
     LazyLock::new(|| Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, include_str!("tidy.lua")]));
@@ -92,8 +91,8 @@ impl<'a> Call<'a> {
         self.args.push(arg.into());
     }
 
-    pub(super) fn number(&mut self, number: impl ToString) {
-        self.arg(number.to_string().into_bytes());
+    pub(super) fn number(&mut self, number: impl Display) {
+        self.arg(format!("{number}").into_bytes());
     }
 
     /// The command that calls the script, which the server is to know by its hash or is given in

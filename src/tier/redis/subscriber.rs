@@ -54,7 +54,8 @@ impl Subscriber {
             }
             lost_at = Instant::now();
             let was_short = lost_at.duration_since(began_at) < PING_EVERY;
-            retry_after = if was_short { (retry_after * 2).min(RETRY_AFTER_MAX) } else { RETRY_AFTER };
+            retry_after =
+                if was_short { (retry_after * 2).min(RETRY_AFTER_MAX) } else { RETRY_AFTER };
             tokio::select! {
                 biased;
                 () = &mut stopped => return,

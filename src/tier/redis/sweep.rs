@@ -41,7 +41,8 @@ pub(super) async fn sweep(link: &Arc<Link>, rows_max: u64) -> Result<u64, Fault>
         }
         call.number(link.names.skip());
         call.number(rows_max);
-        removed = u64::try_from(reply::number(&link.call(&open, &call).await?)?).unwrap_or_default();
+        removed =
+            u64::try_from(reply::number(&link.call(&open, &call).await?)?).unwrap_or_default();
     }
     if removed < rows_max {
         link.swept_to.store(next, Relaxed);

@@ -131,9 +131,8 @@ fn owner(range: Value, own_host: &str) -> Result<Owner, Fault> {
         Value::Nil => String::new(),
         host => reply::text(host)?,
     };
-    let small = |value: &Value| {
-        reply::number(value)?.try_into().map_err(|_| Fault::Unreadable)
-    };
+    let small =
+        |value: &Value| reply::number(value)?.try_into().map_err(|_too_large| Fault::Unreadable);
     Ok(Owner {
         first: small(&first)?,
         last: small(&last)?,
@@ -152,8 +151,11 @@ mod tests {
 
     #[test]
     fn the_owner_of_slots_is_read() {
-        let node = |host| Value::Array(vec![host, Value::Int(7000), text("id"), Value::Array(vec![])]);
-        let range = |host| Value::Array(vec![Value::Int(0), Value::Int(16383), node(host), node(text("x"))]);
+        let node =
+            |host| Value::Array(vec![host, Value::Int(7000), text("id"), Value::Array(vec![])]);
+        let range = |host| {
+            Value::Array(vec![Value::Int(0), Value::Int(16383), node(host), node(text("x"))])
+        };
         for (host, expected) in [
             (text("10.0.0.1"), "10.0.0.1"),
             (text(""), "seed"),
@@ -170,7 +172,11 @@ mod tests {
         for range in [
             Value::Nil,
             Value::Array(vec![Value::Int(0), Value::Int(1)]),
-            Value::Array(vec![Value::Int(0), Value::Int(70000), Value::Array(vec![text("x"), Value::Int(1)])]),
+            Value::Array(vec![
+                Value::Int(0),
+                Value::Int(70000),
+                Value::Array(vec![text("x"), Value::Int(1)]),
+            ]),
         ] {
             assert!(owner(range, "seed").is_err());
         }
