@@ -24,8 +24,10 @@ pub(super) enum Fault {
     Layout(String),
     #[error("the Redis server does not tell its `run_id`, by which a restart is noticed")]
     Nameless,
-    #[error("no sentinel that can be reached knows a master of the service")]
+    #[error("not even half of the sentinels can be reached and name the same master")]
     NoMaster,
+    #[error("the sentinels have replaced the Redis server")]
+    Replaced,
     #[error("no node of the cluster that can be reached knows who serves the keys")]
     NoOwner,
     #[error(transparent)]
@@ -45,7 +47,10 @@ impl Fault {
     /// Whether another connection, perhaps to another server, may get on better than this one.
     pub(super) fn is_of_the_connection(&self) -> bool {
         let Self::Redis(error) = self else {
-            return matches!(self, Self::OtherLife | Self::Unreadable | Self::Silent);
+            return matches!(
+                self,
+                Self::OtherLife | Self::Replaced | Self::Unreadable | Self::Silent
+            );
         };
         match error.kind() {
             ErrorKind::Server(kind) => matches!(

@@ -71,7 +71,7 @@ async fn put_some(
     call.number(link.names.skip());
     call.arg(since.map(|since| since.position.to_string()).unwrap_or_default().into_bytes());
     add(&mut call, link, puts);
-    read(link.call(open, &call).await?)
+    read(link.call_confirmed(open, &call).await?)
 }
 
 /// Parts that are not too large for one script.

@@ -32,7 +32,7 @@ pub(super) async fn invalidate(
         for invalidation in invalidations {
             add(&mut call, &link, invalidation);
         }
-        link.call(&open, &call).await?;
+        link.call_confirmed(&open, &call).await?;
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ pub(super) async fn expire(
             call.key(link.names.value(key));
             call.key(link.names.permit(key));
         }
-        link.call(&open, &call).await?;
+        link.call_confirmed(&open, &call).await?;
     }
     Ok(vec![(); keys.len()])
 }

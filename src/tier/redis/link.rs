@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::future::join;
 use parking_lot::Mutex;
 use redis::Value;
 use tokio::sync::{Notify, watch};
@@ -92,22 +93,27 @@ impl Link {
     /// Makes an attempt to connect, if there is no connection, and waits for its end.
     pub(super) async fn attempt(self: &Arc<Self>) {
         self.connect();
+        self.settled().await;
+    }
+
+    /// Waits for the end of an attempt that is under way.
+    async fn settled(&self) {
         let has_ended = |state: &State| !matches!(state, State::Connecting { .. });
         // It cannot fail: the sender is here.
-        self.state.subscribe().wait_for(has_ended).await.map(drop).ok();
+        self.state.subscribe().wait_for(has_ended).await.map(drop).unwrap_or_default();
     }
 
     /// The connection, as it is or as it is about to be.
     pub(super) async fn open(self: &Arc<Self>) -> Result<Arc<Open>, Fault> {
-        let mut state = self.state.subscribe();
         loop {
-            let next = self.next(&state.borrow_and_update());
+            let next = self.next(&self.state.borrow());
             match next {
                 Next::Use(open) => return Ok(open),
                 Next::Lose(open) => self.lose(&open, &Fault::Silent),
                 Next::Connect => self.connect(),
                 Next::WaitUntil(instant) => {
-                    timeout_at(instant, pin!(state.changed())).await.map(drop).unwrap_or_default();
+                    // How it ended, if it did, is looked at next.
+                    timeout_at(instant, pin!(self.settled())).await.unwrap_or_default();
                 }
                 Next::Fail(fault) => return Err(fault),
             }
@@ -117,9 +123,7 @@ impl Link {
     fn next(&self, state: &State) -> Next {
         let now = Instant::now();
         match state {
-            State::Open(open) if open.is_silent(now, self.shared.response_timeout) => {
-                Next::Lose(Arc::clone(open))
-            }
+            State::Open(open) if self.is_in_doubt(open, now) => Next::Lose(Arc::clone(open)),
             State::Open(open) => Next::Use(Arc::clone(open)),
             State::Connecting { since } if now < *since + WAIT_MAX => {
                 Next::WaitUntil(*since + WAIT_MAX)
@@ -131,10 +135,34 @@ impl Link {
         }
     }
 
+    /// Whether a connection has been silent for too long, or its server may have been replaced.
+    fn is_in_doubt(&self, open: &Open, now: Instant) -> bool {
+        let Shared { route, response_timeout, .. } = &*self.shared;
+        open.is_silent(now, *response_timeout)
+            || route.needs_confirmation() && open.is_unconfirmed(now, *response_timeout)
+    }
+
     /// Calls a script on a connection, which is given up if it is no good any more.
     pub(super) async fn call(&self, open: &Arc<Open>, call: &Call<'_>) -> Result<Value, Fault> {
         let answer = open.call(call).await;
         answer.inspect_err(|fault| self.note(open, fault))
+    }
+
+    /// Calls a script whose answer counts only if the server has not been replaced until the call
+    /// began. Who is changed or told something by one that was replaced before has nothing of it:
+    /// the others use another one by now.
+    pub(super) async fn call_confirmed(
+        &self,
+        open: &Arc<Open>,
+        call: &Call<'_>,
+    ) -> Result<Value, Fault> {
+        let began_at = Instant::now();
+        let Shared { route, response_timeout, .. } = &*self.shared;
+        let confirmed = route.confirm(&open.address, *response_timeout);
+        let (answer, confirmed) = join(self.call(open, call), confirmed).await;
+        confirmed.inspect_err(|fault| self.note(open, fault))?;
+        open.note_confirmed(began_at);
+        answer
     }
 
     /// Calls a script on the connection as it is.
@@ -153,7 +181,7 @@ impl Link {
         self.state.send_if_modified(|state| {
             let is_this = matches!(state, State::Open(current) if Arc::ptr_eq(current, open));
             if is_this {
-                let (since, retry_at) = (Instant::now(), open.made_at + RETRY_AFTER);
+                let (since, retry_at) = (Instant::now(), open.began_at + RETRY_AFTER);
                 *state = State::Down { fault: fault.clone(), since, retry_at };
             }
             is_this
@@ -175,15 +203,18 @@ impl Link {
         });
         if let Some(lost_at) = lost_at {
             let link = Arc::clone(self);
-            self.shared.tasks.spawn(async move { link.settle(link.try_open(lost_at).await, now) });
+            self.shared
+                .tasks
+                .spawn(async move { link.settle(link.try_open(lost_at, now).await, now) });
         }
     }
 
-    async fn try_open(&self, lost_at: Instant) -> Result<Open, Fault> {
+    async fn try_open(&self, lost_at: Instant, began_at: Instant) -> Result<Open, Fault> {
         let shared = &self.shared;
         let timeout = shared.response_timeout;
         let info = shared.route.locate(self.names.slot(), lost_at, timeout).await?;
-        let visitor = Visitor { names: &self.names, layout: &shared.layout, clock: &shared.clock };
+        let (names, layout, clock) = (&self.names, &shared.layout, &shared.clock);
+        let visitor = Visitor { names, layout, clock, began_at };
         let (open, greeting) = Open::new(&info, timeout, visitor).await?;
         shared.report.lock().eviction(&open.address, &greeting.policy);
         Ok(open)

@@ -21,13 +21,16 @@ pub(super) struct Open {
     pub(super) address: String,
     /// Which life of the store this is.
     pub(super) life: u64,
-    pub(super) made_at: Instant,
+    /// When the attempt began that led to it.
+    pub(super) began_at: Instant,
     clock: Clock,
     /// How far the server's clock was ahead of ours in milliseconds, or a little less.
     server_ahead: AtomicI64,
-    /// When the first command was sent after the last answer, in milliseconds after `made_at` and
+    /// When the first command was sent after the last answer, in milliseconds after `began_at` and
     /// one more; 0 if there was none.
     asked_at: AtomicU64,
+    /// Until when the server is known not to have been replaced, in the same way.
+    confirmed_at: AtomicU64,
 }
 
 /// What else a handshake tells.
@@ -43,6 +46,7 @@ pub(super) struct Visitor<'a> {
     pub(super) names: &'a Names,
     pub(super) layout: &'a str,
     pub(super) clock: &'a Clock,
+    pub(super) began_at: Instant,
 }
 
 impl Open {
@@ -52,9 +56,8 @@ impl Open {
         timeout: Duration,
         visitor: Visitor<'_>,
     ) -> Result<(Self, Greeting), Fault> {
-        let made_at = Instant::now();
         let connection = connect(info, timeout).await?;
-        let Visitor { names, layout, clock } = visitor;
+        let Visitor { names, layout, clock, began_at } = visitor;
         let new_life = fastrand::u64(..).to_be_bytes();
         let mut hello = Call::new(&HELLO);
         hello.key(names.meta());
@@ -75,10 +78,11 @@ impl Open {
             connection,
             address: info.addr().to_string(),
             life: reply::packed(&reply::bytes(life)?)?,
-            made_at,
+            began_at,
             clock: clock.clone(),
             server_ahead: AtomicI64::new(0),
             asked_at: AtomicU64::new(0),
+            confirmed_at: AtomicU64::new(1),
         };
         open.note_time(reply::number(&now)?);
         Ok((open, Greeting { policy: reply::text(policy)? }))
@@ -113,6 +117,17 @@ impl Open {
         asked_at > 0 && u128::from(waited) > patience.as_millis()
     }
 
+    /// Whether it is long ago that the server is known not to have been replaced.
+    pub(super) fn is_unconfirmed(&self, now: Instant, patience: Duration) -> bool {
+        let unconfirmed = self.millis(now).saturating_sub(self.confirmed_at.load(Relaxed));
+        u128::from(unconfirmed) > patience.as_millis()
+    }
+
+    /// Notes that the server has not been replaced until then.
+    pub(super) fn note_confirmed(&self, at: Instant) {
+        self.confirmed_at.fetch_max(self.millis(at), Relaxed);
+    }
+
     fn note_asked(&self) {
         let now = self.millis(Instant::now());
         // If one is waiting already, it has waited longer.
@@ -132,7 +147,7 @@ impl Open {
     }
 
     fn millis(&self, now: Instant) -> u64 {
-        let millis = now.duration_since(self.made_at).as_millis();
+        let millis = now.duration_since(self.began_at).as_millis();
         u64::try_from(millis).unwrap_or(u64::MAX).saturating_add(1)
     }
 

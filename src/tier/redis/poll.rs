@@ -44,7 +44,7 @@ pub(super) async fn poll(link: Arc<Link>, since: Since, count: usize) -> Result<
     call.key(link.names.log());
     call.arg(position.map(|position| position.to_string()).unwrap_or_default().into_bytes());
     call.number(count);
-    let [now, sequence, entries] = reply::listed(link.call(&open, &call).await?)?;
+    let [now, sequence, entries] = reply::listed(link.call_confirmed(&open, &call).await?)?;
     open.note_time(reply::number(&now)?);
     let sequence = u64::try_from(reply::number(&sequence)?);
     let sequence = sequence.map_err(|_negative| Fault::Unreadable)?;

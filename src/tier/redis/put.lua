@@ -18,7 +18,7 @@ local changed = { key = {}, resource = {}, tag = {}, pattern = {} }
 local function hear(change)
   local its_by, its_tier, its_turn, kind, _, subject, rest = struct.unpack(CHANGE, change)
   local detail = string.sub(change, rest)
-  if its_by == by and by ~= NOBODY and (its_tier ~= tier or its_turn < turn) then
+  if its_by == by and by ~= NOBODY and (its_tier ~= tier or its_turn <= turn) then
     return true
   end
   if kind == 'key' or kind == 'expired' then

@@ -53,6 +53,19 @@ impl Route {
         }
     }
 
+    /// Whether a server may have been replaced without knowing: one that is cut off from sentinels
+    /// does not hear what they decide.
+    pub(super) fn needs_confirmation(&self) -> bool {
+        matches!(self, Self::Sentinel(_))
+    }
+
+    /// Makes sure that a server has not been replaced until this was asked.
+    pub(super) async fn confirm(&self, address: &str, timeout: Duration) -> Result<(), Fault> {
+        let Self::Sentinel(sentinel) = self else { return Ok(()) };
+        let master = sentinel.locate(timeout).await?;
+        if master.addr().to_string() == address { Ok(()) } else { Err(Fault::Replaced) }
+    }
+
     /// The addresses that the way begins at, for messages.
     pub(super) fn describe(&self) -> String {
         match self {
@@ -93,7 +106,8 @@ fn moved(info: &ConnectionInfo, host: String, port: u16) -> ConnectionInfo {
     info.clone().set_addr(addr)
 }
 
-fn addresses(infos: &[ConnectionInfo]) -> String {
-    let addresses: Vec<_> = infos.iter().map(|info| info.addr().to_string()).collect();
+#[expect(single_use_lifetimes, reason = "an argument of this kind cannot go without one")]
+fn addresses<'a>(infos: impl Iterator<Item = &'a ConnectionInfo>) -> String {
+    let addresses: Vec<_> = infos.map(|info| info.addr().to_string()).collect();
     addresses.join(", ")
 }

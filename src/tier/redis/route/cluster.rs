@@ -47,7 +47,7 @@ impl Cluster {
     }
 
     pub(super) fn describe(&self) -> String {
-        addresses(&self.seeds)
+        addresses(self.seeds.iter())
     }
 
     pub(super) async fn locate(
