@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
-use crate::coherence::L2;
+use crate::coherence::{Heed, L2};
 use crate::config::Config;
 use crate::engine::{Engine, EngineParts};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
 use crate::metrics::{self, BUILD_INFO, L2_UP};
 use crate::preloader;
-use crate::resource::{LearnedPair, LearnedRule, ResourceBuilder};
+use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::scope::Scope;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
@@ -90,6 +90,7 @@ impl Forewarm {
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
+        self.follow();
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
@@ -97,6 +98,23 @@ impl Forewarm {
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
         Ok(())
+    }
+
+    /// Heeds what others change in L2, whenever it hears of it.
+    pub(crate) fn follow(&self) {
+        if let Some(l2) = &self.engine.l2 {
+            let heed: Arc<dyn Heed> = Arc::clone(&self.engine) as Arc<dyn Heed>;
+            l2.follow_for(Arc::downgrade(&heed));
+        }
+    }
+
+    /// Hears of what others have changed; gives whether that was possible.
+    #[cfg(all(test, shuttle))]
+    pub(crate) async fn sync(&self) -> bool {
+        match &self.engine.l2 {
+            Some(l2) => l2.sync().await,
+            None => false,
+        }
     }
 
     /// The scope of a client: its reads belong together, and what is read after what is learned
@@ -145,10 +163,22 @@ impl Forewarm {
         }
         self.engine.foresight.publish();
         if let Some(l2) = &self.engine.l2 {
-            l2.failures().publish(&[]);
+            l2.publish();
             ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
         }
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    }
+
+    /// Invalidates everything that is held of every resource of this engine, here and in L2. The
+    /// promise is that of [`Resource::invalidate`](crate::Resource::invalidate).
+    pub async fn invalidate_all(&self) -> Delivery {
+        let mut delivery = Delivery::Applied;
+        for resource in self.engine.resources() {
+            if !resource.invalidate_all().await {
+                delivery = Delivery::Queued;
+            }
+        }
+        delivery
     }
 
     /// Forgets everything that memory holds: entries, and what was learned of keys. Loads under way

@@ -2,17 +2,28 @@
 //! fails. Only for tests and for the command.
 
 pub use self::error::LabError;
-pub use self::postgres_server::{PostgresOptions, PostgresServer};
+pub use self::postgres_options::PostgresOptions;
+pub use self::postgres_server::PostgresServer;
 pub use self::proxy::{Proxy, Traffic, Way};
-pub use self::ready::Data;
-pub use self::redis_server::{Persistence, RedisOptions, RedisServer};
+pub use self::redis_cluster::RedisCluster;
+pub use self::redis_options::{Persistence, RedisOptions};
+pub use self::redis_server::RedisServer;
+pub use self::sentinel::Sentinel;
+pub use self::start::Data;
 
+mod certificates;
 mod error;
+mod home;
 mod keeper;
 mod port;
+mod postgres_options;
 mod postgres_server;
 mod program;
 mod proxy;
-mod ready;
+mod redis_cluster;
+mod redis_options;
 mod redis_server;
+mod sentinel;
+mod start;
+mod template;
 mod user;

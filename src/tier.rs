@@ -10,12 +10,16 @@ use std::time::Duration;
 pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
 pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresTier};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
 mod codec;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sqlite")]
@@ -28,6 +32,25 @@ mod sqlite;
 /// So a load that began before an invalidation cannot store what it read, however late it ends:
 /// a lost, expired or replaced permit fails closed. (Memcache calls it a lease: Nishtala et al.,
 /// "Scaling Memcache at Facebook", NSDI 2013.)
+///
+/// Several engines can share a store. Each change is noted in its *log*, which the others follow by
+/// [`Tier::poll`]; an engine serves from memory only as long as it has lately heard everything.
+/// Together with what an engine does by itself this makes the promise: after an invalidation has
+/// been applied, nothing that was loaded before it is served by that engine at once, nor by any
+/// other once the coherence window ([`L2Config::window`](crate::L2Config::window)) has passed,
+/// whatever was lost, late, restarted or cut off in between. It is assumed that an invalidation is
+/// called for after the source has committed, that loads read what was committed, and that the
+/// store is linearizable: for each key there is one place where it is decided. What is not
+/// promised: anything for a process that dies between its commit and the call (but see
+/// [`PostgresTier::commit`](crate::PostgresTier)), for changes that no engine was told of, and for
+/// reads that were under way. `ARCHITECTURE.md` has all of it on a page.
+///
+/// What an implementation owes to that, beyond the single methods:
+/// - A store that may have lost what it acknowledged must begin a new *life* before it answers
+///   anything: no value and no permit of the old one counts any more, and every cursor of the old
+///   one has a gap.
+/// - A connection that is made anew must find that out first.
+/// - Each call must be safe to execute at any time later, when its caller has given up long ago.
 ///
 /// Keys are full keys, `{prefix}:{resource}:{text}`. A call that fails or takes long does no harm:
 /// the engine goes on without L2, and repeats invalidations until one has been heard. So every
@@ -77,9 +100,10 @@ pub trait Tier: Send + Sync + 'static {
     /// Invalidates keys, and stores their new values as far as that is safe, in one step. The
     /// values' permits are ignored. The answers are in the order of the puts.
     ///
-    /// A value is stored only if nobody else has invalidated its key since `since`, the cursor of
-    /// the last poll: whoever puts a value may be slow, and what it brings be older by now than an
-    /// invalidation that came meanwhile. In doubt the key is only invalidated.
+    /// A value is stored only if nobody, not even the one who puts it, has changed its key or a
+    /// group it belongs to since `since`, the cursor of a poll from before the value was known: this
+    /// call may be executed late, and what it brings be older by then than a change that came
+    /// meanwhile. In doubt the key is only invalidated.
     ///
     /// # Errors
     ///
@@ -135,8 +159,8 @@ pub trait Tier: Send + Sync + 'static {
 
     /// Notes which keys of a resource are read most on one engine, instead of what it noted
     /// before, and gives the keys that the *other* engines have noted and their summed scores,
-    /// highest first, at most as many as `hot` has or 1,000. What an engine noted is forgotten
-    /// after `keep_for`. Default: nothing is kept.
+    /// highest first, at most 1,000. What an engine noted is forgotten after `keep_for`. Default:
+    /// nothing is kept.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use super::LabError;
 const PORTS: Range<u16> = 12_000..22_000;
 
 /// From the port of a node of a Redis cluster to the one for its peers.
-const BUS: u16 = 10_000;
+pub(super) const BUS: u16 = 10_000;
 
 /// Where this process has got to; processes begin at different places.
 static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(first()));

@@ -1,13 +1,19 @@
-//! Where programs are.
+//! Where programs are, and running them to their end.
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::LabError;
 
 /// Where Debian keeps the programs of PostgreSQL: a folder for each version, in no one's path.
 const POSTGRES_HOME: &str = "/usr/lib/postgresql";
+
+/// How often it is looked whether a program has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The program of that name in the path, or where the system keeps those of administrators.
 pub(super) fn find(program: &'static str, package: &'static str) -> Result<PathBuf, LabError> {
@@ -41,6 +47,30 @@ fn newest(home: &Path) -> Option<PathBuf> {
 
 fn is_whole(folder: &Path) -> bool {
     ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file())
+}
+
+/// Runs a program to its end, with `input` to read.
+pub(super) async fn finish(
+    program: &'static str,
+    mut command: Command,
+    input: &str,
+) -> Result<(), LabError> {
+    let failed = |source| LabError::io(program, source);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().map_err(failed)?;
+    if let Some(mut stdin) = process.stdin.take() {
+        // If it has ended without reading it, it says why.
+        drop(stdin.write_all(input.as_bytes()));
+    }
+    while process.try_wait().map_err(failed)?.is_none() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let output = process.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let last_words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(LabError::Ended { program, last_words })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::faults::{Loss, Network};
+use self::faults::{Faults, Loss, Network};
 use super::{LabError, port};
 use crate::task::Tasks;
 
@@ -122,7 +122,7 @@ impl Proxy {
     /// have lost a reply are reset. Returns when new connections are accepted.
     pub async fn heal(&self) {
         self.network.lose(Loss::default());
-        self.network.change(|faults| faults.heal());
+        self.network.change(Faults::heal);
         self.listening(true).await;
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, and the words for it.
 
-use super::TRACKED_DROPPED;
 use super::{EVICTIONS, FILLS_REFUSED, L2_FAILURES, LOADS, PRELOADS, READS, REFRESHES};
+use super::{STALE_OBSERVED, TRACKED_DROPPED};
 
 use crate::entry::{Origin, Reason};
 
@@ -283,10 +283,12 @@ pub(crate) enum Refusal {
     Permit,
     /// Another engine was loading the key.
     Busy,
+    /// There are too many tags, or one is too long.
+    Tags,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::KeyLength,
         Self::KeyText,
         Self::ValueSize,
@@ -294,6 +296,7 @@ impl Refusal {
         Self::Invalidated,
         Self::Permit,
         Self::Busy,
+        Self::Tags,
     ];
 }
 
@@ -319,6 +322,7 @@ impl Event for Refusal {
             Self::Invalidated => "invalidated",
             Self::Permit => "permit",
             Self::Busy => "busy",
+            Self::Tags => "tags",
         };
         std::iter::once(("why", why))
     }
@@ -335,6 +339,8 @@ pub(crate) enum L2Op {
     Expire,
     Sweep,
     Size,
+    Poll,
+    MergeHot,
     /// Not a call: a key was not there, and no permit to fill it could be given.
     Permit,
     /// Not a call: a row that could not be read.
@@ -342,7 +348,7 @@ pub(crate) enum L2Op {
 }
 
 impl L2Op {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Begin,
         Self::Fill,
         Self::Release,
@@ -351,6 +357,8 @@ impl L2Op {
         Self::Expire,
         Self::Sweep,
         Self::Size,
+        Self::Poll,
+        Self::MergeHot,
         Self::Permit,
         Self::Decode,
     ];
@@ -365,6 +373,8 @@ impl L2Op {
             Self::Expire => "expire",
             Self::Sweep => "sweep",
             Self::Size => "size",
+            Self::Poll => "poll",
+            Self::MergeHot => "merge_hot",
             Self::Permit => "permit",
             Self::Decode => "decode",
         }
@@ -389,6 +399,40 @@ impl Event for L2Op {
     }
 }
 
+/// A value that the probe found to be stale.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StaleIn {
+    L1,
+    L2,
+}
+
+impl StaleIn {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+        }
+    }
+}
+
+impl Event for StaleIn {
+    fn all() -> impl Iterator<Item = Self> {
+        [Self::L1, Self::L2].into_iter()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn metric(self) -> &'static str {
+        STALE_OBSERVED
+    }
+
+    fn labels(self) -> impl Iterator<Item = Pair> {
+        std::iter::once(("tier", self.label()))
+    }
+}
+
 /// A bounded table that was full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Full {
@@ -398,10 +442,14 @@ pub(crate) enum Full {
     Failing,
     /// Entries of moka that may move back to the hot segment.
     Rising,
+    /// Groups of keys that were invalidated: then all keys were.
+    Groups,
+    /// Keys whose source lags behind.
+    Lagging,
 }
 
 impl Full {
-    const ALL: [Self; 3] = [Self::Reads, Self::Failing, Self::Rising];
+    const ALL: [Self; 5] = [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging];
 }
 
 impl Event for Full {
@@ -422,6 +470,8 @@ impl Event for Full {
             Self::Reads => "reads",
             Self::Failing => "failing",
             Self::Rising => "rising",
+            Self::Groups => "groups",
+            Self::Lagging => "lagging",
         };
         std::iter::once(("table", table))
     }
@@ -447,5 +497,6 @@ mod tests {
         indices_are_places::<Refusal>();
         indices_are_places::<L2Op>();
         indices_are_places::<Full>();
+        indices_are_places::<StaleIn>();
     }
 }

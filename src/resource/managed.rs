@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::Label;
 
+use super::Delivery;
 use super::core::Core;
 use crate::clock::Moment;
 use crate::engine::Managed;
+use crate::fence::Group;
 use crate::key::Key;
 use crate::limits::BreakerState;
 use crate::metrics::{
-    BREAKER, BRIER_SCORE, FLIGHTS, Full, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
+    BREAKER, BRIER_SCORE, FLIGHTS, Full, GROUPS, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
     PROBABILITY_ERROR, THRESHOLD, TRACKED,
 };
 use crate::stats::ResourceStats;
+use crate::tier::Change;
 
 impl<K, V> Managed for Core<K, V>
 where
@@ -24,6 +28,22 @@ where
 {
     fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn heed_change(self: Arc<Self>, change: &Change) {
+        Self::heed_change(&self, change);
+    }
+
+    fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Self::share_hot(self, keep_for))
+    }
+
+    fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>> {
+        Box::pin(async move { self.invalidate_group(Group::All).await == Delivery::Applied })
     }
 
     fn run_ahead(self: Arc<Self>) -> Moment {
@@ -36,6 +56,7 @@ where
 
     fn tidy(&self) {
         self.fence.l1().settle();
+        self.fence.tidy_groups();
         self.tend(None);
         self.source.failing.tidy(self.clock.now());
     }
@@ -55,6 +76,7 @@ where
         self.tally.loads.publish(&resource);
         self.tally.refreshes.publish(&resource);
         self.tally.refusals.publish(&resource);
+        self.probe.found.publish(&resource);
         self.tally.l1.preloads.publish(&resource);
         self.tally.l1.evictions.publish(&resource);
         self.tally.l1.full.add(Full::Reads, self.fence.take_tracked_dropped());
@@ -89,6 +111,7 @@ where
         gauge(PROBABILITY_ERROR, predictions.calibration_error);
         gauge(BRIER_SCORE, predictions.brier_score);
         gauge(MUTED, f64::from(u8::from(predictions.is_muted)));
+        gauge(GROUPS, self.fence.groups() as f64);
         gauge(FLIGHTS, self.fence.flights() as f64);
         gauge(TRACKED, self.fence.tracked_absent() as f64);
         if let Some(shared) = &self.shared {

@@ -7,35 +7,47 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::begin::{Grant, answers, is_storable, key_list};
+use self::claim::Claim;
 use self::fault::{Refusal, Trouble};
 use self::file::FileId;
-use self::fill::{FillIn, PutIn, Release};
+use self::fill::{FillIn, Release};
+use self::hot::MergeHot;
 use self::invalidate::{Expire, Invalidate};
 pub use self::options::SqliteOptions;
+use self::put::PutIn;
 use self::queue::Queue;
 use self::readers::Readers;
 use self::sweep::Sweep;
 use self::turn::now;
+use self::watch::Watch;
 use self::writer::{State, Writer};
 use super::{
-    Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Polled, Swept, Tier, TierError,
-    TierSize, Want,
+    Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Swept, Tier,
+    TierError, TierSize, Want,
 };
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
 mod begin;
+mod claim;
 mod connect;
+mod epoch;
 mod fault;
 mod file;
 mod fill;
+mod glob;
 mod group;
+mod hold;
+mod hot;
 mod invalidate;
+mod log;
 mod options;
+mod put;
 mod queue;
 mod readers;
 mod sweep;
 mod turn;
+mod watch;
 mod writer;
 
 /// An SQLite file as the second tier.
@@ -76,16 +88,19 @@ impl SqliteTier {
         let (queue, commands) = Queue::new();
         tasks.spawn_loop(Writer::new(options.clone(), Arc::clone(&state)).run(commands));
         // What is wrong with the file has been logged, and every call will say it.
-        drop(queue.connect(false).await);
+        drop(queue.connect().await);
         Ok(Self { options, state, queue })
     }
 
-    /// The connections to look up by. If there are none, the writer may try to open the file again.
+    /// The connections to look up by. If there are none, or another file has taken the name, the
+    /// writer may open that one.
     async fn readers(&self) -> Result<Arc<Readers>, TierError> {
-        if let Some(readers) = self.state.readers() {
+        if let Some(readers) = self.state.readers()
+            && readers.are_of(FileId::of(&self.options.path))
+        {
             return Ok(readers);
         }
-        self.queue.connect(false).await?;
+        self.queue.connect().await?;
         self.state.readers().ok_or_else(|| TierError::new(Refusal::Closed))
     }
 
@@ -168,38 +183,55 @@ impl Tier for SqliteTier {
 
     async fn put(
         &self,
-        _by: Node,
+        by: Node,
         puts: &[Fill<'_>],
-        _since: &Cursor,
+        since: &Cursor,
     ) -> Result<Vec<Filled>, TierError> {
-        let count = puts.len();
-        let puts: Vec<_> = puts.iter().copied().filter(|put| is_storable(put.key)).collect();
-        self.queue.write(PutIn::new(&puts, now(&self.options.clock))?).await?;
-        Ok(vec![Filled::Stored; count])
+        let write = PutIn::new(by, puts, since, now(&self.options.clock))?;
+        let stored = self.queue.write(write).await?;
+        let is_stored = |put: &Fill<'_>| stored.contains(put.key);
+        let filled = |put| if is_stored(put) { Filled::Stored } else { Filled::Refused };
+        Ok(puts.iter().map(filled).collect())
     }
 
     async fn invalidate(
         &self,
-        _by: Node,
+        by: Node,
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
-        self.queue.write(Invalidate::new(invalidations)?).await
+        self.queue.write(Invalidate::new(by, invalidations)?).await
     }
 
-    async fn expire(&self, _by: Node, keys: &[&str]) -> Result<(), TierError> {
-        self.queue.write(Expire::new(keys)?).await
+    async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {
+        self.queue.write(Expire::new(by, keys)?).await
     }
 
-    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
-        Ok(Polled::default())
+    async fn poll(&self, since: &Cursor) -> Result<Polled, TierError> {
+        let readers = self.readers().await?;
+        let polled = readers.poll(since).await.map_err(|error| self.doubt(error))?;
+        self.state.hear(&polled.cursor);
+        Ok(polled)
+    }
+
+    async fn changed(&self) {
+        Watch::new(&self.options, &self.state).changed().await;
+    }
+
+    async fn merge_hot(
+        &self,
+        by: Node,
+        resource: &str,
+        hot: &[(&str, f64)],
+        keep_for: Duration,
+    ) -> Result<Vec<HotSum>, TierError> {
+        self.queue.write(MergeHot::new(by, resource, hot, keep_for)?).await
+    }
+
+    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
+        self.queue.write(Claim::new(name, keep_for)).await
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
-        let readers = self.readers().await?;
-        if !readers.are_of(FileId::of(&self.options.path)) {
-            // From now on the writer and the readers use the file that has taken the name.
-            self.queue.connect(true).await?;
-        }
         self.queue.write(Sweep::new(rows_max, self.options.max_bytes)).await
     }
 

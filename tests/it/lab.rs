@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+mod cluster;
 mod death;
 mod postgres;
 mod proxy;
 mod redis;
+mod sentinel;
 
 /// Long enough for an answer of a server that runs on this machine, however busy that is.
-const IN_TIME: Duration = Duration::from_secs(20);
+const IN_TIME: Duration = Duration::from_mins(1);
 
 /// Short enough to wait for in a test, and long after an answer would have come.
 const A_WHILE: Duration = Duration::from_millis(150);

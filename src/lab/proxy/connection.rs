@@ -25,10 +25,11 @@ impl Connection {
     pub(super) fn new(network: &Network) -> Option<Self> {
         let faults = network.faults();
         let faults = faults.borrow();
-        let born = (faults.cuts, faults.heals);
-        let _open = Open::new(&network.traffic);
-        let is_mute = AtomicBool::new(false);
-        (!faults.is_cut).then(|| Self { network: network.clone(), born, is_mute, _open })
+        if faults.is_cut {
+            return None;
+        }
+        let (born, is_mute) = ((faults.cuts, faults.heals), AtomicBool::new(false));
+        Some(Self { network: network.clone(), born, is_mute, _open: Open::new(&network.traffic) })
     }
 
     /// Passes bytes both ways until both sides have ended, or the connection breaks.

@@ -35,8 +35,8 @@ impl Pump<'_> {
     /// Passes bytes on until the sender has ended.
     pub(super) async fn run(&self, from: ReadHalf<'_>, to: WriteHalf<'_>) -> io::Result<()> {
         let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-        let taken = async { Ok(take(from, sender).await) };
-        tokio::try_join!(taken, self.deliver(receiver, to)).map(|((), ())| ())
+        let delivered = self.deliver(receiver, to);
+        tokio::try_join!(take(from, sender), delivered).map(|((), ())| ())
     }
 
     async fn deliver(
@@ -103,13 +103,13 @@ impl Pump<'_> {
     }
 }
 
-/// Reads until the sender has ended, in whatever way.
-async fn take(mut from: ReadHalf<'_>, chunks: mpsc::Sender<Chunk>) {
+/// Reads until the sender has ended, in whatever way: that is passed on like what it has sent.
+async fn take(mut from: ReadHalf<'_>, chunks: mpsc::Sender<Chunk>) -> io::Result<()> {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let read = from.read_buf(&mut chunk).await.unwrap_or(0);
         if read == 0 || chunks.send((Instant::now(), chunk)).await.is_err() {
-            return;
+            return Ok(());
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Who changes something, and when.
+//! Who changes something.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::script::Call;
 use crate::tier::Node;
 
-/// Counts what a tier changes, so that a change that is carried out late is known to be the older
-/// one.
+/// Numbers what a tier changes, so that what all domains are told is known to be one change.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// Tells this tier from others, in whosever name they change things.
@@ -33,7 +32,7 @@ pub(super) fn channel(namespace: &str) -> String {
     format!("{namespace}:changed")
 }
 
-/// Who changes something, and when.
+/// Who changes something.
 #[derive(Clone, Debug)]
 pub(super) struct Changer {
     by: Node,

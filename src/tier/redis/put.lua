@@ -10,17 +10,12 @@ end
 
 -- More changes than this are not looked through: whoever is so far behind only invalidates.
 local CHANGES_MAX = 1000
-local NOBODY = string.rep('\0', 8)
 local changed = { key = {}, resource = {}, tag = {}, pattern = {} }
 
--- Notes a change, unless the caller made it himself and before. What he made after this is found
--- where a put is carried out late: then it is the put that is old.
+-- Notes a change. Those of the caller count too: this may be carried out late, after a newer one.
 local function hear(change)
-  local its_by, its_tier, its_turn, kind, _, subject, rest = struct.unpack(CHANGE, change)
+  local _, _, _, kind, _, subject, rest = struct.unpack(CHANGE, change)
   local detail = string.sub(change, rest)
-  if its_by == by and by ~= NOBODY and (its_tier ~= tier or its_turn <= turn) then
-    return true
-  end
   if kind == 'key' or kind == 'expired' then
     changed.key[subject] = true
   elseif kind == 'resource' then

@@ -15,7 +15,7 @@ use crate::tier::{Ask, Begun, Stored, TierError, Want};
 /// A value that was found, and the place of its key among those asked for.
 pub(super) type Found = (usize, Stored);
 
-/// Whether SQLite can tell the key from others: it reads a key in a list up to a NUL only.
+/// Whether SQLite can tell the key from others: its functions read a text up to a NUL only.
 pub(super) fn is_storable(key: &str) -> bool {
     !key.contains('\0')
 }
@@ -43,36 +43,44 @@ pub(super) fn json(list: &impl Serialize) -> Result<Arc<str>, TierError> {
 
 /// A row that is loaded more than 5 s from now was stored by a clock that has been set back since.
 const LOOK_UP: &str = "
-    select ask.key, entry.value, entry.session, entry.loaded_at, entry.fresh_until, entry.keep_until
+    select
+        ask.key,
+        entry.value,
+        entry.session <> (select session from forewarm_meta),
+        entry.loaded_at,
+        entry.fresh_until,
+        entry.keep_until,
+        entry.tags
     from json_each(?1) as ask
-    cross join forewarm_entry as entry on entry.key = ask.value
+    cross join forewarm_standing_entry as entry on entry.key = ask.value
     where entry.keep_until > ?2
-      and entry.loaded_at <= ?2 + 5000
-      and not exists (
-          select 1 from forewarm_epoch as epoch
-          where epoch.selector = entry.resource and epoch.sequence > entry.sequence
-      )";
+      and entry.loaded_at <= ?2 + 5000";
 
 /// The values of the keys in a [`key_list`] that may be served.
 pub(super) async fn look_up(
     db: &mut SqliteConnection,
     keys: &str,
-    turn: Turn,
+    now: i64,
 ) -> Result<Vec<Found>, sqlx::Error> {
-    type Row = (i64, Vec<u8>, i64, i64, i64, i64);
-    let rows: Vec<Row> = query_as(LOOK_UP).bind(keys).bind(turn.now).fetch_all(db).await?;
-    let found = |(place, value, session, loaded_at, fresh_until, keep_until): Row| {
+    type Row = (i64, Vec<u8>, bool, i64, i64, i64, String);
+    let rows: Vec<Row> = query_as(LOOK_UP).bind(keys).bind(now).fetch_all(db).await?;
+    let found = |(place, value, is_restored, loaded_at, fresh_until, keep_until, tags): Row| {
         let stored = Stored {
             value,
-            age: span(loaded_at, turn.now),
-            fresh_for: span(turn.now, fresh_until),
-            keep_for: span(turn.now, keep_until),
-            is_restored: session != turn.session,
-            tags: Vec::new(),
+            age: span(loaded_at, now),
+            fresh_for: span(now, fresh_until),
+            keep_for: span(now, keep_until),
+            is_restored,
+            tags: tags_in(&tags),
         };
         Some((usize::try_from(place).ok()?, stored))
     };
     Ok(rows.into_iter().filter_map(found).collect())
+}
+
+fn tags_in(list: &str) -> Vec<String> {
+    // SQLite has read the list already, to compare the tags with what was invalidated.
+    if list == "[]" { Vec::new() } else { serde_json::from_str(list).unwrap_or_default() }
 }
 
 /// Gives permits for keys, unless a value has come in meanwhile or somebody else is loading it.
@@ -94,14 +102,23 @@ pub(super) struct Granted {
 }
 
 /// A permit that ends more than 5 s after any given now stems from a clock that has been set back
-/// since, and would not end for as long.
+/// since, and would not end for as long. One that is given while the source lags behind stays
+/// marked by that: what is loaded now may be old, whenever it comes.
 const GRANT: &str = "
-    insert into forewarm_permit (key, permit, until, sequence)
-    select ask.value ->> 0, ask.value ->> 1, ?3, meta.sequence
+    insert into forewarm_permit (key, permit, until, sequence, min_version)
+    select
+        ask.value ->> 0,
+        ask.value ->> 1,
+        ?3,
+        meta.sequence,
+        coalesce((
+            select lag.min_version from forewarm_lag as lag
+            where lag.key = ask.value ->> 0 and lag.until > ?2
+        ), '')
     from json_each(?1) as ask
     cross join forewarm_meta as meta
     where not exists (
-          select 1 from forewarm_entry as entry
+          select 1 from forewarm_standing_entry as entry
           where entry.key = ask.value ->> 0
             and case ask.value ->> 2
                 when 'value' then entry.keep_until > ?2
@@ -109,20 +126,17 @@ const GRANT: &str = "
                 else false
             end
             and entry.loaded_at <= ?2 + 5000
-            and not exists (
-                select 1 from forewarm_epoch as epoch
-                where epoch.selector = entry.resource and epoch.sequence > entry.sequence
-            )
       )
     on conflict (key) do update
-    set permit = excluded.permit, until = excluded.until, sequence = excluded.sequence
+    set permit = excluded.permit,
+        until = excluded.until,
+        sequence = excluded.sequence,
+        min_version = excluded.min_version
     where forewarm_permit.until <= ?2
        or forewarm_permit.until - 5000 > excluded.until
        or forewarm_permit.permit = excluded.permit
-       or exists (
-          select 1 from forewarm_epoch as epoch
-          where epoch.selector = forewarm_permit.resource
-            and epoch.sequence > forewarm_permit.sequence
+       or not exists (
+          select 1 from forewarm_standing_permit as permit where permit.key = excluded.key
       )
     returning key, permit";
 
@@ -155,7 +169,7 @@ impl Write for Grant {
             .fetch_all(&mut *db)
             .await?;
         let all_given = permits.len() == self.count;
-        let found = if all_given { Vec::new() } else { look_up(db, &self.keys, turn).await? };
+        let found = if all_given { Vec::new() } else { look_up(db, &self.keys, turn.now).await? };
         Ok(Granted { permits: permits.into_iter().collect(), found })
     }
 }

@@ -8,36 +8,55 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlStr, query, q
 
 use super::fault::{OpenError, Trouble};
 use super::file::{self, FileId};
+use super::hold::{Hold, Opening, Taken};
 use super::options::SqliteOptions;
 
 /// The connection that writes.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) connection: SqliteConnection,
-    /// Tells the rows of this use of the file from those of others.
+    /// Tells this use of the file from others, and from those of its copies.
     pub(super) session: i64,
-    /// Tells this making of the file from others, wherever it has been moved or copied.
-    pub(super) incarnation: i64,
-    pub(super) file: Option<FileId>,
+    /// Whether nobody is known to have used the file up to now without a gap, nor can it be noted:
+    /// then nothing in it is known to be right.
+    pub(super) is_of_no_session: bool,
+    pub(super) file: FileId,
 }
 
 impl Open {
-    /// Opens the file, creates it if it is missing, and brings its tables up to date.
-    pub(super) async fn new(options: &SqliteOptions) -> Result<Self, OpenError> {
+    /// Opens the file, creates it if it is missing, and brings its tables up to date. `hold` is
+    /// what was held of it before, if anything, and what is held of it then.
+    pub(super) async fn new(
+        options: &SqliteOptions,
+        hold: &mut Option<Hold>,
+    ) -> Result<Self, OpenError> {
         file::check(&options.path)?;
         file::create(&options.path).map_err(OpenError::Create)?;
+        let file = FileId::of(&options.path).ok_or(OpenError::Replaced)?;
+        let start = Start::new(options, file, hold).await?;
         let mut connection =
             connect_options(options).synchronous(SqliteSynchronous::Normal).connect().await?;
-        let file = FileId::of(&options.path);
         limit(&mut connection, options.max_bytes).await?;
-        match prepare(&mut connection).await {
+        let is_of_no_session = match prepare(&mut connection, start.begins_session()).await {
             // A file that cannot be written can still be read, if it has been prepared before.
-            Err(error) if error.trouble() == Trouble::ReadOnly => {}
-            prepared => prepared?,
+            Err(error) if error.trouble() == Trouble::ReadOnly => true,
+            prepared => {
+                prepared?;
+                false
+            }
+        };
+        let session = session(&mut connection).await?;
+        // Only now has everything been opened that is opened by name.
+        if FileId::of(&options.path) != Some(file) {
+            return Err(OpenError::Replaced);
         }
-        let incarnation = incarnation(&mut connection).await?;
-        let session = query_scalar(RANDOM).fetch_one(&mut connection).await?;
-        Ok(Self { connection, session, incarnation, file })
+        if is_of_no_session {
+            // Whoever cannot note what becomes wrong does not keep the session going either.
+            *hold = None;
+        } else if let Start::First(opening) = start {
+            *hold = Some(opening.end()?);
+        }
+        Ok(Self { connection, session, is_of_no_session, file })
     }
 
     /// Brings everything to disk, and closes the connection.
@@ -48,15 +67,45 @@ impl Open {
     }
 }
 
+/// How a file is opened.
+enum Start {
+    /// Its session goes on.
+    Held,
+    First(Opening),
+    Unknown,
+}
+
+impl Start {
+    async fn new(
+        options: &SqliteOptions,
+        file: FileId,
+        hold: &mut Option<Hold>,
+    ) -> Result<Self, OpenError> {
+        if hold.as_ref().is_some_and(|hold| hold.is_of(file)) {
+            return Ok(Self::Held);
+        }
+        *hold = None;
+        Ok(match Hold::take(&options.path, file, options.busy_timeout).await? {
+            Taken::Joined(joined) => {
+                *hold = Some(joined);
+                Self::Held
+            }
+            Taken::First(opening) => Self::First(opening),
+            Taken::Unknown => Self::Unknown,
+        })
+    }
+
+    fn begins_session(&self) -> bool {
+        !matches!(self, Self::Held)
+    }
+}
+
 const CHECKPOINT: &str = "pragma wal_checkpoint(truncate)";
 
-/// A number that no other use of the file has.
-const RANDOM: &str = "select random()";
+const SESSION: &str = "select session from forewarm_meta";
 
-const INCARNATION: &str = "select incarnation from forewarm_meta";
-
-pub(super) async fn incarnation(db: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    query_scalar(INCARNATION).fetch_one(db).await
+pub(super) async fn session(db: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    query_scalar(SESSION).fetch_one(db).await
 }
 
 /// What every connection has in common.
@@ -85,12 +134,22 @@ async fn limit(db: &mut SqliteConnection, max_bytes: u64) -> Result<(), sqlx::Er
 /// With a log beside the file, readers do not wait for the writer. The file remembers it.
 const LOG_BESIDE: &str = "pragma journal_mode = wal";
 
+/// A number that no other use of the file has.
+const BEGIN_SESSION: &str = "update forewarm_meta set session = random()";
+
+/// What was being loaded when somebody last used the file may have become wrong since.
+const VOID_PERMITS: &str = "delete from forewarm_permit";
+
 /// Brings the tables up to date, in one transaction, so that two processes that open a new file at
 /// once do not meet half-way.
-async fn prepare(db: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn prepare(db: &mut SqliteConnection, begins_session: bool) -> Result<(), OpenError> {
     query(LOG_BESIDE).execute(&mut *db).await?;
     let mut transaction = db.begin_with("begin immediate").await?;
     migrator().run_direct(None, &mut *transaction, false).await?;
+    if begins_session {
+        query(BEGIN_SESSION).execute(&mut *transaction).await?;
+        query(VOID_PERMITS).execute(&mut *transaction).await?;
+    }
     transaction.commit().await?;
     Ok(())
 }

@@ -30,6 +30,8 @@ pub(super) enum OpenError {
     Create(#[source] io::Error),
     #[error("another file took the name while it was being opened")]
     Replaced,
+    #[error("others are opening the file, or still use the one that had its name before")]
+    Occupied,
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     #[error("the tables cannot be brought up to date: {0}")]
@@ -37,9 +39,19 @@ pub(super) enum OpenError {
 }
 
 impl OpenError {
+    /// After how long it is worth while to open the file anew.
+    pub(super) fn retry_after(&self) -> Duration {
+        match self {
+            // Others are about to let go.
+            Self::Occupied | Self::Replaced => Duration::from_millis(20),
+            _ => Duration::from_secs(1),
+        }
+    }
+
     pub(super) fn trouble(&self) -> Trouble {
         match self {
             Self::Path(_) | Self::Create(_) | Self::Replaced => Trouble::Unreachable,
+            Self::Occupied => Trouble::Occupied,
             Self::Sql(error)
             | Self::Migrate(MigrateError::Execute(error))
             | Self::Migrate(MigrateError::ExecuteMigration(error, _)) => Trouble::of(error),
@@ -58,6 +70,8 @@ pub(super) enum Trouble {
     ReadOnly,
     Damaged,
     NotADatabase,
+    /// Others use another file under its name.
+    Occupied,
     /// It cannot be opened or created.
     Unreachable,
     Device,
@@ -108,6 +122,7 @@ impl Trouble {
             Self::ReadOnly => "make the file, those beside it, and their directory writable",
             Self::Damaged => "move the file away, or bring back a copy of it",
             Self::NotADatabase => "move the file away, or give another path",
+            Self::Occupied => "end what still uses the file that was there before",
             Self::Unreachable => "see that the directory is there and may be written",
             Self::Device => "look at the disk and its file system",
             Self::Schema => "give the tier a file of its own, or run the newer version",

@@ -1,9 +1,10 @@
 //! The file itself: what may be one, and how it is told from another of the same name.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::ConfigError;
 
@@ -79,6 +80,15 @@ impl FileId {
     pub(super) fn of(path: &Path) -> Option<Self> {
         let there = fs::symlink_metadata(path).ok()?;
         Some(Self { device_and_inode: device_and_inode(&there), created: there.created().ok() })
+    }
+}
+
+impl fmt::Display for FileId {
+    /// The same for the same file, whatever process says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (device, inode) = self.device_and_inode.unwrap_or_default();
+        let created = self.created.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        write!(f, "{device} {inode} {}", created.unwrap_or_default().as_nanos())
     }
 }
 

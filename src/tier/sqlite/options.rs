@@ -14,6 +14,7 @@ pub struct SqliteOptions {
     pub(super) max_bytes: u64,
     pub(super) busy_timeout: Duration,
     pub(super) readers: u32,
+    pub(super) watch_every: Duration,
     pub(super) clock: Clock,
 }
 
@@ -26,6 +27,9 @@ const READERS_MAX: u32 = 64;
 /// The longest that a call may be made to wait for another process.
 const BUSY_TIMEOUT_MAX: Duration = Duration::from_mins(1);
 
+const WATCH_EVERY_MIN: Duration = Duration::from_millis(1);
+const WATCH_EVERY_MAX: Duration = Duration::from_mins(1);
+
 impl SqliteOptions {
     /// The defaults, for the file at `path`.
     #[must_use]
@@ -35,6 +39,7 @@ impl SqliteOptions {
             max_bytes: 1024 * 1024 * 1024,
             busy_timeout: Duration::from_millis(50),
             readers: 4,
+            watch_every: Duration::from_millis(10),
             clock: Clock::system(),
         }
     }
@@ -62,6 +67,14 @@ impl SqliteOptions {
     #[must_use]
     pub fn readers(mut self, readers: u32) -> Self {
         self.readers = readers;
+        self
+    }
+
+    /// How often to look whether another process has changed something; 1 ms to 1 minute. Default:
+    /// 10 ms. A look costs some microseconds.
+    #[must_use]
+    pub fn watch_every(mut self, watch_every: Duration) -> Self {
+        self.watch_every = watch_every;
         self
     }
 
@@ -95,6 +108,9 @@ impl SqliteOptions {
         if !(1..=READERS_MAX).contains(&self.readers) {
             return Err(ConfigError::new("readers", "is out of range", "use 1 to 64"));
         }
+        if !(WATCH_EVERY_MIN..=WATCH_EVERY_MAX).contains(&self.watch_every) {
+            return Err(ConfigError::new("watch_every", "is out of range", "use 1 ms to 1 minute"));
+        }
         let path = std::path::absolute(&self.path).map_err(|error| {
             let problem = format!("cannot be made absolute ({error})");
             ConfigError::new("path", problem, "give an absolute path")
@@ -112,12 +128,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let options = SqliteOptions::new(home.path().join("cache.db"));
         assert!(options.clone().check().is_ok());
-        let cases: [(&str, SqliteOptions); 5] = [
+        let cases: [(&str, SqliteOptions); 7] = [
             ("path", SqliteOptions { path: PathBuf::new(), ..options.clone() }),
             ("max_bytes", options.clone().max_bytes(0)),
             ("busy_timeout", options.clone().busy_timeout(Duration::MAX)),
             ("readers", options.clone().readers(0)),
-            ("readers", options.readers(65)),
+            ("readers", options.clone().readers(65)),
+            ("watch_every", options.clone().watch_every(Duration::ZERO)),
+            ("watch_every", options.watch_every(Duration::MAX)),
         ];
         for (field, options) in cases {
             assert_eq!(options.check().unwrap_err().field(), field);

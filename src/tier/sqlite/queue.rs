@@ -33,10 +33,10 @@ impl Queue {
         answer.await.map_err(|_gone| TierError::new(Refusal::Closed))?
     }
 
-    /// Has the writer connect, if it has no connection or its file `is_replaced`.
-    pub(super) async fn connect(&self, is_replaced: bool) -> Result<(), TierError> {
+    /// Has the writer connect, if it has no connection to the file that now has the name.
+    pub(super) async fn connect(&self) -> Result<(), TierError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Connect { is_replaced, reply })?;
+        self.send(Command::Connect(reply))?;
         answer.await.map_err(|_gone| TierError::new(Refusal::Closed))?
     }
 
@@ -65,10 +65,7 @@ impl Queue {
 pub(super) enum Command {
     Write(Box<dyn Queued>),
     /// Connect, if there is no connection or it is to another file.
-    Connect {
-        is_replaced: bool,
-        reply: oneshot::Sender<Result<(), TierError>>,
-    },
+    Connect(oneshot::Sender<Result<(), TierError>>),
     /// Know that a look-up has met this.
     Doubt(Arc<sqlx::Error>),
     Close,
@@ -78,7 +75,7 @@ impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Write(_) => "Write",
-            Self::Connect { .. } => "Connect",
+            Self::Connect(_) => "Connect",
             Self::Doubt(_) => "Doubt",
             Self::Close => "Close",
         })

@@ -6,20 +6,20 @@ use futures_util::future::try_join_all;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 
 use super::begin::{Found, look_up};
-use super::connect::{Open, connect_options, incarnation};
+use super::connect::{Open, connect_options, session};
 use super::fault::OpenError;
 use super::file::FileId;
+use super::log;
 use super::options::SqliteOptions;
 use super::sweep::size;
-use super::turn::Turn;
-use crate::tier::TierSize;
+use crate::tier::{Cursor, Mark, Polled, TierSize};
 
 /// The connections that look things up, in one use of the file.
 #[derive(Debug)]
 pub(super) struct Readers {
     pool: SqlitePool,
-    session: i64,
-    file: Option<FileId>,
+    is_of_no_session: bool,
+    file: FileId,
 }
 
 /// The longest wait for a connection. The engine waits less.
@@ -41,20 +41,36 @@ impl Readers {
         let mut connections = try_join_all((0..options.readers).map(|_| pool.acquire())).await?;
         for connection in &mut connections {
             // Only with the first statement do they open the log beside the file.
-            if incarnation(connection).await? != open.incarnation {
+            if session(connection).await? != open.session {
                 return Err(OpenError::Replaced);
             }
         }
-        if FileId::of(&options.path) != open.file {
+        if FileId::of(&options.path) != Some(open.file) {
             return Err(OpenError::Replaced);
         }
-        Ok(Self { pool, session: open.session, file: open.file })
+        Ok(Self { pool, is_of_no_session: open.is_of_no_session, file: open.file })
     }
 
     /// The values of the keys in a [`key_list`](super::begin::key_list).
     pub(super) async fn look_up(&self, keys: &str, now: i64) -> Result<Vec<Found>, sqlx::Error> {
         let mut db = self.pool.acquire().await?;
-        look_up(&mut db, keys, Turn { now, session: self.session }).await
+        let mut found = look_up(&mut db, keys, now).await?;
+        for (_, stored) in &mut found {
+            stored.is_restored |= self.is_of_no_session;
+        }
+        Ok(found)
+    }
+
+    /// What has been changed since a cursor.
+    pub(super) async fn poll(&self, since: &Cursor) -> Result<Polled, sqlx::Error> {
+        let mut db = self.pool.acquire().await?;
+        log::poll(&mut db, since).await
+    }
+
+    /// Where the log ends.
+    pub(super) async fn position(&self) -> Result<Mark, sqlx::Error> {
+        let mut db = self.pool.acquire().await?;
+        log::position(&mut db).await
     }
 
     pub(super) async fn size(&self) -> Result<TierSize, sqlx::Error> {
@@ -64,7 +80,7 @@ impl Readers {
 
     /// Whether `file` is the one that they read.
     pub(super) fn are_of(&self, file: Option<FileId>) -> bool {
-        file.is_some() && self.file == file
+        file == Some(self.file)
     }
 
     /// Closes the connections, and waits for the look-ups that are under way.

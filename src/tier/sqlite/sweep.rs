@@ -3,6 +3,8 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 
+use super::epoch;
+use super::log;
 use super::queue::Write;
 use super::turn::Turn;
 use crate::tier::{Swept, TierSize};
@@ -25,6 +27,20 @@ const REMOVE_PERMITS: &str = "
     delete from forewarm_permit
     where key in (select key from forewarm_permit where until <= ?1 order by until limit ?2)";
 
+/// What was invalidated with its whole resource. The rest of what is void goes when it ends.
+const REMOVE_VOID: &str = "
+    delete from forewarm_entry
+    where rowid in (
+        select entry.rowid
+        from forewarm_epoch as epoch
+        cross join forewarm_entry as entry
+        where epoch.kind = 'resource'
+          and entry.resource = epoch.resource
+          and entry.sequence < epoch.sequence
+          and ?1 > 0
+        limit ?2
+    )";
+
 /// The rows that end soonest, as many as make up the bytes that are too many.
 const EVICT: &str = "
     delete from forewarm_entry
@@ -40,9 +56,22 @@ const EVICT: &str = "
         where bytes_before < ?2
     )";
 
+/// There are few of these, and nobody counts them.
+const FORGET_LAGS: &str = "delete from forewarm_lag where until <= ?1";
+const FORGET_HOT: &str = "delete from forewarm_hot where until <= ?1";
+const FORGET_CLAIMS: &str = "delete from forewarm_claim where until <= ?1";
+
 const ANY_EXPIRED: &str = "
     select exists (select 1 from forewarm_entry where keep_until <= ?1)
-        or exists (select 1 from forewarm_permit where until <= ?1)";
+        or exists (select 1 from forewarm_permit where until <= ?1)
+        or exists (
+            select 1
+            from forewarm_epoch as epoch
+            cross join forewarm_entry as entry
+            where epoch.kind = 'resource'
+              and entry.resource = epoch.resource
+              and entry.sequence < epoch.sequence
+        )";
 
 impl Sweep {
     pub(super) fn new(rows_max: u32, max_bytes: u64) -> Self {
@@ -61,12 +90,17 @@ impl Write for Sweep {
     async fn write(&self, db: &mut SqliteConnection, turn: Turn) -> Result<Swept, sqlx::Error> {
         let mut left = u64::from(self.rows_max);
         let mut swept = Swept::default();
-        for sql in [REMOVE_EXPIRED, REMOVE_PERMITS] {
+        for sql in [REMOVE_EXPIRED, REMOVE_PERMITS, REMOVE_VOID] {
             let limit = left.cast_signed();
             let removed = query(sql).bind(turn.now).bind(limit).execute(&mut *db).await?;
             swept.expired += removed.rows_affected();
             left = left.saturating_sub(removed.rows_affected());
         }
+        for sql in [FORGET_LAGS, FORGET_HOT, FORGET_CLAIMS] {
+            query(sql).bind(turn.now).execute(&mut *db).await?;
+        }
+        epoch::prune(db).await?;
+        let has_more_log = log::sweep(db, self.rows_max, turn).await?;
         let excess = self.excess(db).await?;
         if excess > 0 && left > 0 {
             let (limit, excess) = (left.cast_signed(), excess.cast_signed());
@@ -76,6 +110,7 @@ impl Write for Sweep {
         // If nothing could be evicted, the room is taken by others: trying again would not help.
         let may_evict = swept.evicted > 0 || left == 0;
         swept.has_more = query_scalar(ANY_EXPIRED).bind(turn.now).fetch_one(&mut *db).await?
+            || has_more_log
             || may_evict && self.excess(db).await? > 0;
         Ok(swept)
     }

@@ -1,20 +1,27 @@
-//! When, and in which use of the file, a statement runs; and how time is stored.
+//! When a statement runs, and how time is stored.
 
 use std::time::Duration;
 
+use super::options::SqliteOptions;
 use crate::clock::Clock;
 
-/// When, and in which use of the file, a statement runs.
+/// When a statement runs, and how much it may leave behind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     /// The time, in milliseconds since 1970.
     pub(super) now: i64,
-    pub(super) session: i64,
+    /// How many rows of the log are kept, more or less.
+    pub(super) log_rows: i64,
 }
 
+/// The log is a hundred bytes a row, and a small part of the file.
+const BYTES_PER_LOG_ROW: u64 = 1024;
+const LOG_ROWS_MAX: u64 = 100_000;
+
 impl Turn {
-    pub(super) fn new(clock: &Clock, session: i64) -> Self {
-        Self { now: now(clock), session }
+    pub(super) fn new(options: &SqliteOptions) -> Self {
+        let log_rows = (options.max_bytes / BYTES_PER_LOG_ROW).min(LOG_ROWS_MAX);
+        Self { now: now(&options.clock), log_rows: log_rows.cast_signed() }
     }
 }
 

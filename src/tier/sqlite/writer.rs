@@ -7,24 +7,29 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::connect::Open;
 use super::fault::{OpenError, Refusal, Report, Trouble};
+use super::file::FileId;
 use super::group;
+use super::hold::Hold;
 use super::options::SqliteOptions;
 use super::queue::{Command, Queued};
 use super::readers::Readers;
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::task::timeout_at;
-use crate::tier::TierError;
+use crate::tier::{Cursor, Mark, TierError};
 
 /// The one that writes, and that opens the file.
 #[derive(Debug)]
 pub(super) struct Writer {
     options: SqliteOptions,
     state: Arc<State>,
+    /// Keeps the session of the file going, also while there is no connection to it.
+    hold: Option<Hold>,
     /// The connection, or why there is none.
     open: Result<Open, TierError>,
     /// Whether a new connection may get on better than this one.
@@ -39,12 +44,22 @@ pub(super) struct Writer {
 pub(super) struct State {
     readers: ArcSwapOption<Readers>,
     no_permits_until: AtomicU64,
+    heard: Mutex<Option<Mark>>,
 }
 
 impl State {
     /// The connections to look up by, while the file can be used.
     pub(super) fn readers(&self) -> Option<Arc<Readers>> {
         self.readers.load_full()
+    }
+
+    /// Where the last poll left its caller.
+    pub(super) fn heard(&self) -> Option<Mark> {
+        *self.heard.lock()
+    }
+
+    pub(super) fn hear(&self, cursor: &Cursor) {
+        *self.heard.lock() = cursor.0.first().copied();
     }
 
     /// Whether a write failed a moment ago, so that reads do not wait for another one to fail.
@@ -67,6 +82,7 @@ impl Writer {
         Self {
             options,
             state,
+            hold: None,
             open: Err(TierError::new(Refusal::Closed)),
             is_doubtful: false,
             retry_at: Moment::START,
@@ -83,6 +99,7 @@ impl Writer {
             }
         }
         self.disconnect().await;
+        self.hold = None;
         // Those who still wait, and those who wait for the end, are told when `commands` is dropped.
     }
 
@@ -97,8 +114,7 @@ impl Writer {
             self.serve(&mut waiting).await;
             match command {
                 Command::Write(_) => {}
-                Command::Connect { is_replaced, reply } => {
-                    self.is_doubtful |= is_replaced;
+                Command::Connect(reply) => {
                     // A caller that has gone is not told.
                     drop(reply.send(self.ready().await.map(drop)));
                 }
@@ -120,12 +136,11 @@ impl Writer {
         if waiting.is_empty() {
             return;
         }
-        let clock = self.options.clock.clone();
+        let (clock, turn) = (self.options.clock.clone(), Turn::new(&self.options));
         let open = match self.ready().await {
             Ok(open) => open,
             Err(error) => return group::end(waiting.drain(..), &Err(error)),
         };
-        let turn = Turn::new(&clock, open.session);
         match group::write(&mut open.connection, turn, waiting).await {
             Ok(()) => self.report.all_is_well(&self.options.path),
             Err(error) => {
@@ -139,35 +154,35 @@ impl Writer {
     }
 
     /// The connection; a new one if there is none or it is in doubt, but not more than one attempt
-    /// a second.
+    /// a second. If another file has taken the name, there is one attempt at once.
     async fn ready(&mut self) -> Result<&mut Open, TierError> {
         let now = self.options.clock.now();
+        let file = FileId::of(&self.options.path);
+        if self.open.as_ref().is_ok_and(|open| Some(open.file) != file) {
+            self.disconnect().await;
+            self.retry_at = now;
+        }
         if (self.is_doubtful || self.open.is_err()) && now >= self.retry_at {
             self.retry_at = now.plus(RETRY_AFTER);
             self.disconnect().await;
-            self.open = self.connect().await;
+            self.open = match self.connect().await {
+                Ok(open) => Ok(open),
+                Err(error) => {
+                    self.retry_at = now.plus(error.retry_after());
+                    self.report.trouble(&self.options.path, error.trouble(), &error, now);
+                    Err(TierError::new(error))
+                }
+            };
         }
         self.open.as_mut().map_err(|error| error.clone())
     }
 
-    async fn connect(&mut self) -> Result<Open, TierError> {
-        let opened = async {
-            let open = Open::new(&self.options).await?;
-            let readers = Readers::open(&open, &self.options).await?;
-            Ok::<_, OpenError>((open, readers))
-        };
-        match opened.await {
-            Ok((open, readers)) => {
-                self.is_doubtful = false;
-                self.state.readers.store(Some(Arc::new(readers)));
-                Ok(open)
-            }
-            Err(error) => {
-                let now = self.options.clock.now();
-                self.report.trouble(&self.options.path, error.trouble(), &error, now);
-                Err(TierError::new(error))
-            }
-        }
+    async fn connect(&mut self) -> Result<Open, OpenError> {
+        let open = Open::new(&self.options, &mut self.hold).await?;
+        let readers = Readers::open(&open, &self.options).await?;
+        self.is_doubtful = false;
+        self.state.readers.store(Some(Arc::new(readers)));
+        Ok(open)
     }
 
     async fn disconnect(&mut self) {
@@ -204,16 +219,16 @@ mod tests {
     use super::super::queue::{Waiting, Write};
     use super::*;
 
-    /// Raises the number of epochs, and tells it.
+    /// Raises the number of claims, and tells it.
     struct Count;
 
     impl Write for Count {
         type Answer = i64;
 
         async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<i64, sqlx::Error> {
-            let sql = "insert into forewarm_epoch select count(*), 0 from forewarm_epoch";
+            let sql = "insert into forewarm_claim select count(*), 0 from forewarm_claim";
             query(sql).execute(&mut *db).await?;
-            query_scalar("select count(*) from forewarm_epoch").fetch_one(db).await
+            query_scalar("select count(*) from forewarm_claim").fetch_one(db).await
         }
     }
 
@@ -224,7 +239,7 @@ mod tests {
         type Answer = ();
 
         async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<(), sqlx::Error> {
-            query("insert into forewarm_epoch values (null, 0)").execute(db).await?;
+            query("insert into forewarm_claim values (null, 0)").execute(db).await?;
             Ok(())
         }
     }

@@ -135,7 +135,13 @@ async fn all_that_is_published_is_listed_and_explained() {
     }
     // Without L2, everything in the list but what concerns it is published.
     let l2 = ["forewarm_l2_up", "forewarm_l2_entries", "forewarm_l2_bytes", "forewarm_l2_seconds"];
-    let more = ["forewarm_l2_failures_total", "forewarm_outbox_length"];
+    let more = [
+        "forewarm_l2_failures_total",
+        "forewarm_outbox_length",
+        "forewarm_coherence_lag_seconds",
+        "forewarm_coherence_gaps_total",
+        "forewarm_changes_heard_total",
+    ];
     for metric in METRICS {
         let of_l2 = l2.contains(&metric.name) || more.contains(&metric.name);
         assert_eq!(scrapes.help.contains_key(metric.name), !of_l2, "{}", metric.name);

@@ -87,7 +87,8 @@ async fn what_fails_is_counted_by_what_was_asked() {
     let ops = ["begin", "fill", "put", "expire", "sweep", "size"];
     let expected: Vec<_> = ops.map(|op| (op.to_owned(), 1)).into();
     let mut counted = run.counted_of("l2_failures");
-    counted.retain(|(op, _)| op != "invalidate");
+    // How often these were tried depends on time.
+    counted.retain(|(op, _)| op != "invalidate" && op != "poll");
     counted.sort_by_key(|(op, _)| ops.iter().position(|known| known == op));
     assert_eq!(counted, expected);
 }

@@ -32,7 +32,9 @@ async fn a_resource_that_is_kept_out_of_l2_leaves_nothing_there() {
         assert_eq!(run.users.invalidate(&3).await, Delivery::Applied);
         assert!(run.forewarm.shutdown(Duration::from_mins(1)).await);
         assert_eq!(holds_canary(&world, b"CANARY"), is_there, "{store:?}");
-        assert_eq!(holds_canary(&world, b"shop:user"), is_there, "{store:?}");
+        // Other engines must hear of what was invalidated in memory.
+        let is_told = store != Store::Nowhere;
+        assert_eq!(holds_canary(&world, b"shop:user"), is_told, "{store:?}");
     }
 }
 

@@ -56,6 +56,8 @@ impl Setup {
             read_timeout: MINUTE,
             write_timeout: MINUTE,
             busy_wait: MINUTE,
+            window: MINUTE,
+            share_hot_every: None,
             breaker_failures: 3,
             breaker_open_for: SECOND,
             sweep_every: Duration::from_hours(1),

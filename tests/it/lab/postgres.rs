@@ -69,3 +69,44 @@ async fn what_a_server_says_when_it_cannot_start_is_told() {
     let error = PostgresServer::launch(options).await.unwrap_err();
     assert!(error.to_string().contains("no_such_setting"), "{error}");
 }
+
+#[tokio::test]
+async fn a_password_is_asked_for_also_after_the_data_were_lost() {
+    let options = PostgresOptions::default().password("s3cret");
+    let server = PostgresServer::launch(options).await.unwrap();
+    let debug = format!("{server:?}");
+    assert!(!debug.contains("s3cret"), "{debug}");
+    for data in [Data::Kept, Data::Lost] {
+        server.kill().unwrap();
+        server.start(data).await.unwrap();
+        PgConnection::connect(&server.url()).await.unwrap();
+        let without = server.url().replace(":s3cret", "");
+        assert!(PgConnection::connect(&without).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_server_is_trusted_through_its_own_authority_alone() {
+    let server = PostgresServer::launch(PostgresOptions::default().tls()).await.unwrap();
+    let other = PostgresServer::launch(PostgresOptions::default().tls()).await.unwrap();
+    for (authority, is_trusted) in [(&server, true), (&other, false)] {
+        let authority = authority.authority().unwrap();
+        let trusted = format!("sslmode=verify-full&sslrootcert={}", authority.display());
+        let connected = PgConnection::connect(&format!("{}?{trusted}", server.url())).await;
+        assert_eq!(connected.is_ok(), is_trusted);
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_no_shared_memory_behind() {
+    let server = PostgresServer::launch(PostgresOptions::default()).await.unwrap();
+    let file = std::fs::read_to_string(server.directory().join("data/postmaster.pid")).unwrap();
+    let id = file.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap();
+    let is_there = || {
+        let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+        segments.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
+    };
+    assert!(is_there());
+    server.kill().unwrap();
+    assert!(!is_there());
+}

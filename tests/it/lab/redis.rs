@@ -1,6 +1,7 @@
 //! A Redis server.
 
 use forewarm::lab::{Data, LabError, Persistence, RedisOptions, RedisServer};
+use redis::TlsCertificates;
 use tokio::net::TcpStream;
 
 use super::{ask, connect, hear, is_silent};
@@ -92,4 +93,21 @@ async fn what_a_server_says_when_it_cannot_start_is_told() {
     let options = RedisOptions::default().setting("no-such-setting", "1");
     let error = RedisServer::launch(options).await.unwrap_err();
     assert!(error.to_string().contains("no-such-setting"), "{error}");
+}
+
+#[tokio::test]
+async fn an_encrypted_server_is_trusted_through_its_own_authority_alone() {
+    let server = RedisServer::launch(RedisOptions::default().tls()).await.unwrap();
+    let other = RedisServer::launch(RedisOptions::default().tls()).await.unwrap();
+    assert!(server.url().starts_with("rediss://"), "{}", server.url());
+    let ping = async |authority: &RedisServer| {
+        let root_cert = Some(std::fs::read(authority.authority().unwrap()).unwrap());
+        let trusted = TlsCertificates { client_tls: None, root_cert };
+        let client = redis::Client::build_with_tls(server.url(), trusted).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async::<String>(&mut connection).await
+    };
+    assert_eq!(ping(&server).await.unwrap(), "PONG");
+    assert!(ping(&other).await.is_err());
+    assert!(ask(&mut connect(server.addr()).await, "PING").await.is_err());
 }

@@ -16,6 +16,7 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(tags_of_any_text_are_told_apart),
         Case::of(a_void_value_is_given_to_nobody),
         Case::of(a_load_under_way_is_refused_if_it_brings_the_tag),
+        Case::of(a_load_that_is_refused_for_its_tag_holds_nobody_up),
         Case::of(a_renewal_under_way_is_refused_if_it_brings_the_tag),
         Case::of(loads_that_begin_after_are_stored),
         Case::of(each_fill_is_judged_by_its_own_tags),
@@ -164,6 +165,16 @@ async fn a_load_under_way_is_refused_if_it_brings_the_tag<B: Bed>(world: World<B
         let (key, tags) = (keys[nth], tags[nth]);
         assert_eq!(world.fill_tagged(key, permits[nth], tags).await, filled[nth], "{key}");
     }
+}
+
+async fn a_load_that_is_refused_for_its_tag_holds_nobody_up<B: Bed>(world: World<B>) {
+    let old = world.loading(KEY).await;
+    world.invalidate_tag("p:user", "red").await;
+    assert_eq!(world.ask(KEY).await, Begun::Busy, "its tags are not known yet");
+    assert_eq!(world.fill_tagged(KEY, old, &["red"]).await, Filled::Refused);
+    world.load_tagged(KEY, &["red"]).await;
+    assert_eq!(world.fill_tagged(KEY, old, &["blue"]).await, Filled::Refused);
+    assert_eq!(world.stored(KEY).await.tags, ["red"]);
 }
 
 async fn a_renewal_under_way_is_refused_if_it_brings_the_tag<B: Bed>(world: World<B>) {
