@@ -160,5 +160,7 @@ pub use self::tier::{
 };
 #[cfg(feature = "postgres")]
 pub use self::tier::{PostgresOptions, PostgresTier};
+#[cfg(feature = "redis")]
+pub use self::tier::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};

@@ -12,12 +12,16 @@ pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresOptions, PostgresTier};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
 mod codec;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
