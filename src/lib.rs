@@ -146,5 +146,7 @@ pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
     Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
+#[cfg(feature = "redis")]
+pub use self::tier::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};

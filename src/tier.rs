@@ -10,10 +10,14 @@ use std::time::Duration;
 pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
 pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
 mod codec;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

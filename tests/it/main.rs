@@ -21,6 +21,9 @@ mod reading;
 mod readme;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod redis;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod replay;
 #[cfg(feature = "service")]
 #[cfg(test)]
