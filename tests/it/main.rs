@@ -13,6 +13,9 @@ mod l2;
 mod lab;
 #[cfg(test)]
 mod layers;
+#[cfg(feature = "postgres")]
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod preload_waits;
 #[cfg(test)]
@@ -34,6 +37,6 @@ mod report;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg(test)]
 mod tier_contract;
