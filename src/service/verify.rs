@@ -13,13 +13,18 @@ use super::console::{self, Failure};
 
 mod checker;
 mod counters;
+mod fault;
+mod file;
 mod fleet;
 mod history;
 mod loads;
+mod nemesis;
 mod node;
 mod place;
 mod reader;
+mod recovery;
 mod report;
+mod route;
 mod rows;
 mod store;
 mod story;
@@ -45,8 +50,9 @@ pub(super) struct Options {
     /// What the L2 is.
     #[arg(long, value_enum, value_name = "KIND")]
     l2: Kind,
-    /// Where it is: a file for SQLite. Without it, there is one of our own, which is removed in
-    /// the end.
+    /// Where it is: a URL, or a file for SQLite. It is not made to fail then, and keeps what
+    /// was stored: in Redis under `forewarm-verify`, in PostgreSQL in the schema
+    /// `forewarm_verify`. Without it, there is one of our own, which is removed in the end.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// How many processes there are, 2 to 16.
@@ -102,6 +108,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
 
 impl Options {
     fn report(&self) -> Result<Report, Failure> {
+        self.url.as_deref().map_or(Ok(()), |url| self.l2.check(url))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (real, control) = runtime.block_on(self.run_both())?;
         let report = Report::new(self.l2, self.window, &real, &control);

@@ -55,6 +55,11 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// How many nodes there are.
+    pub(super) fn size(&self) -> usize {
+        self.nodes.lock().len()
+    }
+
     /// Fails if a node has ended by itself. It has said why.
     pub(super) fn check(&self) -> Result<(), Failure> {
         for node in &mut *self.nodes.lock() {

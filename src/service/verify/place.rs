@@ -8,13 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::unfenced::Unfenced;
 use crate::builder::Builder;
 use crate::error::ConfigError;
-use crate::tier::{SqliteTier, Tier};
+use crate::tier::{PostgresOptions, RedisOptions, SqliteTier, Tier};
 
 /// Where the L2 is that the nodes share.
 #[derive(Clone, Deserialize, Serialize)]
 pub(super) enum Place {
     Sqlite { path: PathBuf },
+    Redis { url: String },
+    Postgres { url: String },
 }
+
+/// What everything in Redis begins with, and in which schema of PostgreSQL it is: apart from what
+/// others have there.
+const NAMESPACE: &str = "forewarm-verify";
+const SCHEMA: &str = "forewarm_verify";
 
 impl Place {
     /// Gives an engine its L2. If it is not fenced, it breaks its promises; `permits` is the first
@@ -26,9 +33,15 @@ impl Place {
         permits: u64,
     ) -> Result<Builder, ConfigError> {
         let with = With { builder, is_fenced, permits };
-        match self {
-            Self::Sqlite { path } => Ok(with.tier(SqliteTier::open(path).await?)),
-        }
+        Ok(match self {
+            Self::Sqlite { path } => with.tier(SqliteTier::open(path).await?),
+            Self::Redis { url } => {
+                with.tier(RedisOptions::new(url).namespace(NAMESPACE).open().await?)
+            }
+            Self::Postgres { url } => {
+                with.tier(PostgresOptions::new(url)?.schema(SCHEMA).open().await?)
+            }
+        })
     }
 }
 
@@ -53,6 +66,8 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            Self::Redis { .. } => f.debug_struct("Redis").finish_non_exhaustive(),
+            Self::Postgres { .. } => f.debug_struct("Postgres").finish_non_exhaustive(),
         }
     }
 }

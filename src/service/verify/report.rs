@@ -1,6 +1,7 @@
 //! What came of it.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -8,7 +9,9 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use serde::Serialize;
 
 use super::checker::{self, Verdict};
+use super::fault::Fault;
 use super::history::{Event, Kind as ErrorKind};
+use super::recovery::Recovery;
 use super::store::Kind;
 use super::story;
 use super::totals::Totals;
@@ -42,6 +45,17 @@ struct Figures {
     stale_elsewhere: u64,
     errors: BTreeMap<ErrorKind, u64>,
     slowest_ms: f64,
+    /// How often what was made to fail.
+    faults: BTreeMap<Fault, u64>,
+    recovery: Recovered,
+}
+
+/// How long it took after a fault until all was well.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Recovered {
+    p50_ms: f64,
+    max_ms: f64,
+    unfinished: u64,
 }
 
 impl Report {
@@ -108,6 +122,10 @@ impl Figures {
                 }
             }
         }
+        let mut faults = BTreeMap::<_, u64>::new();
+        for incident in &trial.incidents {
+            *faults.entry(incident.fault).or_default() += 1;
+        }
         Self {
             seconds: trial.took.as_secs_f64(),
             reads: trial.totals,
@@ -118,7 +136,9 @@ impl Figures {
             stale_here: verdict.stale_here,
             stale_elsewhere: verdict.stale_elsewhere,
             errors,
-            slowest_ms: Duration::from_nanos(slowest).as_secs_f64() * 1e3,
+            slowest_ms: millis(Duration::from_nanos(slowest)),
+            faults,
+            recovery: Recovered::new(&Recovery::of(&trial.incidents, &trial.accounts)),
         }
     }
 
@@ -130,9 +150,7 @@ impl Figures {
         let share = |part: u64| {
             format!("{} ({:.1} %)", grouped(part), ratio(part, self.reads.reads) * 100.0)
         };
-        let errors = |(kind, count): (&ErrorKind, &u64)| format!("{kind:?}: {}", grouped(*count));
-        let errors: Vec<_> = self.errors.iter().map(errors).collect();
-        let errors = if errors.is_empty() { "none".to_owned() } else { errors.join("\n") };
+        let Recovered { p50_ms, max_ms, unfinished } = self.recovery;
         vec![
             ("seconds", format!("{:.1}", self.seconds)),
             ("reads", grouped(self.reads.reads)),
@@ -146,8 +164,32 @@ impl Figures {
             ("  queued", grouped(self.queued)),
             ("stale on the same node (G1)", grouped(self.stale_here)),
             ("stale elsewhere after the window (G2)", grouped(self.stale_elsewhere)),
-            ("errors", errors),
+            ("errors", listed(&self.errors)),
             ("slowest read", format!("{:.0} ms", self.slowest_ms)),
+            ("faults", listed(&self.faults)),
+            ("recovery, median", format!("{p50_ms:.0} ms")),
+            ("  longest", format!("{max_ms:.0} ms")),
+            ("  not before the next fault", grouped(unfinished)),
         ]
     }
+}
+
+impl Recovered {
+    fn new(recovery: &Recovery) -> Self {
+        let Recovery { spans, unfinished } = recovery;
+        let at = |nth: usize| spans.get(nth).copied().map(millis).unwrap_or_default();
+        let last = spans.len().saturating_sub(1);
+        Self { p50_ms: at(last / 2), max_ms: at(last), unfinished: *unfinished }
+    }
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+/// What there was, and how much, a line each.
+fn listed(counts: &BTreeMap<impl Debug, u64>) -> String {
+    let line = |(what, count): (_, &u64)| format!("{what:?}: {}", grouped(*count));
+    let lines: Vec<_> = counts.iter().map(line).collect();
+    if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }
 }

@@ -1,5 +1,7 @@
 //! A run: nodes that read and change the same things, until they have done enough.
 
+use std::iter::repeat;
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -10,9 +12,11 @@ use super::checker::Account;
 use super::counters::Counters;
 use super::fleet::Fleet;
 use super::history::Member;
+use super::nemesis::{Incident, Nemesis};
 use super::node::Orders;
 use super::store::{Kind, Store};
 use super::totals::Totals;
+use crate::lab::{LabError, Proxy};
 use crate::service::console::{self, Failure};
 
 /// What a run is to be.
@@ -42,6 +46,7 @@ pub(super) struct Trial {
     pub(super) took: Duration,
     pub(super) totals: Totals,
     pub(super) accounts: Vec<Account>,
+    pub(super) incidents: Vec<Incident>,
 }
 
 /// How long after the end of a window it still goes on, so that the last changes bind somebody.
@@ -55,25 +60,57 @@ impl Terms {
         let folder = tempfile::Builder::new().prefix("forewarm-verify-").tempdir()?;
         Counters::create(folder.path(), self.keys)?;
         let store = Store::launch(self.kind, self.url.as_deref(), folder.path()).await?;
-        let prefix = format!("verify-{:016x}", random());
-        let orders = (0..self.nodes).map(|node| Orders {
+        let proxies = self.proxies(&store).await?;
+        let fleet = Fleet::start(self.orders(&store, &proxies, folder.path())).await?;
+        let began = Instant::now();
+        let calm = CancellationToken::new();
+        let nemesis = async {
+            if !self.has_nemesis {
+                return Ok(Vec::new());
+            }
+            let random = fastrand::Rng::with_seed(self.seed);
+            let (store, fleet, proxies) = (&store, &fleet, proxies.as_slice());
+            Nemesis { store, fleet, proxies, random }.run(&calm).await
+        };
+        let work = async {
+            self.until_done(&fleet, stop).await?;
+            calm.cancel();
+            Ok(())
+        };
+        let (incidents, ()) = tokio::try_join!(nemesis, work)?;
+        tokio::time::sleep(self.window + AFTER_WINDOW).await;
+        let (took, totals) = (began.elapsed(), fleet.totals());
+        let accounts = fleet.end().await?;
+        folder.close()?;
+        Ok(Trial { took, totals, accounts, incidents })
+    }
+
+    /// A network before each node, where there is one.
+    async fn proxies(&self, store: &Store) -> Result<Vec<Proxy>, LabError> {
+        let mut proxies = Vec::new();
+        if let Some(upstream) = store.upstream() {
+            for _ in 0..self.nodes {
+                proxies.push(Proxy::start(upstream).await?);
+            }
+        }
+        Ok(proxies)
+    }
+
+    fn orders(&self, store: &Store, proxies: &[Proxy], folder: &Path) -> Vec<Orders> {
+        // So that two runs on the same L2 do not meet.
+        let prefix = format!("verify-{:016x}", fastrand::u64(..));
+        let networks = proxies.iter().map(|proxy| Some(proxy.addr())).chain(repeat(None));
+        let orders = (0..self.nodes).zip(networks).map(|(node, via)| Orders {
             member: Member { node, life: 0 },
-            place: store.place(),
+            place: store.place(via),
             prefix: prefix.clone(),
             window: self.window,
             keys: self.keys,
             seed: self.seed,
             is_fenced: self.is_fenced,
-            folder: folder.path().to_owned(),
+            folder: folder.to_owned(),
         });
-        let fleet = Fleet::start(orders.collect()).await?;
-        let began = Instant::now();
-        self.until_done(&fleet, stop).await?;
-        tokio::time::sleep(self.window + AFTER_WINDOW).await;
-        let (took, totals) = (began.elapsed(), fleet.totals());
-        let accounts = fleet.end().await?;
-        folder.close()?;
-        Ok(Trial { took, totals, accounts })
+        orders.collect()
     }
 
     /// Waits until the nodes have done enough, and shows how it goes.
@@ -111,9 +148,4 @@ impl Terms {
         }
         Ok(())
     }
-}
-
-/// So that two runs on the same L2 do not meet.
-fn random() -> u64 {
-    fastrand::u64(..)
 }

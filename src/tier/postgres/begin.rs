@@ -78,11 +78,8 @@ impl Call for LookUp<'_> {
 
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<Vec<Found>, sqlx::Error> {
         type Row = (i64, Vec<u8>, Vec<String>, i64, i64, i64);
-        let rows: Vec<Row> = query_as(turn.sql(LOOK_UP))
-            .bind(&*self.keys)
-            .bind(turn.ahead)
-            .fetch_all(db)
-            .await?;
+        let rows: Vec<Row> =
+            query_as(turn.sql(LOOK_UP)).bind(&*self.keys).bind(turn.ahead).fetch_all(db).await?;
         let found = |(nth, value, tags, age, fresh_for, keep_for): Row| {
             let stored = Stored {
                 value,

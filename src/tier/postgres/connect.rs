@@ -249,12 +249,7 @@ async fn begin(
     after: Option<i64>,
 ) -> Result<(), sqlx::Error> {
     query(schema.sql(EMPTY)).execute(&mut *db).await?;
-    query(schema.sql(BEGIN))
-        .bind(fastrand::i64(..))
-        .bind(system)
-        .bind(after)
-        .execute(db)
-        .await?;
+    query(schema.sql(BEGIN)).bind(fastrand::i64(..)).bind(system).bind(after).execute(db).await?;
     Ok(())
 }
 

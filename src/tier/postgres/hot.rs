@@ -50,8 +50,11 @@ impl<'a> MergeHot<'a> {
         hot: &[(&'a str, f64)],
         keep_for: Duration,
     ) -> Self {
-        let mut hot: Vec<_> =
-            hot.iter().copied().filter(|(key, score)| is_storable(key) && score.is_finite()).collect();
+        let mut hot: Vec<_> = hot
+            .iter()
+            .copied()
+            .filter(|(key, score)| is_storable(key) && score.is_finite())
+            .collect();
         hot.sort_by(|(_, one), (_, two)| two.total_cmp(one));
         let (keys, scores) = hot.into_iter().take(KEYS_MAX).unzip();
         Self { by: by.0.cast_signed(), resource, keys, scores, keep_for: millis(keep_for) }
@@ -61,11 +64,7 @@ impl<'a> MergeHot<'a> {
 impl Call for MergeHot<'_> {
     type Answer = Vec<HotSum>;
 
-    async fn run(
-        &self,
-        db: &mut PgConnection,
-        turn: Turn<'_>,
-    ) -> Result<Vec<HotSum>, sqlx::Error> {
+    async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<Vec<HotSum>, sqlx::Error> {
         let sums: Vec<(String, f64)> = query_as(turn.sql(MERGE_HOT))
             .bind(self.resource)
             .bind(self.by)

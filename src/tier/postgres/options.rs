@@ -226,7 +226,8 @@ mod tests {
     fn no_password_is_shown() {
         let options = PostgresOptions::new("postgres://me:hunter2@localhost/app").unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
-        for url in ["postgres://me:hunter2@localhost:port/app", "mysql://me:hunter2@localhost/app"] {
+        for url in ["postgres://me:hunter2@localhost:port/app", "mysql://me:hunter2@localhost/app"]
+        {
             let error = PostgresOptions::new(url).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }

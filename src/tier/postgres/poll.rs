@@ -74,7 +74,8 @@ impl Poll {
 
     /// What was read: a page of it, if that is not all.
     fn polled(&self, rows: Vec<Read>) -> Result<Polled, sqlx::Error> {
-        let (_, incarnation, seen, is_reached, ..) = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (_, incarnation, seen, is_reached, ..) =
+            rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let seen: Snapshot = seen.parse::<Snapshot>()?;
         if !is_reached || self.is_strange {
             let cursor = seen.cursor(*incarnation);
@@ -97,7 +98,12 @@ impl Poll {
             return Ok(Polled { cursor, is_gap: true, ..Polled::default() });
         }
         let changes = news.into_iter().map(|(_, logged)| logged).collect();
-        Ok(Polled { cursor: seen.before(end).cursor(incarnation), changes, has_more, is_gap: false })
+        Ok(Polled {
+            cursor: seen.before(end).cursor(incarnation),
+            changes,
+            has_more,
+            is_gap: false,
+        })
     }
 }
 
@@ -125,8 +131,8 @@ fn news(row: Read) -> Option<(u64, Logged)> {
     let (_, _, _, _, xid, id, by, kind, subject, detail, lag_ms, min_version) = row;
     let (kind, subject, detail) = (kind?, subject?, detail?);
     let row = Row { kind: &kind, subject: &subject, detail: &detail };
-    let lag = lag_ms
-        .map(|lasts| Lag { lasts: span(lasts), min_version: min_version.map(unordered) });
+    let lag =
+        lag_ms.map(|lasts| Lag { lasts: span(lasts), min_version: min_version.map(unordered) });
     let (id, by) = (id?.cast_unsigned(), Node(by?.cast_unsigned()));
     Some((xid?.parse().ok()?, Logged { id, by, change: row.change(lag) }))
 }

@@ -151,8 +151,7 @@ const CUT: &str = "
         for update of change skip locked
     )";
 
-const COUNT: &str =
-    "select count(*) from (select 1 from forewarm.change limit $1) as change";
+const COUNT: &str = "select count(*) from (select 1 from forewarm.change limit $1) as change";
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,11 +183,7 @@ impl Call for Trim {
             query_as(turn.sql(WALK)).bind(ROWS).fetch_one(&mut *db).await?;
         let cut = query(turn.sql(CUT)).bind(turn.ahead).bind(KEEP_FOR).bind(ROWS);
         let cut = cut.execute(&mut *db).await?.rows_affected();
-        query(turn.sql(DROP_MILESTONES))
-            .bind(turn.ahead)
-            .bind(KEEP_FOR)
-            .execute(db)
-            .await?;
+        query(turn.sql(DROP_MILESTONES)).bind(turn.ahead).bind(KEEP_FOR).execute(db).await?;
         let removed = u64::try_from(removed).unwrap_or_default();
         Ok(Trimmed { removed, has_more: is_walking || cut >= ROWS.unsigned_abs() })
     }

@@ -175,8 +175,7 @@ async fn whoever_listens_hears_again_after_its_connection_was_killed() {
             where query = $1 and pid <> pg_backend_pid()";
         let listening = format!("LISTEN \"{}\"", channel.replace('"', "\"\""));
         until("they listen", async || {
-            let killed: i64 =
-                query_scalar(kill).bind(&listening).fetch_one(&mut db).await.unwrap();
+            let killed: i64 = query_scalar(kill).bind(&listening).fetch_one(&mut db).await.unwrap();
             killed > 0
         })
         .await;

@@ -149,7 +149,8 @@ async fn value_or_nothing(tier: &PostgresTier, key: &str) -> Option<Vec<u8>> {
 #[tokio::test]
 async fn tables_that_were_made_elsewhere_begin_another_life_here() {
     let server = shared().await;
-    let (here, there) = (server.new_database().await.unwrap(), server.new_database().await.unwrap());
+    let (here, there) =
+        (server.new_database().await.unwrap(), server.new_database().await.unwrap());
     let home = Home::at(here);
     let tier = home.tier().await;
     load(&tier, KEY, b"old").await;

@@ -16,7 +16,10 @@ async fn keys_of_ten_kilobytes_are_kept_apart_and_told() {
     load(&tier, &two, b"two").await;
     let mut since = caught_up(&tier).await;
     invalidate(&tier, Selector::Key(&one)).await;
-    assert_eq!((value(&tier, &one).await, value(&tier, &two).await.unwrap()), (None, b"two".to_vec()));
+    assert_eq!(
+        (value(&tier, &one).await, value(&tier, &two).await.unwrap()),
+        (None, b"two".to_vec())
+    );
     let change = Change::Key { key: one.clone(), lag: None };
     assert_eq!(news(&tier, &mut since).await[0].change, change);
     load(&tier, &one, b"one").await;

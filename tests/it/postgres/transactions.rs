@@ -87,7 +87,8 @@ async fn a_load_that_began_before_the_commit_is_void_when_it_is_committed() {
         let [before, within, late] = ["p:user:1", "p:user:2", "p:user:3"];
         let begun_before = loading(&tier, before).await;
         let mut transaction = db.begin().await.unwrap();
-        let selector_of = |key| if let Selector::Key(_) = selector { Selector::Key(key) } else { selector };
+        let selector_of =
+            |key| if let Selector::Key(_) = selector { Selector::Key(key) } else { selector };
         let selectors = [before, within, late].map(selector_of);
         invalidate_in(&tier, &mut transaction, &selectors).await;
         // Nobody waits for the transaction.
@@ -192,7 +193,11 @@ async fn any_search_path_will_do() {
     let (tier, mut db) = (home.tier().await, home.other().await);
     for path in ["", "pg_temp", "public, pg_catalog"] {
         load(&tier, KEY, b"old").await;
-        query("select set_config('search_path', $1, false)").bind(path).execute(&mut db).await.unwrap();
+        query("select set_config('search_path', $1, false)")
+            .bind(path)
+            .execute(&mut db)
+            .await
+            .unwrap();
         invalidate_in(&tier, &mut db, &selectors()).await;
         assert_eq!(value(&tier, KEY).await, None, "{path:?}");
     }
