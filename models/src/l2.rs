@@ -216,8 +216,7 @@ impl L2 {
     fn is_untouched(&self, protocol: Protocol, put: Put) -> bool {
         let reaches_back =
             put.since.position >= self.trimmed || !protocol.has(Mechanism::PutHeedsTrim);
-        let counts =
-            |by: By| by != By::Node(put.by) || protocol.has(Mechanism::PutHeedsOwn);
+        let counts = |by: By| by != By::Node(put.by) || protocol.has(Mechanism::PutHeedsOwn);
         let touches = |row: &Row| match row {
             Row::Key(by) | Row::Group(by) => counts(*by),
             Row::Other => false,
@@ -234,9 +233,8 @@ impl L2 {
 
     /// What a node finds that has read the log up to a mark.
     pub(crate) fn poll(&self, protocol: Protocol, by: u8, since: Mark) -> Found {
-        let is_heard = |by_whom: By| {
-            by_whom != By::Node(by) || !protocol.has(Mechanism::SkipOwnRows)
-        };
+        let is_heard =
+            |by_whom: By| by_whom != By::Node(by) || !protocol.has(Mechanism::SkipOwnRows);
         if since.life != self.life || since.position < self.trimmed {
             return Found { gap: true, ..Found::default() };
         }

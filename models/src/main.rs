@@ -1,4 +1,5 @@
-//! A model of how forewarm keeps nodes coherent.
+//! A model of how forewarm keeps nodes coherent. The commands are still to come: for now all
+//! scenarios run, or those whose names begin as the argument says.
 mod change;
 mod check;
 mod event;
@@ -9,21 +10,47 @@ mod poll;
 mod protocol;
 mod reader;
 mod scenario;
+mod scenarios;
 mod state;
 mod turn;
 
-fn main() {
-    use scenario::*; use l2::Selector::*; use protocol::*; use state::Faults;
-    println!("state: {} bytes", size_of::<state::State>());
-    let s9 = Scenario::new("S9", "put").gets(&[0, 1]).change(0, Key, Form::Put).change(0, Key, Form::Invalidate).window(1).faults(Faults { timeouts: 1, ..Faults::default() });
-    let s9b = Scenario::new("S9b", "put other").gets(&[0, 1, 1]).change(0, Key, Form::Put).change(1, Key, Form::Invalidate).polls([1,1]).window(1);
-    for (s, p, l, e) in [
-        (&s9, Protocol::without(&[Mechanism::PutHeedsOwn]), "as the contract has it", Expected::Safe),
-        (&s9, Protocol::FULL, "", Expected::Safe),
-        (&s9b, Protocol::without(&[Mechanism::PutHeedsOwn]), "as the contract has it", Expected::Safe),
-        (&s9b, Protocol::FULL, "", Expected::Safe),
-    ] {
-        let r = check::explore(s, p, l, e, 2);
-        println!("{r:#?}");
+use std::io::{self, Write as _};
+
+use protocol::Protocol;
+use scenario::Expected;
+
+fn main() -> io::Result<()> {
+    let asked = std::env::args().nth(1).unwrap_or_default();
+    let mut out = io::stdout().lock();
+    for scenario in scenarios::small() {
+        if !scenario.name.starts_with(&asked) {
+            continue;
+        }
+        let mut runs = vec![("", Protocol::FULL, Expected::Safe)];
+        runs.extend(scenario.removals.iter().map(|removal| {
+            (removal.label, Protocol::without(&removal.mechanisms), removal.expected)
+        }));
+        for (label, protocol, expected) in runs {
+            let report = check::explore(&scenario, protocol, label, expected, 2);
+            writeln!(
+                out,
+                "{:5} {:45} {:>10} {:>11} {:>3} {:>6.1}s {:6} {:26} {:?}",
+                report.scenario,
+                report.removed,
+                report.states,
+                report.transitions,
+                report.depth,
+                report.seconds,
+                if report.is_as_expected { "" } else { "WRONG" },
+                report.result,
+                report.seen
+            )?;
+            if !report.is_as_expected || asked.len() > 1 {
+                for line in report.trace {
+                    writeln!(out, "      {line}")?;
+                }
+            }
+        }
     }
+    Ok(())
 }

@@ -117,8 +117,7 @@ impl Turn<'_> {
         self.answer_all(at, flight.version);
         let fills = flight.has_permit && is_fresh && !flight.is_poisoned;
         if fills && self.state.breach.is_none() && self.node(node).closed == 0 {
-            let (step, version, generation) =
-                (GetStep::Filling, flight.version, flight.generation);
+            let (step, version, generation) = (GetStep::Filling, flight.version, flight.generation);
             self.state.gets[at] =
                 Get { step, version, generation, has_permit: true, ..Get::default() };
         }
