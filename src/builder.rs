@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
-use crate::coherence::L2;
+use crate::coherence::{Heed, L2};
 use crate::config::Config;
 use crate::engine::{Engine, EngineParts};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
 use crate::metrics::{self, BUILD_INFO, L2_UP};
 use crate::preloader;
-use crate::resource::{LearnedPair, LearnedRule, ResourceBuilder};
+use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::scope::Scope;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
@@ -77,7 +77,6 @@ impl Forewarm {
     ///
     /// The engine was started before, or has been shut down; or a relation names a resource that
     /// was not declared.
-    #[expect(clippy::unused_async, reason = "what survives a restart will be restored here")]
     pub async fn start(&self) -> Result<(), Error> {
         if self.engine.tasks.is_stopping() {
             return Err(Error::ShutDown);
@@ -90,6 +89,12 @@ impl Forewarm {
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
+        if let Some(l2) = &self.engine.l2 {
+            let heed: Arc<dyn Heed> = Arc::clone(&self.engine) as Arc<dyn Heed>;
+            l2.follow_for(Arc::downgrade(&heed));
+            // From the first moment memory may be served; if L2 does not answer, that comes later.
+            l2.sync_for_read().await;
+        }
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
@@ -145,10 +150,22 @@ impl Forewarm {
         }
         self.engine.foresight.publish();
         if let Some(l2) = &self.engine.l2 {
-            l2.failures().publish(&[]);
+            l2.publish();
             ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
         }
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    }
+
+    /// Invalidates everything that is held of every resource of this engine, here and in L2. The
+    /// promise is that of [`Resource::invalidate`](crate::Resource::invalidate).
+    pub async fn invalidate_all(&self) -> Delivery {
+        let mut delivery = Delivery::Applied;
+        for resource in self.engine.resources() {
+            if !resource.invalidate_all().await {
+                delivery = Delivery::Queued;
+            }
+        }
+        delivery
     }
 
     /// Forgets everything that memory holds: entries, and what was learned of keys. Loads under way

@@ -1,6 +1,6 @@
-//! What may be asked of L2: with a deadline, behind a breaker, and not before what was queued.
+//! What may be asked of L2, and what follows from its answers: calls have a deadline and stand behind
+//! a breaker, invalidations that were not heard wait, and the log says what others have changed.
 
-use std::collections::VecDeque;
 use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
@@ -12,12 +12,20 @@ use crate::clock::{Clock, Moment};
 use crate::config::L2Config;
 use crate::limits::{Breaker, BreakerState, Quiet};
 use crate::metrics::{Counters, L2_BYTES, L2_ENTRIES, L2_SECONDS, L2Op};
-use crate::sync::Mutex;
 use crate::task;
 use crate::tier::{
-    AnyTier, Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Swept, TierError,
+    AnyTier, Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Swept, TierError,
     TierSize,
 };
+
+pub(crate) use self::follow::Heed;
+use self::follow::Following;
+pub(crate) use self::outbox::{Outbox, Waiting};
+pub(crate) use self::trust::Trust;
+
+mod follow;
+mod outbox;
+mod trust;
 
 /// The second tier of an engine, asked in a way that cannot hurt the one who asks.
 pub(crate) struct L2 {
@@ -34,6 +42,8 @@ pub(crate) struct L2 {
     permits: AtomicU64,
     /// What this engine is called among those that share L2.
     node: Node,
+    following: Following,
+    trust: Arc<Trust>,
 }
 
 impl std::fmt::Debug for L2 {
@@ -52,7 +62,21 @@ impl L2 {
         // Never of a seed: engines that share one must not share these.
         let (is_warned, permits) = (AtomicBool::new(false), AtomicU64::new(random()));
         let node = Node(random().max(1));
-        Self { tier, config, clock, breaker, failures, quiet, warnings, is_warned, permits, node }
+        let trust = Arc::new(Trust::within(config.window));
+        Self {
+            tier,
+            config,
+            clock,
+            breaker,
+            failures,
+            quiet,
+            warnings,
+            is_warned,
+            permits,
+            node,
+            following: Following::default(),
+            trust,
+        }
     }
 
     pub(crate) const fn config(&self) -> &L2Config {
@@ -61,6 +85,11 @@ impl L2 {
 
     pub(crate) const fn failures(&self) -> &Counters<L2Op> {
         &self.failures
+    }
+
+    /// Until when memory may be served.
+    pub(crate) const fn trust(&self) -> &Arc<Trust> {
+        &self.trust
     }
 
     /// Whether L2 answers, as far as is known.
@@ -92,9 +121,10 @@ impl L2 {
         self.call(L2Op::Release, self.config.write_timeout, self.tier.release(permits)).await
     }
 
-    pub(crate) async fn put(&self, put: Fill<'_>) -> Option<Vec<Filled>> {
-        let (puts, since) = ([put], Cursor::default());
-        let work = self.tier.put(self.node, &puts, &since);
+    /// Puts a value. `since` is [`L2::heard`] from before the value was stored in memory.
+    pub(crate) async fn put(&self, put: Fill<'_>, since: &Cursor) -> Option<Vec<Filled>> {
+        let puts = [put];
+        let work = self.tier.put(self.node, &puts, since);
         self.call(L2Op::Put, self.config.write_timeout, work).await
     }
 
@@ -108,6 +138,17 @@ impl L2 {
         self.call(L2Op::Expire, self.config.write_timeout, work).await
     }
 
+    /// Tells L2 which keys of a resource are read most here; gives those of other engines.
+    pub(crate) async fn merge_hot(
+        &self,
+        resource: &str,
+        hot: &[(&str, f64)],
+        keep_for: Duration,
+    ) -> Option<Vec<HotSum>> {
+        let work = self.tier.merge_hot(self.node, resource, hot, keep_for);
+        self.call(L2Op::MergeHot, self.config.write_timeout, work).await
+    }
+
     pub(crate) async fn sweep(&self, rows_max: u32) -> Option<Swept> {
         self.call(L2Op::Sweep, Self::UPKEEP_TIMEOUT, self.tier.sweep(rows_max)).await
     }
@@ -118,6 +159,12 @@ impl L2 {
 
     pub(crate) async fn close(&self) {
         self.tier.close().await;
+    }
+
+    /// Brings the figures to the `metrics` facade.
+    pub(crate) fn publish(&self) {
+        self.failures.publish(&[]);
+        self.publish_following();
     }
 
     /// Brings the size of L2 to the `metrics` facade.
@@ -186,138 +233,4 @@ impl L2 {
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one("forewarm")
-}
-
-/// Invalidations of a resource that have not reached L2 yet.
-///
-/// While one waits here the gate of its key stays closed: the key is not read from L2. When too
-/// many wait, the resource as a whole is invalidated instead, which is never too little.
-#[derive(Debug)]
-pub(crate) struct Outbox<K> {
-    state: Mutex<State<K>>,
-    max: usize,
-}
-
-#[derive(Debug)]
-struct State<K> {
-    waiting: VecDeque<Waiting<K>>,
-    /// Those that L2 is being told of.
-    taken: usize,
-    /// The whole resource is to be invalidated.
-    is_overflowed: bool,
-    overflows: u64,
-}
-
-/// A key whose invalidation waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting<K> {
-    pub(crate) key: K,
-    pub(crate) hash: u64,
-    pub(crate) full_key: String,
-}
-
-impl<K> Outbox<K> {
-    pub(crate) fn new(max: usize) -> Self {
-        let (waiting, taken) = (VecDeque::new(), 0);
-        let state = State { waiting, taken, is_overflowed: false, overflows: 0 };
-        Self { state: Mutex::new(state), max }
-    }
-
-    /// Adds an invalidation. Gives those that need not wait any more, since the whole resource
-    /// will be invalidated; their gates may open, for the resource is closed.
-    #[must_use]
-    pub(crate) fn push(&self, waiting: Waiting<K>) -> VecDeque<Waiting<K>> {
-        let mut state = self.state.lock();
-        state.waiting.push_back(waiting);
-        if state.waiting.len() <= self.max {
-            return VecDeque::new();
-        }
-        state.overflows += 1;
-        state.is_overflowed = true;
-        std::mem::take(&mut state.waiting)
-    }
-
-    /// Takes up to `count` invalidations to deliver: [`Outbox::delivered`] or
-    /// [`Outbox::put_back`] says how that ended.
-    pub(crate) fn take(&self, count: usize) -> Vec<Waiting<K>> {
-        let mut state = self.state.lock();
-        let count = count.min(state.waiting.len());
-        state.taken += count;
-        state.waiting.drain(..count).collect()
-    }
-
-    /// Invalidations that were taken have been delivered.
-    pub(crate) fn delivered(&self, count: usize) {
-        self.state.lock().taken -= count;
-    }
-
-    /// Puts invalidations back that could not be delivered.
-    pub(crate) fn put_back(&self, undelivered: Vec<Waiting<K>>) {
-        let mut state = self.state.lock();
-        state.taken -= undelivered.len();
-        for waiting in undelivered.into_iter().rev() {
-            state.waiting.push_front(waiting);
-        }
-    }
-
-    /// Whether no key of the resource may be read from L2; gives what to tell
-    /// [`Outbox::delivered_all`].
-    pub(crate) fn overflow(&self) -> Option<u64> {
-        let state = self.state.lock();
-        state.is_overflowed.then_some(state.overflows)
-    }
-
-    /// The resource was invalidated as a whole. If it overflowed again meanwhile, that will have
-    /// to be done once more.
-    pub(crate) fn delivered_all(&self, overflows: u64) {
-        let mut state = self.state.lock();
-        state.is_overflowed &= state.overflows != overflows;
-    }
-
-    /// The invalidations that wait.
-    pub(crate) fn len(&self) -> usize {
-        let state = self.state.lock();
-        state.waiting.len() + state.taken + usize::from(state.is_overflowed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn waiting(key: u32) -> Waiting<u32> {
-        Waiting { key, hash: 0, full_key: format!("p:r:{key}") }
-    }
-
-    #[test]
-    fn what_is_queued_is_delivered_in_order() {
-        let outbox = Outbox::new(10);
-        for key in 0..4 {
-            assert!(outbox.push(waiting(key)).is_empty());
-        }
-        let first = outbox.take(3);
-        assert_eq!(outbox.len(), 4);
-        outbox.put_back(first);
-        let all: Vec<_> = outbox.take(10).into_iter().map(|waiting| waiting.key).collect();
-        assert_eq!((all, outbox.len()), (vec![0, 1, 2, 3], 4));
-        outbox.delivered(4);
-        assert_eq!(outbox.len(), 0);
-    }
-
-    #[test]
-    fn too_many_become_one_for_the_whole_resource() {
-        let outbox = Outbox::new(2);
-        assert_eq!(outbox.overflow(), None);
-        assert!(outbox.push(waiting(0)).is_empty() && outbox.push(waiting(1)).is_empty());
-        assert_eq!(outbox.push(waiting(2)).len(), 3);
-        let overflows = outbox.overflow().unwrap();
-        for key in 3..6 {
-            assert_eq!(outbox.push(waiting(key)).len(), if key == 5 { 3 } else { 0 });
-        }
-        // Another overflow came while the first was delivered.
-        outbox.delivered_all(overflows);
-        let overflows = outbox.overflow().unwrap();
-        outbox.delivered_all(overflows);
-        assert_eq!((outbox.overflow(), outbox.len()), (None, 0));
-    }
 }

@@ -119,6 +119,21 @@ pub struct L2Config {
     /// Values whose encoding is longer than this many bytes are compressed. Default: 1 KiB, since
     /// short ones grow.
     pub compress_over_bytes: usize,
+    /// The coherence window: how long after an invalidation has been applied on one engine another
+    /// one may still serve what it held, at most; 250 ms to 1 minute. Usually it is milliseconds; this
+    /// bounds it whatever fails, since an engine that has not heard from L2 for so long serves from
+    /// memory only what it has loaded within. A quarter of it is the longest time between two polls
+    /// of the log. Default: 2 s.
+    #[serde(with = "crate::span")]
+    pub window: Duration,
+    /// How often the keys that are read most are shared with the other engines on this L2, so that
+    /// what is hot on one is copied by all; `None` never does. Default: 10 s.
+    #[serde(with = "crate::span::optional")]
+    pub share_hot_every: Option<Duration>,
+    /// Has one in this many invalidations checked a window later: what the tiers hold of the key is
+    /// compared with what the source says, which costs up to two loads, and whatever differs is
+    /// counted in `forewarm_stale_observed_total`. `None` checks none. Default: `None`.
+    pub probe_one_in: Option<u32>,
     /// How often expired rows are removed. Default: 1 minute.
     #[serde(with = "crate::span")]
     pub sweep_every: Duration,
@@ -149,10 +164,17 @@ impl Default for L2Config {
             breaker_open_for: Duration::from_secs(1),
             outbox_max: 100_000,
             compress_over_bytes: 1024,
+            window: Duration::from_secs(2),
+            share_hot_every: Some(Duration::from_secs(10)),
+            probe_one_in: None,
             sweep_every: Duration::from_mins(1),
         }
     }
 }
+
+/// The shortest and the longest coherence window.
+const WINDOW_MIN: Duration = Duration::from_millis(250);
+const WINDOW_MAX: Duration = Duration::from_mins(1);
 
 impl Config {
     /// Says what cannot work, and gives the prefix in its normal form.
@@ -177,10 +199,19 @@ impl Config {
             ("l2.busy_wait", self.l2.busy_wait),
             ("l2.breaker_open_for", self.l2.breaker_open_for),
             ("l2.sweep_every", self.l2.sweep_every),
+            ("l2.share_hot_every", self.l2.share_hot_every.unwrap_or(Duration::MAX)),
         ] {
             if span.is_zero() {
                 return Err(ConfigError::new(field, "is zero", "use a span such as `100ms`"));
             }
+        }
+        if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.l2.window) {
+            let problem = format!("is {:?}", self.l2.window);
+            return Err(ConfigError::new("l2.window", problem, "use 250 ms to 1 minute"));
+        }
+        if self.l2.probe_one_in == Some(0) {
+            let remedy = "use 1 or more, or leave it out";
+            return Err(ConfigError::new("l2.probe_one_in", "is zero", remedy));
         }
         self.learning.check()?;
         Ok(prefix)
@@ -200,13 +231,16 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_and_named() {
-        let cases: [(&str, Spoil); 6] = [
+        let cases: [(&str, Spoil); 9] = [
             ("prefix", |c| c.prefix = "a:b".into()),
             ("loads_max", |c| c.loads_max = 0),
             ("summary_every", |c| c.summary_every = Some(Duration::ZERO)),
             ("l2.read_timeout", |c| c.l2.read_timeout = Duration::ZERO),
             ("l2.outbox_max", |c| c.l2.outbox_max = 0),
             ("l2.breaker_failures", |c| c.l2.breaker_failures = 0),
+            ("l2.window", |c| c.l2.window = Duration::from_millis(249)),
+            ("l2.share_hot_every", |c| c.l2.share_hot_every = Some(Duration::ZERO)),
+            ("l2.probe_one_in", |c| c.l2.probe_one_in = Some(0)),
         ];
         for (field, spoil) in cases {
             let mut config = Config::default();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Moment};
-use crate::coherence::L2;
+use crate::coherence::{Heed, L2};
 use crate::config::Config;
 use crate::error::{ConfigError, Error};
 use crate::foresight::{Foreseen, Foresight};
@@ -18,6 +18,7 @@ use crate::predictor::LearnerTerms;
 use crate::stats::ResourceStats;
 use crate::sync::Mutex;
 use crate::task::Tasks;
+use crate::tier::Change;
 
 /// What the resources of an engine share. Every handle holds it, and nothing that works behind them
 /// does: when the last handle goes, the work ends.
@@ -49,6 +50,15 @@ struct Registry {
 /// What the engine does with a resource whose types it does not know.
 pub(crate) trait Managed: Foreseen {
     fn name(&self) -> &Arc<str>;
+
+    /// `{prefix}:{resource}`, which its full keys begin with.
+    fn group(&self) -> &str;
+
+    /// Voids what somebody else has changed.
+    fn heed_change(&self, change: &Change);
+
+    /// Invalidates everything that is held; gives whether L2 has heard of it.
+    fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>>;
 
     /// A run of the preloader; gives when to look again.
     fn run_ahead(self: Arc<Self>) -> Moment;
@@ -188,6 +198,31 @@ impl Engine {
     /// The resources, in the order in which they were declared.
     pub(crate) fn resources(&self) -> Vec<Arc<dyn Managed>> {
         self.registry.lock().resources.clone()
+    }
+}
+
+impl Heed for Engine {
+    fn heed(&self, change: &Change) {
+        let resources = self.resources();
+        let name = match change {
+            Change::Key { key, .. } | Change::Expired { key } => key,
+            Change::Resource { resource }
+            | Change::Tag { resource, .. }
+            | Change::Pattern { resource, .. } => resource,
+            Change::Unknown => return self.void_all(),
+        };
+        // What belongs to none of them belongs to others on the same L2.
+        let is_of = |of: &&Arc<dyn Managed>| {
+            let rest = name.strip_prefix(of.group());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        if let Some(resource) = resources.iter().find(is_of) {
+            resource.heed_change(change);
+        }
+    }
+
+    fn void_all(&self) {
+        self.resources().iter().for_each(|resource| resource.heed_change(&Change::Unknown));
     }
 }
 

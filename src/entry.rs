@@ -9,6 +9,10 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::score::{Past, Reads};
 
+pub(crate) use self::tags::Tags;
+
+mod tags;
+
 /// A value or its absence, as memory holds it.
 ///
 /// The words that a hit or a sample touches come first, together with the counts of the `Arc`
@@ -24,6 +28,8 @@ pub(crate) struct Entry<K, V> {
     keep_until: Moment,
     hash: u64,
     value: Option<Arc<V>>,
+    /// As of which generation of the resource's groups it is known to be valid.
+    generation: AtomicU64,
     key: K,
     flags: AtomicU32,
     weight: u32,
@@ -38,6 +44,7 @@ pub(crate) struct Entry<K, V> {
     /// When its value would expire if it were loaded on demand only.
     demand_until: AtomicU64,
     why: Why,
+    tags: Tags,
 }
 
 /// How long an entry lives.
@@ -187,6 +194,7 @@ impl<K, V> Entry<K, V> {
             keep_until: Moment::START,
             hash,
             value,
+            generation: AtomicU64::new(0),
             key,
             flags: AtomicU32::new(0),
             weight,
@@ -199,7 +207,13 @@ impl<K, V> Entry<K, V> {
             number: AtomicU32::new(0),
             demand_until: AtomicU64::new(0),
             why: Why::DEMAND,
+            tags: Tags::default(),
         }
+    }
+
+    /// Says what groups it belongs to, and as of which generation of them it is valid.
+    pub(crate) fn in_groups(self, tags: Tags, generation: u64) -> Self {
+        Self { tags, generation: AtomicU64::new(generation), ..self }
     }
 
     pub(crate) fn living(self, life: Life) -> Self {
@@ -246,6 +260,25 @@ impl<K, V> Entry<K, V> {
 
     pub(crate) fn weight32(&self) -> u32 {
         self.weight
+    }
+
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// As of which generation of the resource's groups it is known to be valid.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    /// It has been found to be valid in this generation.
+    pub(crate) fn confirm(&self, generation: u64) {
+        self.generation.fetch_max(generation, Relaxed);
+    }
+
+    pub(crate) fn loaded_at(&self) -> Moment {
+        self.loaded_at
     }
 
     pub(crate) fn reads(&self) -> &Reads {

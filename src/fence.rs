@@ -7,11 +7,12 @@
 //! before is found here by anybody who comes later. An invalidation takes the key's entry out,
 //! marks the flight under way as *poisoned*, so that it cannot store what it brings, and takes it
 //! out of the table, so that nobody joins it any more. All that is one step under the lock of the
-//! key's shard, and so is the storing.
+//! key's shard, and so is the storing. An invalidation of a group of keys is noted in one step, and
+//! compared with whatever is found, joined or stored after it.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -29,9 +30,15 @@ use crate::sync::Mutex;
 
 use self::gate::Gates;
 pub(crate) use self::gate::Ticket;
+pub(crate) use self::groups::Group;
+use self::groups::Groups;
+pub(crate) use self::lags::Lagging;
+use self::lags::Lags;
 use self::turnover::Turnover;
 
 mod gate;
+mod groups;
+mod lags;
 mod tend;
 mod turnover;
 
@@ -41,6 +48,7 @@ mod turnover;
 pub(crate) struct Fence<K, V, T> {
     shards: Box<[Mutex<Shard<K, V, T>>]>,
     l1: L1<K, V>,
+    groups: Groups,
     recorder: Recorder,
     hasher: FixedState,
     flights: AtomicUsize,
@@ -59,6 +67,8 @@ struct Shard<K, V, T> {
     flights: HashMap<K, Arc<Flight<T>>, FixedState>,
     /// The keys that are not to be read from L2.
     gates: Gates<K>,
+    /// The keys whose source lags behind.
+    lags: Lags<K>,
     room: Room<K, V>,
     /// The reads of keys that have no entry.
     absent: Table,
@@ -69,6 +79,8 @@ struct Shard<K, V, T> {
 pub(crate) struct Flight<T> {
     /// Written under the lock of the key's shard.
     is_poisoned: AtomicBool,
+    /// The generation of groups in which it began.
+    generation: u64,
     load: T,
 }
 
@@ -81,6 +93,11 @@ impl<T> Flight<T> {
     /// it from before, and nowhere else.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.is_poisoned.load(Relaxed)
+    }
+
+    /// The generation of groups in which it began.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn poison(&self) {
@@ -96,6 +113,15 @@ pub(crate) trait Carried {
 
     /// Whether it is to go on until it has a value, wherever that comes from.
     fn is_wanted(&self) -> bool;
+}
+
+/// Asks what the caller knows and the fence does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<S, J> {
+    /// Whether the entry in memory is what is wanted.
+    pub(crate) serves: S,
+    /// Whether a flight began late enough to be waited for.
+    pub(crate) joins: J,
 }
 
 /// What somebody who comes for a key wants of a flight.
@@ -172,7 +198,7 @@ pub(crate) struct FenceTerms {
 
 impl<K, V, T> Fence<K, V, T>
 where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
+    K: Clone + Display + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
     T: Carried,
 {
@@ -182,6 +208,7 @@ where
             Mutex::new(Shard {
                 flights: HashMap::with_hasher(hasher.clone()),
                 gates: Gates::new(hasher.clone()),
+                lags: Lags::new(hasher.clone()),
                 room: Room::new(terms.bucket),
                 absent: Table::new(terms.tracked_keys.div_ceil(SHARDS)),
             })
@@ -189,6 +216,7 @@ where
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             l1,
+            groups: Groups::new(),
             recorder,
             hasher,
             flights: AtomicUsize::new(0),
@@ -225,35 +253,47 @@ where
 
     /// Comes for a key.
     ///
-    /// `serves` says whether the entry in memory is what is wanted, which is asked again here
-    /// since it may have come in the meantime. `begin` makes what a new flight carries. Both run
-    /// under the lock.
+    /// Whether the entry in memory is what is wanted is asked again here, since it may have come in
+    /// the meantime. `begin` makes what a new flight carries. All of that runs under the lock.
     pub(crate) fn board(
         &self,
         caller: Caller<'_, K>,
-        serves: impl FnOnce(&Entry<K, V>) -> bool,
+        terms: Terms<impl FnOnce(&Entry<K, V>) -> bool, impl FnOnce(&T) -> bool>,
         begin: impl FnOnce() -> T,
     ) -> Boarding<K, V, T> {
         let Caller { key, hash, read_at, wish } = caller;
+        // What is found to be void is dropped outside the lock.
+        let mut void = None;
         self.with_shard(hash, |shard| {
-            let held = self.l1.find(Lookup::new(hash, key));
+            let held = match self.l1.find(Lookup::new(hash, key)) {
+                Some(held) if self.confirm(&held) => Some(held),
+                found => {
+                    void = found.and_then(|_| self.take_out(shard, Lookup::new(hash, key)));
+                    None
+                }
+            };
             if let Some(now) = read_at {
                 self.record(&mut shard.absent, hash, held.as_deref(), now);
             }
             if let Some(held) = &held
-                && serves(held)
+                && (terms.serves)(held)
             {
                 return Boarding::Held(Arc::clone(held));
             }
             if let Some(flight) = shard.flights.get(key) {
-                flight.load.join(wish);
-                return Boarding::Joined(Arc::clone(flight));
+                let is_void = self.groups.voids_key(flight.generation, || key.to_string());
+                if !is_void && (terms.joins)(&flight.load) {
+                    flight.load.join(wish);
+                    return Boarding::Joined(Arc::clone(flight));
+                }
+                Self::poison(shard, key);
             }
             if self.flights.fetch_add(1, Relaxed) >= self.flights_max {
                 self.flights.fetch_sub(1, Relaxed);
                 return Boarding::Full;
             }
-            let flight = Arc::new(Flight { is_poisoned: AtomicBool::new(false), load: begin() });
+            let (is_poisoned, generation) = (AtomicBool::new(false), self.groups.generation());
+            let flight = Arc::new(Flight { is_poisoned, generation, load: begin() });
             shard.flights.insert(key.clone(), Arc::clone(&flight));
             let is_gate_open = shard.gates.is_open(key);
             Boarding::Started(Start { flight, held, is_gate_open })
@@ -283,7 +323,7 @@ where
         self.with_shard(hash, |shard| {
             self.leave(shard, flight, key);
             let new = make(self.past(shard, key, hash));
-            if flight.is_poisoned() {
+            if flight.is_poisoned() || !self.confirm(&new.entry) {
                 let (entry, replaced) = (Arc::new(new.entry), None);
                 return Landing { entry, is_stored: false, replaced };
             }
@@ -354,14 +394,60 @@ where
         self.with_shard(hash, |shard| {
             let ticket = closes_gate.then(|| shard.gates.close(key));
             Self::poison(shard, key);
-            let lookup = Lookup::new(hash, key);
-            let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
-            if let Some(removed) = &removed {
-                // The key is as hot as before.
-                shard.absent.keep(hash, &removed.reads().past());
-            }
+            let removed = self.take_out(shard, Lookup::new(hash, key));
             Invalidated { ticket, removed }
         })
+    }
+
+    /// Takes out what has been invalidated.
+    fn take_out(
+        &self,
+        shard: &mut Shard<K, V, T>,
+        lookup: Lookup<'_, K>,
+    ) -> Option<Arc<Entry<K, V>>> {
+        let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
+        if let Some(removed) = &removed {
+            // The key is as hot as before.
+            shard.absent.keep(removed.hash(), &removed.reads().past());
+        }
+        removed
+    }
+
+    /// Invalidates a group of keys: whatever is held of them, and what flights under way will
+    /// bring. Gives whether there were too many groups, so that everything was.
+    pub(crate) fn invalidate_group(&self, group: Group) -> bool {
+        self.groups.invalidate(group)
+    }
+
+    /// The groups that were invalidated and are still compared with.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The present generation of groups.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.groups.generation()
+    }
+
+    /// Whether no group that an entry belongs to has been invalidated since it began to be loaded.
+    pub(crate) fn confirm(&self, entry: &Entry<K, V>) -> bool {
+        if entry.generation() == self.groups.generation() {
+            return true;
+        }
+        let text = || entry.key().to_string();
+        let generation = self.groups.confirm(entry.generation(), entry.tags(), text);
+        generation.inspect(|generation| entry.confirm(*generation)).is_some()
+    }
+
+    /// Notes that the source lags behind for a key; gives whether another key had to be forgotten.
+    pub(crate) fn note_lag(&self, key: &K, hash: u64, lagging: Lagging, now: Moment) -> bool {
+        self.with_shard(hash, |shard| shard.lags.note(key, lagging, now))
+    }
+
+    /// How the source lags behind for a key, if it does.
+    pub(crate) fn lagging(&self, key: &K, hash: u64, now: Moment) -> Option<Lagging> {
+        self.with_shard(hash, |shard| shard.lags.of(key, now))
     }
 
     /// Invalidates a key, and stores what the caller knows to be its new value.

@@ -127,13 +127,13 @@ pub use self::limits::BreakerState;
 pub use self::loader::{LoadContext, Loaded, Loader};
 pub use self::metrics::{METRICS, Metric, MetricKind};
 pub use self::policy::{
-    Bytes, Capacity, Classic, EarlyRefresh, ParseCapacityError, Policy, PreloadMode, PreloadPolicy,
-    SourcePolicy, Store, TrustOnRestart,
+    Bytes, Capacity, Classic, EarlyRefresh, ParseCapacityError, Partition, Policy, PreloadMode,
+    PreloadPolicy, SourcePolicy, Store, TrustOnRestart,
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Delivery, Explanation, HeldEntry, HotKey, LearnedPair, LearnedRule, Preloaded, Read,
-    ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
+    Delivery, Explanation, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
+    Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]

@@ -80,6 +80,8 @@ pub struct Loaded<V> {
     pub(crate) answer: Answer<V>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) is_stored: bool,
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) version: Option<u64>,
 }
 
 /// Whether the source has it.
@@ -111,7 +113,7 @@ impl<V> Loaded<V> {
     }
 
     const fn new(answer: Answer<V>) -> Self {
-        Self { answer, ttl: None, is_stored: true }
+        Self { answer, ttl: None, is_stored: true, tags: Vec::new(), version: None }
     }
 
     /// Sets how long this answer is fresh, instead of what the policy says; also for an absence
@@ -119,6 +121,23 @@ impl<V> Loaded<V> {
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
+    }
+
+    /// Sets tags, by which this answer can be invalidated together with others: see
+    /// [`Resource::invalidate_tag`](crate::Resource::invalidate_tag). At most 64, of 1 to 256 bytes
+    /// and without control characters; an answer with others is given and not kept.
+    #[must_use]
+    pub fn tags<T: Into<Box<str>>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        Self { tags: tags.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Says which version of the thing this is: a number that grows with every change, such as a
+    /// row's version or the position in a log. One that is older than an invalidation demands
+    /// ([`InvalidateOptions::min_version`](crate::InvalidateOptions::min_version)) is asked for
+    /// again, and not kept.
+    #[must_use]
+    pub fn version(self, version: u64) -> Self {
+        Self { version: Some(version), ..self }
     }
 
     /// Gives this answer to those who wait for it, and keeps it nowhere.
@@ -147,6 +166,7 @@ pub struct LoadContext<V> {
     deadline: tokio::time::Instant,
     held: Option<Arc<V>>,
     held_since: Option<Moment>,
+    prefers_primary: bool,
 }
 
 impl<V> LoadContext<V> {
@@ -156,7 +176,18 @@ impl<V> LoadContext<V> {
         held: Option<Arc<V>>,
         held_since: Option<Moment>,
     ) -> Self {
-        Self { origin, deadline, held, held_since }
+        Self { origin, deadline, held, held_since, prefers_primary: false }
+    }
+
+    pub(crate) fn preferring_primary(self, prefers_primary: bool) -> Self {
+        Self { prefers_primary, ..self }
+    }
+
+    /// Whether the key was invalidated so lately that a copy of the source may not have the change
+    /// yet: then ask where changes are made. See [`Policy::replica_lag`](crate::Policy::replica_lag).
+    #[must_use]
+    pub const fn prefers_primary(&self) -> bool {
+        self.prefers_primary
     }
 
     /// Why the key is loaded.

@@ -52,6 +52,11 @@ pub(crate) const L2_SECONDS: &str = "forewarm_l2_seconds";
 pub(crate) const L2_FAILURES: &str = "forewarm_l2_failures_total";
 pub(crate) const FILLS_REFUSED: &str = "forewarm_fills_refused_total";
 pub(crate) const OUTBOX: &str = "forewarm_outbox_length";
+pub(crate) const COHERENCE_LAG: &str = "forewarm_coherence_lag_seconds";
+pub(crate) const COHERENCE_GAPS: &str = "forewarm_coherence_gaps_total";
+pub(crate) const CHANGES_HEARD: &str = "forewarm_changes_heard_total";
+pub(crate) const STALE_OBSERVED: &str = "forewarm_stale_observed_total";
+pub(crate) const GROUPS: &str = "forewarm_live_groups";
 pub(crate) const FLIGHTS: &str = "forewarm_flights";
 pub(crate) const TRACKED: &str = "forewarm_tracked_keys";
 pub(crate) const TRACKED_DROPPED: &str = "forewarm_tracked_dropped_total";
@@ -125,6 +130,23 @@ pub const METRICS: &[Metric] = &[
         "Values that were loaded and not stored in a tier, by why",
     ),
     gauge(OUTBOX, &["resource"], "Invalidations that wait for L2"),
+    gauge(
+        COHERENCE_LAG,
+        &[],
+        "How long ago everything had been heard of that others have changed",
+    ),
+    counter(
+        COHERENCE_GAPS,
+        &[],
+        "Times that changes of others may have been missed, so that memory was voided",
+    ),
+    counter(CHANGES_HEARD, &[], "Changes by others that were heard of"),
+    counter(
+        STALE_OBSERVED,
+        &["resource", "tier"],
+        "Values found by the probe that were older than an invalidation",
+    ),
+    gauge(GROUPS, &["resource"], "Groups of keys that were invalidated and are still compared with"),
     gauge(FLIGHTS, &["resource"], "Keys that are loading or waiting to be loaded"),
     gauge(
         TRACKED,

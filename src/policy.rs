@@ -75,6 +75,15 @@ pub struct Policy {
     /// What values found in an embedded L2 are worth after a restart. Default:
     /// [`TrustOnRestart::StaleOnly`], since invalidations may have been missed.
     pub trust_on_restart: TrustOnRestart,
+    /// What is done while L2 cannot be reached for longer than its coherence window, and the source
+    /// cannot be asked either. Default: [`Partition::Bounded`].
+    pub partition: Partition,
+    /// For how long the source may answer from a copy that has not got a change yet. For so long
+    /// after an invalidation [`LoadContext::prefers_primary`](crate::LoadContext::prefers_primary)
+    /// says so to the loader, and L2 takes no value of the key. `None` for a source that answers
+    /// with what was committed. Default: `None`.
+    #[serde(with = "crate::span::optional")]
+    pub replica_lag: Option<Duration>,
     /// The version of the value's type. Change it when the type changes in a way that old bytes
     /// cannot be read as: stored values of another version are then misses. Default: 0.
     pub schema: u32,
@@ -133,6 +142,23 @@ pub enum Store {
     Both,
 }
 
+/// What is done with a value of which it is not known whether another engine has invalidated it,
+/// since L2 has not answered for longer than the coherence window.
+///
+/// It is loaded anew, in any case; this is about a source that cannot be asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Partition {
+    /// It is served if too many loads are under way for another
+    /// ([`Error::Overloaded`](crate::Error::Overloaded)), and
+    /// [`Read::is_verified`](crate::Read::is_verified) is false then. If the load fails, its error
+    /// is given.
+    #[default]
+    Bounded,
+    /// It is never served.
+    Strict,
+}
+
 /// What values found in an embedded L2 are worth after a restart.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +188,8 @@ impl Default for Policy {
             lead: None,
             store: Store::default(),
             trust_on_restart: TrustOnRestart::default(),
+            partition: Partition::default(),
+            replica_lag: None,
             schema: 0,
             key_bytes_max: 512,
             value_bytes_max: 1 << 20,

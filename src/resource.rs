@@ -21,7 +21,7 @@ use crate::loader::{Answer, LoadContext};
 use crate::metrics::{Preload, PreloadOutcome, ReadOutcome};
 
 use self::core::Core;
-use self::fetch::Wanted;
+use self::fetch::{Fetched, Wanted};
 use self::source::{Failure, Request};
 
 pub use self::ahead::Preloaded;
@@ -29,7 +29,7 @@ pub use self::builder::ResourceBuilder;
 pub use self::explain::{Explanation, HeldEntry, Verdict};
 pub use self::related::{LearnedPair, LearnedRule, RelatedKey};
 pub use self::stats::HotKey;
-pub use self::write::Delivery;
+pub use self::write::{Delivery, InvalidateOptions};
 
 mod ahead;
 mod batch;
@@ -81,6 +81,9 @@ pub struct Read<V> {
     pub age: Duration,
     /// Whether the reader waited for a load that somebody else had begun, and why that was.
     pub joined: Option<Origin>,
+    /// Whether it is known that no other engine has invalidated it more than a coherence window ago.
+    /// False only as [`Partition::Bounded`](crate::Partition::Bounded) says.
+    pub is_verified: bool,
 }
 
 /// What a reader accepts; the default accepts what [`Resource::get`] does.
@@ -222,7 +225,8 @@ where
         }
         let fetched = Box::pin(self.core.fetch(key.to_owned(), hash, wanted)).await?;
         let now = self.core.clock.now();
-        Ok(Read::of(&fetched.arrival.entry, fetched.arrival.from, fetched.joined, now))
+        let Fetched { arrival, joined, is_verified } = fetched;
+        Ok(Read { is_verified, ..Read::of(&arrival.entry, arrival.from, joined, now) })
     }
 
     /// What memory holds of a key and may serve, without loading, recording or counting anything.
@@ -234,7 +238,8 @@ where
     {
         let now = self.core.clock.now();
         let entry = self.core.fence.l1().find(Lookup::new(self.core.fence.hash(key), key))?;
-        (entry.freshness(now) != Freshness::Expired)
+        let is_good = self.core.is_verified(&entry, now) && self.core.fence.confirm(&entry);
+        (is_good && entry.freshness(now) != Freshness::Expired)
             .then(|| Read::of(&entry, ReadFrom::L1, None, now))
     }
 
@@ -257,6 +262,7 @@ impl<V> Read<V> {
             },
             age: now.since(entry.life().loaded_at),
             joined,
+            is_verified: true,
         }
     }
 }
@@ -276,8 +282,12 @@ where
         F: FnOnce(&Entry<K, V>) -> R,
     {
         let now = self.clock.recent();
+        // Asked before the entry is looked for: what is confirmed as of then may be served to one
+        // who came then.
+        let generation = self.fence.generation();
+        let is_trusted = self.trust.holds(now);
         let seen = self.fence.l1().read(lookup, take, |entry, take| {
-            if !entry.is_calm(now) {
+            if !(is_trusted && entry.is_calm(now) && entry.generation() == generation) {
                 return Err((take, Arc::clone(entry)));
             }
             self.note_hit(entry, now);
@@ -370,7 +380,8 @@ where
             Answer::Absent | Answer::Unchanged => None,
         };
         let age = self.clock.now().since(asked_at);
-        Ok(Read { value, from: ReadFrom::Source, freshness: Freshness::Fresh, age, joined: None })
+        let (from, freshness) = (ReadFrom::Source, Freshness::Fresh);
+        Ok(Read { value, from, freshness, age, joined: None, is_verified: true })
     }
 }
 

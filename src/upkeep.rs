@@ -1,4 +1,5 @@
-//! What keeps an engine in order: deliveries to L2, expired rows, evictions put off, summaries.
+//! What keeps an engine in order: deliveries to L2, what others have changed there, expired rows,
+//! evictions put off, summaries.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,6 +14,12 @@ use crate::engine::Engine;
 const ROWS_PER_SWEEP: u32 = 500;
 /// Between two tries to deliver what is queued for L2.
 const REDELIVERY: Duration = Duration::from_millis(200);
+/// A poll that fails three times leaves memory as it may be served.
+const POLLS_PER_WINDOW: u32 = 4;
+/// Between two polls that L2 asks for.
+const POLL_SPACING: Duration = Duration::from_millis(1);
+/// After a poll that failed.
+const POLL_AGAIN: Duration = Duration::from_millis(250);
 /// Between two rounds of tidying.
 const TIDYING: Duration = Duration::from_secs(5);
 
@@ -24,8 +31,39 @@ pub(crate) fn start(engine: &Arc<Engine>) {
         summarise(engine, every);
     }
     if let Some(l2) = &engine.l2 {
+        follow(engine, l2);
         sweep(engine, l2);
     }
+}
+
+/// Follows the log of L2: several times in each window, and when L2 says that it has grown.
+fn follow(engine: &Arc<Engine>, l2: &Arc<L2>) {
+    let (weak, every) = (Arc::downgrade(l2), l2.config().window / POLLS_PER_WINDOW);
+    let grown = Arc::new(Notify::new());
+    background::repeat(&engine.tasks, engine.clock.clone(), Arc::clone(&grown), move || {
+        follow_once(weak.clone(), every)
+    });
+    let (l2, stopped) = (Arc::clone(l2), engine.tasks.stopped());
+    engine.tasks.spawn_loop(async move {
+        let listen = async {
+            loop {
+                l2.changed().await;
+                grown.notify_one();
+                // What comes in quick succession is polled for together.
+                tokio::time::sleep(POLL_SPACING).await;
+            }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = listen => {}
+        }
+    });
+}
+
+async fn follow_once(l2: Weak<L2>, every: Duration) -> Next {
+    let Some(l2) = l2.upgrade() else { return Next::Never };
+    let is_heard = l2.sync().await;
+    Next::After(if is_heard { every } else { every.min(POLL_AGAIN) })
 }
 
 /// Delivers queued invalidations until none waits.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -11,18 +12,20 @@ use fastrand::Rng;
 use super::{Carried, Fence, SHARDS, Shard};
 use crate::clock::Moment;
 use crate::entry::Entry;
-use crate::l1::{SAMPLE, Search};
+use crate::l1::{Lookup, SAMPLE, Search};
 use crate::score::Decay;
 
 /// Entries stored between two looks at the reads served; fewer where few entries fit.
 const STORED_PER_LOOK: u64 = 16;
 const ENTRIES_PER_LOOK: u64 = 64;
+/// Fewer groups than this are not worth a look at every entry.
+const GROUPS_TIDIED: usize = 64;
 /// More entries than this are not evicted in one go; the rest goes with the next entry.
 const ROUNDS_MAX: usize = 4_096;
 
 impl<K, V, T> Fence<K, V, T>
 where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
+    K: Clone + Display + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
     T: Carried,
 {
@@ -196,6 +199,43 @@ where
     /// Takes the number of keys that full tables forgot since the last call.
     pub(crate) fn take_tracked_dropped(&self) -> u64 {
         self.shards.iter().map(|shard| shard.lock().absent.take_dropped()).sum()
+    }
+
+    /// Confirms every entry, and forgets the groups that nothing is older than any more; only when
+    /// there are many.
+    pub(crate) fn tidy_groups(&self) {
+        if self.groups.len() < GROUPS_TIDIED {
+            return;
+        }
+        let mut oldest = self.groups.generation();
+        // Before the shards and after them: an entry may move either way meanwhile.
+        self.confirm_main();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let began = shard.flights.values().map(|flight| flight.generation());
+            oldest = began.fold(oldest, u64::min);
+            let void: Vec<_> =
+                shard.room.entries().filter(|entry| !self.confirm(entry)).cloned().collect();
+            let removed: Vec<_> =
+                void.iter().map(|entry| self.take_out(&mut shard, Lookup::of(entry))).collect();
+            drop(shard);
+            // Values are dropped outside the lock.
+            drop((void, removed));
+        }
+        self.confirm_main();
+        self.groups.forget(oldest);
+    }
+
+    /// Takes out of moka what is void.
+    fn confirm_main(&self) {
+        for entry in self.l1.main_entries().iter().filter(|entry| !self.confirm(entry)) {
+            let removed = self.with_shard(entry.hash(), |shard| {
+                let held = self.l1.find(Lookup::of(entry));
+                let is_there = held.is_some_and(|held| Arc::ptr_eq(&held, entry));
+                is_there.then(|| self.take_out(shard, Lookup::of(entry)))
+            });
+            drop(removed);
+        }
     }
 
     /// Forgets everything: entries, reads, and what the flights under way will bring.

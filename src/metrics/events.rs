@@ -283,10 +283,12 @@ pub(crate) enum Refusal {
     Permit,
     /// Another engine was loading the key.
     Busy,
+    /// There are too many tags, or one is too long.
+    Tags,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::KeyLength,
         Self::KeyText,
         Self::ValueSize,
@@ -294,6 +296,7 @@ impl Refusal {
         Self::Invalidated,
         Self::Permit,
         Self::Busy,
+        Self::Tags,
     ];
 }
 
@@ -319,6 +322,7 @@ impl Event for Refusal {
             Self::Invalidated => "invalidated",
             Self::Permit => "permit",
             Self::Busy => "busy",
+            Self::Tags => "tags",
         };
         std::iter::once(("why", why))
     }
@@ -335,6 +339,8 @@ pub(crate) enum L2Op {
     Expire,
     Sweep,
     Size,
+    Poll,
+    MergeHot,
     /// Not a call: a key was not there, and no permit to fill it could be given.
     Permit,
     /// Not a call: a row that could not be read.
@@ -342,7 +348,7 @@ pub(crate) enum L2Op {
 }
 
 impl L2Op {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Begin,
         Self::Fill,
         Self::Release,
@@ -351,6 +357,8 @@ impl L2Op {
         Self::Expire,
         Self::Sweep,
         Self::Size,
+        Self::Poll,
+        Self::MergeHot,
         Self::Permit,
         Self::Decode,
     ];
@@ -365,6 +373,8 @@ impl L2Op {
             Self::Expire => "expire",
             Self::Sweep => "sweep",
             Self::Size => "size",
+            Self::Poll => "poll",
+            Self::MergeHot => "merge_hot",
             Self::Permit => "permit",
             Self::Decode => "decode",
         }
@@ -398,10 +408,15 @@ pub(crate) enum Full {
     Failing,
     /// Entries of moka that may move back to the hot segment.
     Rising,
+    /// Groups of keys that were invalidated: then all keys were.
+    Groups,
+    /// Keys whose source lags behind.
+    Lagging,
 }
 
 impl Full {
-    const ALL: [Self; 3] = [Self::Reads, Self::Failing, Self::Rising];
+    const ALL: [Self; 5] =
+        [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging];
 }
 
 impl Event for Full {
@@ -422,6 +437,8 @@ impl Event for Full {
             Self::Reads => "reads",
             Self::Failing => "failing",
             Self::Rising => "rising",
+            Self::Groups => "groups",
+            Self::Lagging => "lagging",
         };
         std::iter::once(("table", table))
     }

@@ -43,6 +43,8 @@ where
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized + 'a,
     {
         let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
+        let generation = self.core.fence.generation();
+        self.core.verify_all().await;
         let mut trips = SmallVec::new();
         let mut places = Vec::new();
         for key in keys {
@@ -63,6 +65,12 @@ where
                 Place::Done(value) => value,
                 Place::Waits { key, hash, flight, joined } => {
                     let outcome = flight.load().outcome().await;
+                    if let Ok(arrival) = &outcome
+                        && self.core.is_void_for(generation, &flight, &arrival.entry)
+                    {
+                        values.push(self.get(Borrow::<Q>::borrow(&key)).await);
+                        continue;
+                    }
                     let wanted = Wanted::default();
                     let lookup = Lookup::new(hash, &key);
                     let fetched = self.core.settle(lookup, wanted, outcome, joined);

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::Resource;
 use super::ahead::Ahead;
-use super::core::{Core, Relation, Shared, Source, Speech, Tally, Weigher};
+use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Weigher};
 use super::foresee::Foreseeing;
-use crate::coherence::Outbox;
+use crate::coherence::{Outbox, Trust};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, LoadError};
 use crate::fence::{Fence, FenceTerms};
@@ -36,6 +36,7 @@ pub struct ResourceBuilder<K, V> {
     codec: Option<Codec<V>>,
     loader: Option<Arc<dyn AnyLoader<K, V>>>,
     weigher: Option<Weigher<K, V>>,
+    tagger: Option<Box<Tagger<K, V>>>,
     relations: Vec<Relation<K, V>>,
 }
 
@@ -46,7 +47,8 @@ where
 {
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
         let (name, policy) = (name.to_owned(), Policy::default());
-        Self { engine, name, policy, codec, loader: None, weigher: None, relations: Vec::new() }
+        let (loader, weigher, tagger, relations) = (None, None, None, Vec::new());
+        Self { engine, name, policy, codec, loader, weigher, tagger, relations }
     }
 
     /// The codec of values that can be serialised.
@@ -99,6 +101,32 @@ where
     /// entries, 1.
     pub fn weigher(self, weigh: impl Fn(&K, Option<&V>) -> u64 + Send + Sync + 'static) -> Self {
         Self { weigher: Some(Weigher::User(Box::new(weigh))), ..self }
+    }
+
+    /// Says what tags a value has, by which it can be invalidated together with others: see
+    /// [`Resource::invalidate_tag`]. They come on top of those that a load gives ([`Loaded::tags`]).
+    /// At most 64, of 1 to 256 bytes and without control characters; a value with others is not
+    /// kept. Default: none.
+    ///
+    /// ```
+    /// # use forewarm::{Forewarm, LoadError};
+    /// # async fn example(forewarm: &Forewarm) -> Result<(), forewarm::Error> {
+    /// let tasks = forewarm
+    ///     .resource::<u64, String>("task")
+    ///     .tags(|_id, task| task.split_once('/').map(|(project, _)| project.to_owned()))
+    ///     .load_with(|id| async move { Ok::<_, LoadError>(format!("apollo/{id}")) })
+    ///     .build()?;
+    /// let _applied = tasks.invalidate_tag("apollo").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tags<Tags, T>(self, tags: impl Fn(&K, &V) -> Tags + Send + Sync + 'static) -> Self
+    where
+        Tags: IntoIterator<Item = T>,
+        T: Into<Box<str>>,
+    {
+        let tagger = move |key: &K, value: &V| tags(key, value).into_iter().map(Into::into).collect();
+        Self { tagger: Some(Box::new(tagger)), ..self }
     }
 
     /// Declares that keys of another resource are related to those of this one: when a key of this
@@ -204,7 +232,9 @@ where
             tasks: Arc::clone(&engine.tasks),
             fence: fence(&engine, &policy, Arc::clone(&tally.l1)),
             source: source(&engine, &policy, loader),
-            shared: shared(&engine).filter(|_| self.codec.is_some() && policy.store == Store::Both),
+            trust: trust(&engine),
+            shared: shared(&engine, self.codec.is_some() && policy.store == Store::Both),
+            tagger: self.tagger,
             codec: self.codec.map(limit),
             weigher: self.weigher.unwrap_or(match policy.capacity {
                 Capacity::Bytes(_) => Weigher::Bytes,
@@ -238,10 +268,15 @@ fn source<K: Key, V>(
     }
 }
 
-fn shared<K>(engine: &Engine) -> Option<Shared<K>> {
+fn shared<K>(engine: &Engine, holds_values: bool) -> Option<Shared<K>> {
     let l2 = Arc::clone(engine.l2.as_ref()?);
     let outbox = Outbox::new(l2.config().outbox_max);
-    Some(Shared { l2, outbox, undelivered: Arc::clone(&engine.undelivered) })
+    Some(Shared { l2, outbox, holds_values, undelivered: Arc::clone(&engine.undelivered) })
+}
+
+fn trust(engine: &Engine) -> Arc<Trust> {
+    let of_l2 = engine.l2.as_ref().map(|l2| Arc::clone(l2.trust()));
+    of_l2.unwrap_or_else(|| Arc::new(Trust::unlimited()))
 }
 
 fn fence<K: Key, V: Send + Sync + 'static>(

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{Core, Shared};
-use super::trip::{Landing, Trip, Trips};
-use crate::entry::{Freshness, Origin};
+use super::trip::{Fallback, Landing, Trip, Trips};
+use crate::clock::Moment;
+use crate::entry::{Freshness, Origin, Tags};
 use crate::fence::Carried as _;
 use crate::flight::ReadFrom;
 use crate::key::Key;
@@ -26,6 +27,15 @@ enum Next {
     Wait,
 }
 
+/// What L2 said of a key.
+struct Said {
+    asked_at: Moment,
+    want: Want,
+    /// The permit that was asked for.
+    permit: Permit,
+    begun: Begun,
+}
+
 /// The first and the longest wait for another engine.
 const WAIT_MIN: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -38,7 +48,7 @@ where
     /// Asks L2 for the keys of some trips. Those whose values are there land; the rest is left, as
     /// far as possible with the permit to bring L2 what the source says.
     pub(super) async fn consult(self: &Arc<Self>, shared: &Shared<K>, trips: &mut Trips<K, V>) {
-        if shared.outbox.overflow().is_some() {
+        if !shared.holds_values || shared.outbox.is_closed() {
             return;
         }
         let (asking, mut rest): (Trips<K, V>, _) =
@@ -47,6 +57,8 @@ where
         let give_up_at = self.clock.now().plus(shared.l2.config().busy_wait);
         let mut wait = WAIT_MIN;
         while !asking.is_empty() {
+            // What L2 says is as old as the question, and not as the answer.
+            let asked_at = self.clock.now();
             let Some(said) = self.begin(shared, &asking).await else {
                 rest.extend(asking.into_iter().map(|(_, trip)| trip));
                 break;
@@ -55,7 +67,7 @@ where
             for ((permit, begun), (want, mut trip)) in
                 said.into_iter().zip(std::mem::take(&mut asking))
             {
-                match self.heed(shared, &mut trip, (want, permit), begun) {
+                match self.heed(shared, &mut trip, Said { asked_at, want, permit, begun }) {
                     Next::Landed => {}
                     _ if self.end_copy(&trip) => {}
                     // It was to be copied only, and somebody waits for it now.
@@ -103,11 +115,10 @@ where
         self: &Arc<Self>,
         shared: &Shared<K>,
         trip: &mut Trip<K, V>,
-        (want, permit): (Want, Permit),
-        begun: Begun,
+        Said { asked_at, want, permit, begun }: Said,
     ) -> Next {
         match begun {
-            Begun::Hit(stored) => self.heed_value(shared, trip, &stored),
+            Begun::Hit(stored) => self.heed_value(shared, trip, stored, asked_at),
             Begun::Permit => {
                 trip.permit = Some(permit);
                 Next::Load
@@ -125,7 +136,8 @@ where
         self: &Arc<Self>,
         shared: &Shared<K>,
         trip: &mut Trip<K, V>,
-        stored: &Stored,
+        stored: Stored,
+        asked_at: Moment,
     ) -> Next {
         let full_key = trip.full_key();
         let decoded = self.codec.as_ref().map(|codec| codec.decode(full_key, &stored.value));
@@ -140,7 +152,12 @@ where
             None => return Next::Load,
         };
         let now = self.clock.now();
-        let life = self.life_in_l2(now, stored);
+        let life = self.life_in_l2(asked_at, &stored);
+        let Some(tags) = Tags::new(stored.tags.into_iter().map(Into::into)) else {
+            // Without its tags it could not be invalidated.
+            shared.l2.failures().one(L2Op::Decode);
+            return Next::AskPermit;
+        };
         let is_worthless =
             stored.is_restored && self.policy.trust_on_restart == TrustOnRestart::Never;
         // What the caller does not accept is no answer to a failure either.
@@ -156,11 +173,11 @@ where
         if ends_flight {
             let weight = self.weigh(&trip.key, value.as_deref(), Some(length));
             let is_stored = self.keeps() && !self.refuses_value(weight, Some(length));
-            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: true };
+            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: true, tags };
             trip.land(value, life, weight, terms);
             return Next::Landed;
         }
-        trip.fallback = Some((value, life));
+        trip.fallback = Some(Fallback { value, life, tags });
         Next::AskPermit
     }
 

@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use super::ahead::Ahead;
 use super::foresee::Foreseeing;
 use crate::clock::{Clock, Moment};
-use crate::coherence::{L2, Outbox};
+use crate::coherence::{L2, Outbox, Trust};
 use crate::config::{Config, MissLevel};
-use crate::entry::{Entry, Life};
-use crate::fence::Fence;
+use crate::entry::{Entry, Life, Tags};
+use crate::fence::{Fence, Group};
 use crate::flight::Pad;
 use crate::key::{Key, KeyLabel, text_bytes};
 use crate::l1::{L1Tally, Lookup};
@@ -43,7 +43,10 @@ where
     pub(super) fence: Fence<K, V, Pad<K, V>>,
     pub(super) source: Source<K, V>,
     pub(super) shared: Option<Shared<K>>,
+    /// Until when memory may be served.
+    pub(super) trust: Arc<Trust>,
     pub(super) codec: Option<Codec<V>>,
+    pub(super) tagger: Option<Box<Tagger<K, V>>>,
     pub(super) weigher: Weigher<K, V>,
     pub(super) relations: Vec<Relation<K, V>>,
     pub(super) tally: Tally,
@@ -66,7 +69,9 @@ pub(super) struct Source<K: Key, V> {
 #[derive(Debug)]
 pub(super) struct Shared<K> {
     pub(super) l2: Arc<L2>,
-    pub(super) outbox: Outbox<K>,
+    pub(super) outbox: Outbox<K, Group>,
+    /// Whether values are stored there; if not, it only tells others of invalidations.
+    pub(super) holds_values: bool,
     /// Wakes the task that delivers what waits in the outbox.
     pub(super) undelivered: Arc<Notify>,
 }
@@ -141,6 +146,9 @@ pub(super) struct Relation<K, V> {
 /// How a user finds the texts of related keys.
 type Relate<K, V> = dyn Fn(&K, &V) -> Vec<Box<str>> + Send + Sync;
 
+/// How a user tags a value.
+pub(super) type Tagger<K, V> = dyn Fn(&K, &V) -> Vec<Box<str>> + Send + Sync;
+
 /// How a user weighs an entry.
 type Weigh<K, V> = dyn Fn(&K, Option<&V>) -> u64 + Send + Sync;
 
@@ -164,10 +172,14 @@ where
     }
 
     /// The full key, if values of this key may be in L2.
+    pub(super) fn stored_key(&self, key: &K) -> Option<String> {
+        self.shared.as_ref().filter(|shared| shared.holds_values)?;
+        self.full_key(key)
+    }
+
+    /// The full key, if there is an L2, and it can be named there.
     pub(super) fn full_key(&self, key: &K) -> Option<String> {
-        if self.shared.is_none() || self.policy.store != Store::Both {
-            return None;
-        }
+        self.shared.as_ref()?;
         let text = key.to_string();
         if text.len() > self.policy.key_bytes_max {
             return None;
@@ -178,7 +190,8 @@ where
                 let resource = &*self.name;
                 tracing::warn!(
                     resource,
-                    "a key's text does not parse back to the same key: it is kept in memory only"
+                    "a key's text does not parse back to the same key: it is kept in memory only, \
+                     and other engines do not hear of its invalidations"
                 );
             }
             return None;
@@ -203,6 +216,31 @@ where
             }
         };
         u32::try_from(weight).unwrap_or(u32::MAX)
+    }
+
+    /// The tags of a value; `None` if they cannot be kept.
+    pub(super) fn tags(
+        &self,
+        key: &K,
+        value: Option<&V>,
+        loaded: impl IntoIterator<Item = Box<str>>,
+    ) -> Option<Tags> {
+        let tagged = self.tagger.as_ref().zip(value).map(|(tag, value)| tag(key, value));
+        let tags = Tags::new(tagged.into_iter().flatten().chain(loaded));
+        if tags.is_none() {
+            self.tally.refusals.one(Refusal::Tags);
+        }
+        tags
+    }
+
+    /// Whether it is known that nobody has invalidated an entry that this engine has not heard of.
+    pub(super) fn is_verified(&self, entry: &Entry<K, V>, now: Moment) -> bool {
+        self.trust.holds_for(entry.loaded_at(), now)
+    }
+
+    /// Whether a flight began late enough to be waited for at `now`.
+    pub(super) fn joins(&self, now: Moment) -> impl FnOnce(&Pad<K, V>) -> bool + use<'_, K, V> {
+        move |pad| self.trust.holds_for(pad.started, now)
     }
 
     /// Whether a value is too large to be kept.

@@ -10,13 +10,13 @@ use super::trip::{Trip, Trips};
 use crate::clock::Moment;
 use crate::entry::{Entry, Freshness, Origin, Reason, Why};
 use crate::error::Error;
-use crate::fence::{Boarding, Caller, Flight, Wish};
+use crate::fence::{Boarding, Caller, Flight, Terms, Wish};
 use crate::flight::{Arrival, Chain, Outcome, Pad, ReadFrom};
 use crate::key::Key;
 use crate::l1::Lookup;
 use crate::limits::Urgency;
 use crate::metrics::ReadOutcome;
-use crate::policy::EarlyRefresh;
+use crate::policy::{EarlyRefresh, Partition};
 
 /// What a caller accepts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +32,8 @@ pub(super) struct Fetched<K, V> {
     pub(super) arrival: Arrival<K, V>,
     /// Why the load had been begun, if somebody else had begun it.
     pub(super) joined: Option<Origin>,
+    /// Whether it is known that nothing has invalidated it.
+    pub(super) is_verified: bool,
 }
 
 /// What a key has before its flight ends.
@@ -77,7 +79,8 @@ where
         wanted: Wanted,
         now: Moment,
     ) -> Option<ReadOutcome> {
-        if !wanted.is_served_by(entry, now) {
+        let may_serve = wanted.is_served_by(entry, now) && self.is_verified(entry, now);
+        if !may_serve || !self.fence.confirm(entry) {
             return None;
         }
         self.fence.recorder().record(entry.reads(), now);
@@ -124,7 +127,9 @@ where
         let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
         let begin = || Pad::new(now, why, Arc::clone(&urgency));
         let caller = Caller { key, hash, read_at: None, wish: Wish::Load };
-        let boarding = self.fence.board(caller, |held| held.life() != life, begin);
+        let serves = |held: &Entry<K, V>| held.life() != life;
+        let terms = Terms { serves, joins: self.joins(now) };
+        let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
             let trip = Trip::new(self, key.clone(), hash, start);
             self.launch(smallvec![trip], urgency);
@@ -144,10 +149,11 @@ where
         hash: u64,
         wanted: Wanted,
     ) -> Result<Fetched<K, V>, Error> {
-        let called_at = self.clock.now();
-        let mut now = called_at;
+        let (called_at, generation) = (self.clock.now(), self.fence.generation());
         self.note_asked(&key, called_at);
         self.note_missed(&key, hash, called_at);
+        self.verify(Lookup::new(hash, &key)).await;
+        let mut now = self.clock.now();
         let mut read_at = Some(called_at);
         loop {
             let lookup = Lookup::new(hash, &key);
@@ -174,13 +180,49 @@ where
             // A load that was under way before the call may have brought what is too old for it.
             let is_early = flight.load().started < called_at;
             if let Ok(arrival) = &outcome
-                && is_early
-                && !wanted.is_served_by(&arrival.entry, self.clock.recent())
+                && (is_early && !wanted.is_served_by(&arrival.entry, self.clock.recent())
+                    || self.is_void_for(generation, &flight, &arrival.entry))
             {
                 now = self.clock.now();
                 continue;
             }
             return self.settle(lookup, wanted, outcome, joined);
+        }
+    }
+
+    /// Whether what a flight brought had been invalidated before a caller came who joined it: tags
+    /// are known only when a load ends.
+    pub(super) fn is_void_for(
+        &self,
+        generation: u64,
+        flight: &Flight<Pad<K, V>>,
+        entry: &Entry<K, V>,
+    ) -> bool {
+        // A flight that began later has nothing to hide. What was poisoned may have been forgotten
+        // by the groups, so it is not asked for.
+        flight.generation() < generation && (flight.is_poisoned() || !self.fence.confirm(entry))
+    }
+
+    /// Hears what others have changed, if that is all that keeps an entry from being served: one
+    /// question to L2 for all of memory, instead of one for each key.
+    pub(super) async fn verify(&self, lookup: Lookup<'_, K>) {
+        let now = self.clock.now();
+        let Some(shared) = &self.shared else { return };
+        if self.trust.holds(now) {
+            return;
+        }
+        let is_held = |entry: Arc<Entry<K, V>>| entry.is_kept(now) && self.fence.confirm(&entry);
+        if self.fence.l1().find(lookup).is_some_and(is_held) {
+            shared.l2.sync_for_read().await;
+        }
+    }
+
+    /// The same for many keys.
+    pub(super) async fn verify_all(&self) {
+        if let Some(shared) = &self.shared
+            && !self.trust.holds(self.clock.recent())
+        {
+            shared.l2.sync_for_read().await;
         }
     }
 
@@ -202,8 +244,10 @@ where
         let why = Why::DEMAND;
         let Wanted { max_age, is_fresh_only } = wanted;
         let begin = || Pad::new(now, why, Arc::clone(urgency)).within(max_age, is_fresh_only);
-        let serves = |entry: &Entry<K, V>| wanted.is_served_by(entry, now);
-        let boarding = self.fence.board(caller, serves, begin);
+        let serves =
+            |entry: &Entry<K, V>| wanted.is_served_by(entry, now) && self.is_verified(entry, now);
+        let terms = Terms { serves, joins: self.joins(now) };
+        let boarding = self.fence.board(caller, terms, begin);
         Ok(match boarding {
             Boarding::Held(entry) => Boarded::Held(entry),
             Boarding::Joined(flight) => {
@@ -257,7 +301,8 @@ where
             (Freshness::Stale | Freshness::Expired, _) => ReadOutcome::L1Stale,
         };
         self.tally.reads.one(outcome);
-        Fetched { arrival: Arrival { entry, from: ReadFrom::L1 }, joined: None }
+        let arrival = Arrival { entry, from: ReadFrom::L1 };
+        Fetched { arrival, joined: None, is_verified: true }
     }
 
     /// What a flight's outcome is for one who waited for it.
@@ -279,7 +324,7 @@ where
         };
         self.tally.reads.one(outcome);
         self.say_miss(lookup, outcome);
-        Ok(Fetched { arrival, joined })
+        Ok(Fetched { arrival, joined, is_verified: true })
     }
 
     /// What an entry from L2 is for one who waited for it. It is renewed if it is stale.
@@ -307,7 +352,7 @@ where
         now: Moment,
     ) -> Option<Fetched<K, V>> {
         self.source.failing.retry_at(lookup.key(), now)?;
-        let fallback = self.fallback(lookup, wanted, now)?;
+        let fallback = self.fallback(lookup, wanted, now, false)?;
         self.fence.recorder().record(fallback.arrival.entry.reads(), now);
         Some(fallback)
     }
@@ -319,7 +364,9 @@ where
         wanted: Wanted,
         error: Error,
     ) -> Result<Fetched<K, V>, Error> {
-        let fallback = self.fallback(lookup, wanted, self.clock.now());
+        let is_overloaded = matches!(error, Error::Overloaded { .. });
+        let may_be_unverified = is_overloaded && self.policy.partition == Partition::Bounded;
+        let fallback = self.fallback(lookup, wanted, self.clock.now(), may_be_unverified);
         if fallback.is_none() {
             self.tally.reads.one(ReadOutcome::SourceError);
         }
@@ -333,9 +380,14 @@ where
         lookup: Lookup<'_, K>,
         wanted: Wanted,
         now: Moment,
+        may_be_unverified: bool,
     ) -> Option<Fetched<K, V>> {
         self.policy.stale_if_error.filter(|_| !wanted.is_fresh_only)?;
-        let entry = self.fence.l1().find(lookup)?;
+        let entry = self.fence.l1().find(lookup).filter(|entry| self.fence.confirm(entry))?;
+        let is_verified = self.is_verified(&entry, now);
+        if !is_verified && !may_be_unverified {
+            return None;
+        }
         let life = entry.life();
         let is_young = wanted.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
         if !is_young || !entry.is_kept(now) {
@@ -343,6 +395,6 @@ where
         }
         self.tally.reads.one(ReadOutcome::SourceStale);
         let arrival = Arrival { entry, from: ReadFrom::L1 };
-        Some(Fetched { arrival, joined: None })
+        Some(Fetched { arrival, joined: None, is_verified })
     }
 }

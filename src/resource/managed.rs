@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use metrics::Label;
 
+use super::Delivery;
 use super::core::Core;
 use crate::clock::Moment;
 use crate::engine::Managed;
+use crate::fence::Group;
 use crate::key::Key;
 use crate::limits::BreakerState;
 use crate::metrics::{
-    BREAKER, BRIER_SCORE, FLIGHTS, Full, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
+    BREAKER, BRIER_SCORE, FLIGHTS, Full, GROUPS, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
     PROBABILITY_ERROR, THRESHOLD, TRACKED,
 };
 use crate::stats::ResourceStats;
+use crate::tier::Change;
 
 impl<K, V> Managed for Core<K, V>
 where
@@ -24,6 +27,18 @@ where
 {
     fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn heed_change(&self, change: &Change) {
+        Self::heed_change(self, change);
+    }
+
+    fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>> {
+        Box::pin(async move { self.invalidate_group(Group::All).await == Delivery::Applied })
     }
 
     fn run_ahead(self: Arc<Self>) -> Moment {
@@ -36,6 +51,7 @@ where
 
     fn tidy(&self) {
         self.fence.l1().settle();
+        self.fence.tidy_groups();
         self.tend(None);
         self.source.failing.tidy(self.clock.now());
     }
@@ -89,6 +105,7 @@ where
         gauge(PROBABILITY_ERROR, predictions.calibration_error);
         gauge(BRIER_SCORE, predictions.brier_score);
         gauge(MUTED, f64::from(u8::from(predictions.is_muted)));
+        gauge(GROUPS, self.fence.groups() as f64);
         gauge(FLIGHTS, self.fence.flights() as f64);
         gauge(TRACKED, self.fence.tracked_absent() as f64);
         if let Some(shared) = &self.shared {

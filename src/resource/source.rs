@@ -46,6 +46,17 @@ pub(super) enum Failure {
     Breaker(Duration),
 }
 
+/// Why an answer is no answer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the source lags behind: it gave {}, and the key was invalidated with version {wanted}",
+    given.map_or_else(|| "no version".to_owned(), |given| format!("version {given}"))
+)]
+struct Behind {
+    wanted: u64,
+    given: Option<u64>,
+}
+
 type Results<V> = SmallVec<[Result<Loaded<V>, LoadError>; 1]>;
 
 impl<K, V> Core<K, V>
@@ -134,7 +145,30 @@ where
         let call = pin!(Arc::clone(&request.chain).scope(self.call(&request.keys)));
         let result = task::timeout_at(end, call).await.unwrap_or(Err(Failure::Deadline));
         self.count(&request.keys, &result, asked_at);
+        let result = result.map(|results| self.refuse_lagging(&request.keys, results));
         Answered { asked_at, result }
+    }
+
+    /// Takes answers that are older than an invalidation demands for failures that may pass.
+    fn refuse_lagging(
+        &self,
+        keys: &[(K, LoadContext<V>)],
+        mut results: Results<V>,
+    ) -> Results<V> {
+        let now = self.clock.now();
+        for ((key, cx), result) in keys.iter().zip(&mut results) {
+            if !cx.prefers_primary() {
+                continue;
+            }
+            let lagging = self.fence.lagging(key, self.fence.hash(key), now);
+            let Some(wanted) = lagging.and_then(|lagging| lagging.min_version) else { continue };
+            let Ok(loaded) = result else { continue };
+            let given = loaded.version;
+            if given.is_none_or(|given| given < wanted) {
+                *result = Err(LoadError::transient(Behind { wanted, given }));
+            }
+        }
+        results
     }
 
     /// Calls the loader once. A panic is caught here, so that it is one failure for all who wait.

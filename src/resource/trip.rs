@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::core::{Core, Shared};
 use super::source::{Answered, Failure, Request};
 use crate::clock::Moment;
-use crate::entry::{Entry, Life, Origin, Reason};
+use crate::entry::{Entry, Life, Origin, Reason, Tags};
 use crate::error::{Error, LoadError};
 use crate::fence::{Flight, NewEntry, Start};
 use crate::flight::{Arrival, Chain, Pad, ReadFrom};
@@ -37,7 +37,14 @@ where
     pub(super) full_key: Option<String>,
     pub(super) permit: Option<Permit>,
     /// A value of L2 that is served only if the source fails.
-    pub(super) fallback: Option<(Option<Arc<V>>, Life)>,
+    pub(super) fallback: Option<Fallback<V>>,
+}
+
+/// A value of L2 that is served only if the source fails.
+pub(super) struct Fallback<V> {
+    pub(super) value: Option<Arc<V>>,
+    pub(super) life: Life,
+    pub(super) tags: Tags,
 }
 
 /// Trips that begin together; nearly always one. Boxed, since they are handed on from stage to
@@ -53,6 +60,8 @@ pub(super) struct Delivery<K, V> {
     pub(super) permit: Permit,
     pub(super) bytes: Vec<u8>,
     pub(super) life: Life,
+    pub(super) tags: Tags,
+    pub(super) version: Option<u64>,
 }
 
 impl<K, V> Trip<K, V>
@@ -66,7 +75,7 @@ where
         hash: u64,
         start: Start<K, V, Pad<K, V>>,
     ) -> Box<Self> {
-        let full_key = core.full_key(&key).filter(|_| start.is_gate_open);
+        let full_key = core.stored_key(&key).filter(|_| start.is_gate_open);
         let (flight, held) = (start.flight, start.held);
         let core = Arc::clone(core);
         let (permit, fallback) = (None, None);
@@ -95,8 +104,10 @@ where
             true => core.follow_demand(held_until, life.loaded_at),
             false => held_until,
         };
+        let (tags, generation) = (terms.tags, self.flight.generation());
         let make = |past| {
             let entry = Entry::new(self.key.clone(), self.hash, value, weight);
+            let entry = entry.in_groups(tags, generation);
             let entry = entry.living(life).because(pad.why).with_past(past);
             let is_unread = pad.why.origin == Origin::Preload && !pad.is_asked();
             let entry = if is_unread { entry.unread() } else { entry };
@@ -123,10 +134,10 @@ where
 
     /// Ends without a value.
     pub(super) fn fail(&self, error: Error) {
-        if let Some((value, life)) = &self.fallback {
+        if let Some(Fallback { value, life, tags }) = &self.fallback {
             let weight = self.core.weigh(&self.key, value.as_deref(), None);
-            let is_stored = self.core.keeps();
-            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: false };
+            let (is_stored, tags) = (self.core.keeps(), tags.clone());
+            let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: false, tags };
             self.land(value.clone(), *life, weight, terms);
         } else {
             self.give_up(error);
@@ -147,12 +158,13 @@ where
 }
 
 /// How a value is landed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Landing {
     pub(super) from: ReadFrom,
     pub(super) is_stored: bool,
     /// Whether it may be renewed ahead of its expiry.
     pub(super) comes_due: bool,
+    pub(super) tags: Tags,
 }
 
 impl<K, V> Drop for Trip<K, V>
@@ -216,11 +228,14 @@ where
         self.note_made(trips.iter().filter(|trip| is_unforeseen(trip.pad())).count());
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
         let salt = hashes.first().copied().unwrap_or_default();
+        let now = self.clock.now();
         let keys = trips.iter().map(|trip| {
+            let lagging = self.fence.lagging(&trip.key, trip.hash, now);
             let held = trip.held.as_ref();
             let since = held.map(|held| held.life().loaded_at);
             let value = held.and_then(|held| held.value().cloned());
-            (trip.key.clone(), LoadContext::new(trip.pad().origin(), end, value, since))
+            let cx = LoadContext::new(trip.pad().origin(), end, value, since);
+            (trip.key.clone(), cx.preferring_primary(lagging.is_some()))
         });
         let keys = keys.collect();
         let chain = Chain::extended(parent, self.id, hashes);
@@ -273,7 +288,7 @@ where
                     self.tally.refreshes.one(Refresh::Done);
                     self.say_renewed(trip);
                 }
-                self.land_loaded(trip, value, &loaded, answered.asked_at)
+                self.land_loaded(trip, value, loaded, answered.asked_at)
             }
             Err(failure) => {
                 if !self.source.failing.failed(trip.key.clone(), self.clock.now()) {
@@ -314,9 +329,11 @@ where
         &self,
         trip: &Trip<K, V>,
         value: Option<Arc<V>>,
-        loaded: &Loaded<V>,
+        loaded: Loaded<V>,
         asked_at: Moment,
     ) -> Option<Delivery<K, V>> {
+        let version = loaded.version;
+        let tags = self.tags(&trip.key, value.as_deref(), loaded.tags);
         let life = self.life(asked_at, loaded.ttl, value.is_some());
         let full_key = trip.full_key.as_deref().filter(|_| trip.permit.is_some());
         let (bytes, encoded) =
@@ -328,7 +345,12 @@ where
         if let Some(refusal) = refusal {
             self.tally.refusals.one(refusal);
         }
-        let is_kept = loaded.is_stored && life.is_some() && self.keeps() && refusal.is_none();
+        let is_kept = loaded.is_stored
+            && life.is_some()
+            && self.keeps()
+            && refusal.is_none()
+            && tags.is_some();
+        let tags = tags.unwrap_or_default();
         let no_life = || Life {
             loaded_at: asked_at,
             calm_until: asked_at,
@@ -337,11 +359,15 @@ where
             keep_until: asked_at,
         };
         let life = life.unwrap_or_else(no_life);
-        let terms = Landing { from: ReadFrom::Source, is_stored: is_kept, comes_due: true };
+        let (from, kept_tags) = (ReadFrom::Source, tags.clone());
+        let terms = Landing { from, is_stored: is_kept, comes_due: true, tags };
         let (_, is_stored) = trip.land(value, life, weight, terms);
         let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
         let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
-        is_stored.then_some(Delivery { key, hash, flight, full_key, permit, bytes, life })
+        let tags = kept_tags;
+        let delivery =
+            Delivery { key, hash, flight, full_key, permit, bytes, life, tags, version };
+        is_stored.then_some(delivery)
     }
 
     /// The bytes for L2, and the length of the encoding, as far as there are any.
@@ -369,20 +395,23 @@ where
         let may_fill = |delivery: &&Delivery<K, V>| {
             !delivery.flight.is_poisoned()
                 && self.fence.is_gate_open(&delivery.key, delivery.hash)
-                && shared.outbox.overflow().is_none()
+                && !shared.outbox.is_closed()
         };
+        let deliveries: Vec<_> = deliveries.iter().filter(may_fill).collect();
+        let tags: Vec<Vec<_>> =
+            deliveries.iter().map(|delivery| delivery.tags.iter().collect()).collect();
         let fills: Vec<_> = deliveries
             .iter()
-            .filter(may_fill)
-            .map(|delivery| Fill {
+            .zip(&tags)
+            .map(|(delivery, tags)| Fill {
                 key: &delivery.full_key,
                 permit: delivery.permit,
                 value: &delivery.bytes,
                 age: now.since(delivery.life.loaded_at),
                 fresh_for: delivery.life.fresh_until.since(now),
                 keep_for: delivery.life.keep_until.since(now),
-                tags: &[],
-                version: None,
+                tags,
+                version: delivery.version,
             })
             .collect();
         if fills.is_empty() {

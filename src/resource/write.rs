@@ -3,18 +3,21 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::Resource;
 use super::core::{Core, Shared};
+use crate::clock::Moment;
 use crate::coherence::Waiting;
-use crate::entry::{Entry, Life, Why};
-use crate::fence::{NewEntry, Ticket};
-use crate::key::Key;
+use crate::entry::{Entry, Life, Tags, Why};
+use crate::error::ConfigError;
+use crate::fence::{Group, Lagging, NewEntry, Ticket};
+use crate::key::{Key, ParsePatternError, Pattern};
 use crate::l1::Lookup;
-use crate::metrics::Refusal;
-use crate::tier::{Fill, Selector};
+use crate::metrics::{Full, Refusal};
+use crate::tier::{Change, Cursor, Fill, Filled, Invalidation, Lag, Selector};
 
 /// How far a change has come when the call returns. On this engine it holds at once, either way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +28,53 @@ pub enum Delivery {
     /// L2 could not be reached. The change waits for it, and until then this engine does not read
     /// the key from there.
     Queued,
+}
+
+/// What is known of the source when a key is invalidated; the default knows nothing.
+///
+/// ```
+/// use forewarm::InvalidateOptions;
+///
+/// // The row that was written has version 7: an answer that is older is not it.
+/// let options = InvalidateOptions::new().min_version(7);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InvalidateOptions {
+    min_version: Option<u64>,
+    replica_lag: Option<Duration>,
+}
+
+/// How long a version is demanded, if nothing else is said.
+const DEMANDED_FOR: Duration = Duration::from_mins(1);
+
+impl InvalidateOptions {
+    /// Knows nothing of the source.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { min_version: None, replica_lag: None }
+    }
+
+    /// Refuses what is of an older version, for as long as the source may lag behind: such an
+    /// answer is asked for again, like a failure that may pass. The loader must say what version it
+    /// gives ([`Loaded::version`](crate::Loaded::version)); an answer without one is refused too.
+    #[must_use]
+    pub const fn min_version(self, version: u64) -> Self {
+        Self { min_version: Some(version), ..self }
+    }
+
+    /// Says for how long the source may answer from a copy that has not got the change. Default:
+    /// [`Policy::replica_lag`](crate::Policy::replica_lag), or a minute where a version is demanded.
+    #[must_use]
+    pub const fn replica_lag(self, lag: Duration) -> Self {
+        Self { replica_lag: Some(lag), ..self }
+    }
+
+    fn lag(self, policy: Option<Duration>) -> Option<Lag> {
+        let Self { min_version, replica_lag } = self;
+        let demanded = min_version.map(|_| DEMANDED_FOR);
+        let lasts = replica_lag.or(policy).or(demanded)?;
+        Some(Lag { lasts, min_version })
+    }
 }
 
 /// How many queued invalidations are delivered in one call.
@@ -38,8 +88,10 @@ where
     /// Says that what is held of a key is wrong. Call it after the source has changed.
     ///
     /// Once it has returned, no read that starts later on this engine gives a value whose load
-    /// began before the call, whether it was applied or queued. Dropping the future does not stop
-    /// it half-way; if it was never polled, nothing has happened.
+    /// began before the call, whether it was applied or queued. If it was applied, the same holds
+    /// for every engine on the same L2 after at most
+    /// [`L2Config::window`](crate::L2Config::window) more. Dropping the future does not stop it
+    /// half-way; if it was never polled, nothing has happened.
     ///
     /// It waits for L2, for [`L2Config::write_timeout`](crate::L2Config::write_timeout) at most.
     pub async fn invalidate<Q>(&self, key: &Q) -> Delivery
@@ -47,18 +99,61 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized,
     {
+        self.invalidate_with(key, &InvalidateOptions::new()).await
+    }
+
+    /// The same, with what is known of the source.
+    pub async fn invalidate_with<Q>(&self, key: &Q, options: &InvalidateOptions) -> Delivery
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized,
+    {
         let core = &self.core;
         let (key, hash) = (key.to_owned(), core.fence.hash(key));
         let full_key = core.full_key(&key);
-        let fenced = core.fence.invalidate(&key, hash, full_key.is_some());
-        // The value is dropped here, outside the lock.
-        drop(fenced.removed);
-        match (full_key, fenced.ticket) {
+        let lag = options.lag(core.policy.replica_lag);
+        let ticket = core.void(&key, hash, lag, full_key.is_some());
+        match (full_key, ticket) {
             (Some(full_key), Some(_)) => {
-                core.deliver_one(key, hash, full_key, Change::Invalidate).await
+                core.deliver_one(key, hash, full_key, KeyChange::Invalidate { lag }).await
             }
             _ => Delivery::Applied,
         }
+    }
+
+    /// Invalidates the keys whose texts match a pattern, such as `42:*`, in one step however many
+    /// they are. The promise is that of [`Resource::invalidate`].
+    ///
+    /// # Errors
+    ///
+    /// The text is no pattern.
+    pub async fn invalidate_matching(&self, pattern: &str) -> Result<Delivery, ConfigError> {
+        let pattern: Pattern = pattern.parse().map_err(|error: ParsePatternError| {
+            ConfigError::new("pattern", format!("is none: {error}"), "use `*`, `?` and `\\`")
+        })?;
+        Ok(self.core.invalidate_group(Group::Pattern(pattern)).await)
+    }
+
+    /// Invalidates the values that have a tag, in one step however many they are. The promise is
+    /// that of [`Resource::invalidate`]. What tags a value has, its load says
+    /// ([`Loaded::tags`](crate::Loaded::tags)), or the resource
+    /// ([`ResourceBuilder::tags`](crate::ResourceBuilder::tags)).
+    ///
+    /// # Errors
+    ///
+    /// The text is no tag.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<Delivery, ConfigError> {
+        if !Tags::is_tag(tag) {
+            let remedy = "use 1 to 256 bytes without control characters";
+            return Err(ConfigError::new("tag", "is none", remedy));
+        }
+        Ok(self.core.invalidate_group(Group::Tag(tag.into())).await)
+    }
+
+    /// Invalidates everything that is held of this resource, in one step. The promise is that of
+    /// [`Resource::invalidate`].
+    pub async fn invalidate_all(&self) -> Delivery {
+        self.core.invalidate_group(Group::All).await
     }
 
     /// Stores a value that the caller knows to be the new one: an invalidation that brings it. Call
@@ -67,7 +162,8 @@ where
     /// The promise of [`Resource::invalidate`] holds here too. The value lives as a loaded one
     /// does, from now; one that may not be kept, since it is too large, only invalidates. If two
     /// callers put a key at the same time, one of the two values stays here, and L2 does not keep
-    /// the other.
+    /// the other. Nor does L2 keep a value if another engine has changed the key meanwhile, or if
+    /// this one has not heard of L2 for longer than the coherence window.
     pub async fn put<Q>(&self, key: &Q, value: impl Into<Arc<V>>) -> Delivery
     where
         K: Borrow<Q>,
@@ -86,12 +182,18 @@ where
         if let Some(refusal) = refusal {
             core.tally.refusals.one(refusal);
         }
-        let is_refused = refusal.is_some();
+        let tags = core.tags(&key, Some(&value), []);
+        let is_refused = refusal.is_some() || tags.is_none();
+        let tags = tags.unwrap_or_default();
+        // From before the value is stored here: what others change later is newer.
+        let since = core.shared.as_ref().map(|shared| shared.l2.heard()).unwrap_or_default();
         let life = core.life(core.clock.now(), None, true).filter(|_| core.keeps() && !is_refused);
-        let why = Why::DEMAND;
+        let entry_tags = tags.clone();
+        let generation = core.fence.generation();
         let (ticket, landing) = core.fence.replace(&key, hash, full_key.is_some(), |past| {
             let entry = Entry::new(key.clone(), hash, Some(value), weight);
-            let entry = entry.because(why).with_past(past);
+            let entry = entry.in_groups(entry_tags, generation);
+            let entry = entry.because(Why::DEMAND).with_past(past);
             match life {
                 Some(life) => {
                     NewEntry { entry: entry.living(life), is_stored: true, due: core.due(&life) }
@@ -103,8 +205,8 @@ where
         drop(landing);
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
         let change = match (bytes, life) {
-            (Some(bytes), Some(life)) => Change::Put { bytes, life, ticket },
-            _ => Change::Invalidate,
+            (Some(bytes), Some(life)) => KeyChange::Put(Put { bytes, life, ticket, tags, since }),
+            _ => KeyChange::Invalidate { lag: None },
         };
         core.deliver_one(key, hash, full_key, change).await
     }
@@ -123,7 +225,7 @@ where
         let ticket = core.fence.expire(&key, hash, core.clock.now(), full_key.is_some());
         match (full_key, ticket) {
             (Some(full_key), Some(_)) => {
-                core.deliver_one(key, hash, full_key, Change::Expire).await
+                core.deliver_one(key, hash, full_key, KeyChange::Expire).await
             }
             _ => Delivery::Applied,
         }
@@ -138,10 +240,19 @@ where
 }
 
 /// What L2 is told of a key.
-enum Change {
-    Invalidate,
-    Put { bytes: Vec<u8>, life: Life, ticket: Ticket },
+enum KeyChange {
+    Invalidate { lag: Option<Lag> },
+    Put(Put),
     Expire,
+}
+
+/// A value that is put.
+struct Put {
+    bytes: Vec<u8>,
+    life: Life,
+    ticket: Ticket,
+    tags: Tags,
+    since: Cursor,
 }
 
 impl<K, V> Core<K, V>
@@ -155,7 +266,7 @@ where
         key: K,
         hash: u64,
         full_key: String,
-        change: Change,
+        change: KeyChange,
     ) -> Delivery {
         let (done, delivered) = oneshot::channel();
         let core = Arc::clone(self);
@@ -167,44 +278,145 @@ where
         delivered.await.unwrap_or(Delivery::Queued)
     }
 
-    async fn tell_l2(&self, key: K, hash: u64, full_key: String, change: Change) -> Delivery {
+    async fn tell_l2(&self, key: K, hash: u64, full_key: String, change: KeyChange) -> Delivery {
         let Some(shared) = &self.shared else { return Delivery::Applied };
+        let (mut queued_lag, mut is_overtaken) = (None, false);
         let told = match change {
-            Change::Invalidate => shared.l2.invalidate(&[Selector::Key(&full_key).into()]).await,
-            Change::Expire => shared.l2.expire(&[&full_key]).await,
-            Change::Put { bytes, life, ticket } => {
-                let now = self.clock.now();
-                let put = shared.l2.put(Fill {
-                    key: &full_key,
-                    permit: shared.l2.new_permit(),
-                    value: &bytes,
-                    age: now.since(life.loaded_at),
-                    fresh_for: life.fresh_until.since(now),
-                    keep_for: life.keep_until.since(now),
-                    tags: &[],
-                    version: None,
-                });
-                match put.await {
-                    // Another change of the key came meanwhile, and L2 may have heard of it first:
-                    // then it would keep the older value.
-                    Some(_) if self.fence.is_overtaken(&key, hash, ticket) => {
-                        shared.l2.invalidate(&[Selector::Key(&full_key).into()]).await
-                    }
-                    put => put.map(drop),
-                }
+            KeyChange::Invalidate { lag } => {
+                queued_lag = lag;
+                let selector = Selector::Key(&full_key);
+                shared.l2.invalidate(&[Invalidation { selector, lag }]).await
             }
+            KeyChange::Expire => shared.l2.expire(&[&full_key]).await,
+            KeyChange::Put(put) => {
+                let told = self.put_in_l2(shared, &full_key, &put).await;
+                is_overtaken = self.fence.is_overtaken(&key, hash, put.ticket);
+                told
+            }
+        };
+        // Another change of the key came meanwhile, and L2 may have heard of it first: then it would
+        // keep the older value.
+        let told = match told {
+            Some(()) if is_overtaken => {
+                shared.l2.invalidate(&[Selector::Key(&full_key).into()]).await
+            }
+            told => told,
         };
         if told.is_some() {
             self.fence.open_gate(&key, hash);
             return Delivery::Applied;
         }
-        self.queue_undelivered(shared, Waiting { key, hash, full_key });
+        self.queue_undelivered(shared, Waiting { key, hash, full_key, lag: queued_lag });
         Delivery::Queued
+    }
+
+    async fn put_in_l2(&self, shared: &Shared<K>, full_key: &str, put: &Put) -> Option<()> {
+        let (now, life) = (self.clock.now(), &put.life);
+        let tags: Vec<_> = put.tags.iter().collect();
+        let fill = Fill {
+            key: full_key,
+            permit: shared.l2.new_permit(),
+            value: &put.bytes,
+            age: now.since(life.loaded_at),
+            fresh_for: life.fresh_until.since(now),
+            keep_for: life.keep_until.since(now),
+            tags: &tags,
+            version: None,
+        };
+        let filled = shared.l2.put(fill, &put.since).await?;
+        if filled.contains(&Filled::Refused) {
+            self.tally.refusals.one(Refusal::Invalidated);
+        }
+        Some(())
+    }
+
+    /// Voids a key here: the first step of an invalidation.
+    fn void(&self, key: &K, hash: u64, lag: Option<Lag>, closes_gate: bool) -> Option<Ticket> {
+        if let Some(lag) = lag {
+            self.note_lag(key, hash, lag);
+        }
+        let fenced = self.fence.invalidate(key, hash, closes_gate);
+        // The value is dropped here, outside the lock.
+        drop(fenced.removed);
+        fenced.ticket
+    }
+
+    fn note_lag(&self, key: &K, hash: u64, lag: Lag) {
+        let now: Moment = self.clock.now();
+        let lagging = Lagging { until: now.plus(lag.lasts), min_version: lag.min_version };
+        if self.fence.note_lag(key, hash, lagging, now) {
+            self.tally.l1.full.one(Full::Lagging);
+        }
+    }
+
+    /// Voids a group of keys here, and tells L2.
+    pub(super) async fn invalidate_group(self: &Arc<Self>, group: Group) -> Delivery {
+        let Some(shared) = &self.shared else {
+            self.void_group(group);
+            return Delivery::Applied;
+        };
+        // In this order: a flight that begins in the new generation finds the resource closed.
+        shared.outbox.close();
+        self.void_group(group.clone());
+        let (done, delivered) = oneshot::channel();
+        let core = Arc::clone(self);
+        self.tasks.launch(async move {
+            // The caller may have gone away.
+            done.send(core.tell_l2_of_group(group).await).ok();
+        });
+        delivered.await.unwrap_or(Delivery::Queued)
+    }
+
+    async fn tell_l2_of_group(&self, group: Group) -> Delivery {
+        let Some(shared) = &self.shared else { return Delivery::Applied };
+        let selector = group.selector(&self.group);
+        if shared.l2.invalidate(&[selector.into()]).await.is_some() {
+            shared.outbox.told(None, Group::All);
+            return Delivery::Applied;
+        }
+        shared.outbox.told(Some(group), Group::All);
+        shared.undelivered.notify_one();
+        Delivery::Queued
+    }
+
+    fn void_group(&self, group: Group) {
+        if self.fence.invalidate_group(group) {
+            self.tally.l1.full.one(Full::Groups);
+        }
+    }
+
+    /// Voids what somebody else has changed.
+    pub(super) fn heed_change(&self, change: &Change) {
+        match change {
+            Change::Key { key, lag } => match self.parse(key) {
+                Some(key) => drop(self.void(&key, self.fence.hash(&key), *lag, false)),
+                None => self.void_group(Group::All),
+            },
+            Change::Expired { key } => match self.parse(key) {
+                Some(key) => {
+                    let (hash, now) = (self.fence.hash(&key), self.clock.now());
+                    let _no_gate = self.fence.expire(&key, hash, now, false);
+                }
+                None => self.void_group(Group::All),
+            },
+            Change::Tag { tag, .. } => self.void_group(Group::Tag(tag.as_str().into())),
+            Change::Pattern { pattern, .. } => {
+                self.void_group(pattern.parse().map_or(Group::All, Group::Pattern));
+            }
+            // In doubt it is too much rather than too little.
+            Change::Resource { .. } | Change::Unknown => self.void_group(Group::All),
+        }
+    }
+
+    /// The key of a full key.
+    fn parse(&self, full_key: &str) -> Option<K> {
+        let text = full_key.strip_prefix(&self.group)?.strip_prefix(':')?;
+        text.parse().ok()
     }
 
     fn queue_undelivered(&self, shared: &Shared<K>, waiting: Waiting<K>) {
         // What need not wait any more is covered by the gate of the whole resource.
-        for freed in shared.outbox.push(waiting) {
+        for freed in shared.outbox.push(waiting, Group::All) {
             self.fence.open_gate(&freed.key, freed.hash);
         }
         shared.undelivered.notify_one();
@@ -213,19 +425,21 @@ where
     /// Delivers what waits for L2; gives whether nothing waits any more.
     pub(super) async fn deliver_queued(&self) -> bool {
         let Some(shared) = &self.shared else { return true };
-        if let Some(overflows) = shared.outbox.overflow() {
-            if shared.l2.invalidate(&[Selector::Resource(&self.group).into()]).await.is_none() {
+        let groups = shared.outbox.groups();
+        if !groups.is_empty() {
+            let selectors: Vec<_> =
+                groups.iter().map(|queued| queued.group.selector(&self.group).into()).collect();
+            if shared.l2.invalidate(&selectors).await.is_none() {
                 return false;
             }
-            shared.outbox.delivered_all(overflows);
+            shared.outbox.delivered_groups(&groups);
         }
         loop {
             let waiting = shared.outbox.take(DELIVERED_AT_ONCE);
             if waiting.is_empty() {
                 return shared.outbox.len() == 0;
             }
-            let selectors: Vec<_> =
-                waiting.iter().map(|waiting| Selector::Key(&waiting.full_key).into()).collect();
+            let selectors: Vec<_> = waiting.iter().map(Waiting::invalidation).collect();
             if shared.l2.invalidate(&selectors).await.is_none() {
                 shared.outbox.put_back(waiting);
                 return false;
@@ -247,6 +461,17 @@ where
     pub(super) fn holds_fresh(&self, key: &K) -> bool {
         let now = self.clock.now();
         let entry = self.fence.l1().find(Lookup::new(self.fence.hash(key), key));
-        entry.is_some_and(|entry| now < entry.life().fresh_until)
+        entry.is_some_and(|entry| now < entry.life().fresh_until && self.fence.confirm(&entry))
+    }
+}
+
+impl Group {
+    /// How L2 is told of a group of a resource.
+    fn selector<'a>(&'a self, resource: &'a str) -> Selector<'a> {
+        match self {
+            Self::All => Selector::Resource(resource),
+            Self::Tag(tag) => Selector::Tag { resource, tag },
+            Self::Pattern(pattern) => Selector::Pattern { resource, pattern: pattern.as_str() },
+        }
     }
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Moment;
 use crate::entry::{Entry, Origin, Reason, Why};
-use crate::fence::{Boarding, Caller, Wish};
+use crate::fence::{Boarding, Caller, Terms, Wish};
 use crate::flight::Pad;
 use crate::key::Key;
 use crate::l1::Lookup;
@@ -100,7 +100,7 @@ where
         let until = renews.unwrap_or(now);
         let serves = |entry: &Entry<K, V>| entry.life().fresh_until > until;
         let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
-        match self.fence.board(caller, serves, begin) {
+        match self.fence.board(caller, Terms { serves, joins: self.joins(now) }, begin) {
             Boarding::Started(start) => {
                 self.ahead.begun.fetch_add(1, Relaxed);
                 Ok(Trip::new(self, key, hash, start))

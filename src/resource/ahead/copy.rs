@@ -7,12 +7,11 @@ use smallvec::SmallVec;
 
 use crate::entry::{Entry, Origin, Why};
 use crate::error::Error;
-use crate::fence::{Boarding, Caller, Carried as _, Wish};
+use crate::fence::{Boarding, Caller, Carried as _, Terms, Wish};
 use crate::flight::Pad;
 use crate::key::Key;
 use crate::limits::Urgency;
 use crate::metrics::{Preload, PreloadOutcome};
-use crate::policy::Store;
 use crate::predictor::Candidate;
 use crate::resource::core::Core;
 use crate::resource::trip::{Trip, Trips};
@@ -28,7 +27,7 @@ where
 {
     /// The probability from which a key is copied; `None` if L2 holds nothing of this resource.
     pub(in crate::resource) fn copy_threshold(&self) -> Option<f64> {
-        let is_in_l2 = self.shared.is_some() && self.policy.store == Store::Both;
+        let is_in_l2 = self.shared.as_ref().is_some_and(|shared| shared.holds_values);
         is_in_l2.then_some(THRESHOLD_SHARE * self.policy.preload.threshold)
     }
 
@@ -68,7 +67,8 @@ where
         let begin = || Pad::new(now, why, Arc::clone(urgency)).only_copying();
         let is_fresh = |entry: &Entry<K, V>| now < entry.life().fresh_until;
         let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Copy };
-        let boarding = self.fence.board(caller, is_fresh, begin);
+        let terms = Terms { serves: is_fresh, joins: self.joins(now) };
+        let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
             return Some(Trip::new(self, key, hash, start));
         }
