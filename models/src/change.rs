@@ -17,13 +17,12 @@ impl Turn<'_> {
                 self.execute(at);
                 self.state.changes[at].step = ChangeStep::Executed;
             }
-            ChangeStep::Executed => self.hear(at),
+            ChangeStep::Executed | ChangeStep::Delivered => self.end_change(at),
             ChangeStep::Queued => {
                 self.state.changes[at].is_plain = true;
                 self.execute(at);
                 self.state.changes[at].step = ChangeStep::Delivered;
             }
-            ChangeStep::Delivered => self.end_change(at),
             ChangeStep::Done => {}
         }
     }
@@ -71,9 +70,6 @@ impl Turn<'_> {
             node.entry = Some(Entry { version, age, epoch, is_fresh });
             self.state.changes[at].since = cursor;
         }
-        if !self.has(Mechanism::PutHeedsOwn) {
-            self.node(spec.node).latest = u8::try_from(at).unwrap_or_default();
-        }
         self.state.changes[at].step = ChangeStep::Sent;
     }
 
@@ -92,20 +88,6 @@ impl Turn<'_> {
             self.state.l2.invalidate(by, spec.selector);
         }
         self.tell(by);
-    }
-
-    /// The answer comes.
-    fn hear(&mut self, at: usize) {
-        let (change, spec) = (self.state.changes[at], self.scenario.changes[at]);
-        let is_put = spec.form == Form::Put && !change.is_plain;
-        let latest = usize::from(self.node(spec.node).latest);
-        if is_put && !self.has(Mechanism::PutHeedsOwn) && latest != at {
-            // Another change of this node came meanwhile, and L2 may have heard of it first.
-            self.state.changes[at].is_plain = true;
-            self.state.changes[at].step = ChangeStep::Sent;
-            return;
-        }
-        self.end_change(at);
     }
 
     /// L2 has heard of it: the gate opens, and the change counts as applied.

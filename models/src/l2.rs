@@ -218,7 +218,8 @@ impl L2 {
             put.since.position >= self.trimmed || !protocol.has(Mechanism::PutHeedsTrim);
         let counts = |by: By| by != By::Node(put.by) || protocol.has(Mechanism::PutHeedsOwn);
         let touches = |row: &Row| match row {
-            Row::Key(by) | Row::Group(by) => counts(*by),
+            Row::Key(by) => counts(*by),
+            Row::Group(by) => counts(*by) && protocol.has(Mechanism::PutHeedsGroups),
             Row::Other => false,
         };
         let is_known = put.since.life == self.life || !protocol.has(Mechanism::LifeOfValues);

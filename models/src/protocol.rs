@@ -64,6 +64,8 @@ pub(crate) enum Mechanism {
     PutIsConditional,
     /// Nor one that the putting node has made itself.
     PutHeedsOwn,
+    /// Nor one of a group of the key.
+    PutHeedsGroups,
     /// A put's cursor is the one that was there before memory took the value.
     PutCursorBeforeStore,
     /// A log that does not reach back to the put's cursor refuses it.

@@ -190,6 +190,12 @@ fn puts() -> Vec<Scenario> {
         .faults(Faults { timeouts: 1, ..faults() })
         .sees(&[E::PutStored, E::PutRefused, E::ExecutedLate])
         .stale_without("a put heeds only what others have changed", &[M::PutHeedsOwn]);
+    let own_g1 = Scenario::new("own-g1", "A puts and invalidates, and all readers are there")
+        .gets(&[A, A])
+        .change(A, Key, Form::Put)
+        .invalidations(&[A], Key)
+        .sees(&[E::PutStored, E::PutRefused])
+        .stale_without("a put heeds only what others have changed", &[M::PutHeedsOwn]);
     let s9t = Scenario::new("S9t", "the log is cut off before a put comes")
         .gets(&[A, B])
         .change(A, Key, Form::Put)
@@ -202,7 +208,8 @@ fn puts() -> Vec<Scenario> {
         .change(A, Key, Form::Put)
         .invalidations(&[B], Group)
         .faults(Faults { forgotten: 1, ..faults() })
-        .sees(&[E::PutStored, E::PutRefused]);
+        .sees(&[E::PutStored, E::PutRefused])
+        .stale_without("a put heeds no groups", &[M::PutHeedsGroups]);
     let s9m = Scenario::new("S9m", "A puts and invalidates, and so does B, without a clock")
         .gets(&[A, B])
         .change(A, Key, Form::Put)
@@ -211,5 +218,5 @@ fn puts() -> Vec<Scenario> {
         .polls([1, 0])
         .faults(Faults { timeouts: 1, ..faults() })
         .sees(&[E::PutStored, E::PutRefused, E::ExecutedLate]);
-    vec![s9, s9o, s9p, s9t, s9g, s9m]
+    vec![s9, s9o, s9p, own_g1, s9t, s9g, s9m]
 }

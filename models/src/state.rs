@@ -49,8 +49,6 @@ pub(crate) struct Node {
     pub(crate) epoch: u8,
     /// The changes that close the gate of the key.
     pub(crate) closed: u8,
-    /// The change that came last.
-    pub(crate) latest: u8,
     /// Whether its connection to the present server has been made.
     pub(crate) is_connected: bool,
     pub(crate) poll: Poll,
