@@ -2,82 +2,92 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
 use stateright::{Checker, Model};
 
 use crate::event::{Event, Seen};
 use crate::model::{Action, NOTHING_STALE, World, describe, difference};
 use crate::protocol::Protocol;
-use crate::scenario::{Expected, Scenario};
-use crate::state::State;
+use crate::report::{Outcome, Report, Verdict};
+use crate::scenario::{Expected, Removal, Scenario};
+use crate::state::{Breach, State};
 
-/// What a run came to.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Report {
-    pub(crate) scenario: &'static str,
-    pub(crate) removed: &'static str,
-    /// The different states, or the walks.
-    pub(crate) states: usize,
-    /// The states as often as they were come to, or the steps.
-    pub(crate) transitions: usize,
-    pub(crate) depth: usize,
-    pub(crate) seconds: f64,
-    pub(crate) result: String,
-    pub(crate) is_as_expected: bool,
-    pub(crate) seen: Vec<&'static str>,
-    pub(crate) trace: Vec<String>,
+/// As many as the machines have that check every change.
+pub(crate) const THREADS: usize = 2;
+
+/// What an exploration found.
+struct Found {
+    seen: Seen,
+    /// The way to something stale.
+    path: Option<Vec<Action>>,
+    states: usize,
+    steps: usize,
+    is_complete: bool,
 }
 
-/// More states than this are not explored, and a run that is cut off here has failed.
-const STATES_MAX: usize = 600_000_000;
-
-/// Explores a scenario, with or without some mechanisms.
-pub(crate) fn explore(
-    scenario: &Scenario,
-    protocol: Protocol,
-    removed: &'static str,
-    expected: Expected,
-    threads: usize,
-) -> Report {
+/// Explores a scenario with the whole protocol, or without some mechanisms. Of more than
+/// `steps_max` steps only the first ones are taken, so that memory is bounded.
+pub(crate) fn explore(scenario: &Scenario, removal: Option<&Removal>, steps_max: usize) -> Report {
     let began = now();
+    let protocol = removal.map_or(Protocol::FULL, Removal::protocol);
+    let expected = removal.map_or(Expected::Safe, |removal| removal.expected);
     let world = World::new(scenario.clone(), protocol);
-    let checker = world.checker().threads(threads).target_state_count(STATES_MAX).spawn_bfs();
-    let checker = checker.join();
-    let path = checker.discovery(NOTHING_STALE).map(stateright::Path::into_actions);
-    let seen = checker.model().seen();
-    let is_complete = checker.is_done() && checker.state_count() < STATES_MAX;
-    let trace = path.as_deref().map(|actions| narrate(checker.model(), actions));
-    let (result, is_as_expected) = match (&path, expected) {
-        (Some(actions), _) => {
-            let breach = last_state(checker.model(), actions).breach;
-            let promise = breach.map_or("?", crate::state::Breach::label);
-            (format!("{promise} broken in {} steps", actions.len()), expected == Expected::Stale)
-        }
-        (None, _) if !is_complete => ("cut off".to_owned(), false),
-        (None, Expected::Stale) => ("nothing found".to_owned(), false),
-        (None, Expected::Safe) => match unseen(scenario, protocol, seen) {
-            None => ("ok".to_owned(), true),
-            Some(event) => (format!("never seen: {}", event.label()), false),
-        },
+    let builder = world.checker().threads(THREADS).target_state_count(steps_max);
+    // The shortest way to a breach is worth the memory that it takes to keep all states which are
+    // still to be looked at; where there should be none, depth comes first, which keeps few.
+    let found = match expected {
+        Expected::Stale => found(&builder.spawn_bfs().join(), steps_max),
+        Expected::Safe => found(&builder.spawn_dfs().join(), steps_max),
     };
+    let world = World::new(scenario.clone(), protocol);
+    let outcome = outcome(&world, &found);
     Report {
         scenario: scenario.name,
-        removed,
-        states: checker.unique_state_count(),
-        transitions: checker.state_count(),
-        depth: checker.max_depth(),
+        title: scenario.title,
+        without: removal.map(|removal| removal.label),
+        states: found.states,
+        steps: found.steps,
         seconds: began.elapsed().as_secs_f64(),
-        result,
-        is_as_expected,
-        seen: seen.labels(),
-        trace: trace.unwrap_or_default(),
+        outcome,
+        verdict: judge(outcome, expected),
+        seen: found.seen.labels(),
+        trace: found.path.map_or_else(Vec::new, |path| narrate(&world, &path)),
     }
 }
 
-/// What the whole protocol should have seen, and has not.
-fn unseen(scenario: &Scenario, protocol: Protocol, seen: Seen) -> Option<Event> {
-    let is_full = protocol == Protocol::FULL;
-    scenario.sees.iter().copied().find(|event| is_full && !seen.has(*event))
+fn found(checker: &impl Checker<World>, steps_max: usize) -> Found {
+    Found {
+        seen: checker.model().seen(),
+        path: checker.discovery(NOTHING_STALE).map(stateright::Path::into_actions),
+        states: checker.unique_state_count(),
+        steps: checker.state_count(),
+        is_complete: checker.is_done() && checker.state_count() < steps_max,
+    }
+}
+
+fn outcome(world: &World, found: &Found) -> Outcome {
+    if let Some(path) = &found.path {
+        let promise = last_state(world, path).breach.map_or("?", Breach::label);
+        return Outcome::Broken { promise, steps: path.len(), seed: None };
+    }
+    if !found.is_complete {
+        return Outcome::Cut { states: found.states };
+    }
+    // What is missing may well be what an event needs.
+    let is_whole = world.protocol == Protocol::FULL;
+    let mut events = world.scenario.sees.iter().copied();
+    match events.find(|event| is_whole && !found.seen.has(*event)).map(Event::label) {
+        Some(event) => Outcome::NeverSeen { event },
+        None => Outcome::Holds,
+    }
+}
+
+/// What is not refuted within the limit is not wrong. What must be refuted is.
+const fn judge(outcome: Outcome, expected: Expected) -> Verdict {
+    match (outcome, expected) {
+        (Outcome::Holds | Outcome::Unbroken | Outcome::Cut { .. }, Expected::Safe)
+        | (Outcome::Broken { .. }, Expected::Stale) => Verdict::Expected,
+        _ => Verdict::Wrong,
+    }
 }
 
 fn last_state(world: &World, actions: &[Action]) -> State {

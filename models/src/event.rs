@@ -79,6 +79,11 @@ impl Seen {
         self.0 |= 1 << event as u32;
     }
 
+    /// What is in either.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) const fn has(self, event: Event) -> bool {
         self.0 & 1 << event as u32 != 0
     }

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::l2::Selector;
-use crate::protocol::Mechanism;
+use crate::protocol::{Mechanism, Protocol};
 use crate::state::Faults;
 
 /// A small world to be explored.
@@ -59,6 +59,12 @@ pub(crate) struct Removal {
     pub(crate) label: &'static str,
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) expected: Expected,
+}
+
+impl Removal {
+    pub(crate) fn protocol(&self) -> Protocol {
+        Protocol::without(&self.mechanisms)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

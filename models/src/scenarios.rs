@@ -6,10 +6,22 @@ use crate::protocol::Mechanism as M;
 use crate::scenario::{Form, Scenario};
 use crate::state::Faults;
 
-const A: u8 = 0;
-const B: u8 = 1;
+mod larger;
 
-/// All scenarios, small enough for every change.
+pub(crate) const A: u8 = 0;
+pub(crate) const B: u8 = 1;
+
+/// All scenarios there are.
+pub(crate) fn all() -> Vec<Scenario> {
+    [small(), larger()].concat()
+}
+
+/// Those that take minutes.
+pub(crate) fn larger() -> Vec<Scenario> {
+    larger::all()
+}
+
+/// Those that are small enough for every change, with what they cannot be without.
 pub(crate) fn small() -> Vec<Scenario> {
     let mut all = one_node_and_two();
     all.extend(windows());
@@ -19,7 +31,7 @@ pub(crate) fn small() -> Vec<Scenario> {
     all
 }
 
-fn faults() -> Faults {
+pub(crate) fn faults() -> Faults {
     Faults::default()
 }
 
@@ -210,13 +222,5 @@ fn puts() -> Vec<Scenario> {
         .faults(Faults { forgotten: 1, ..faults() })
         .sees(&[E::PutStored, E::PutRefused])
         .stale_without("a put heeds no groups", &[M::PutHeedsGroups]);
-    let s9m = Scenario::new("S9m", "A puts and invalidates, and so does B, without a clock")
-        .gets(&[A, B])
-        .change(A, Key, Form::Put)
-        .change(B, Key, Form::Put)
-        .invalidations(&[A], Key)
-        .polls([1, 0])
-        .faults(Faults { timeouts: 1, ..faults() })
-        .sees(&[E::PutStored, E::PutRefused, E::ExecutedLate]);
-    vec![s9, s9o, s9p, own_g1, s9t, s9g, s9m]
+    vec![s9, s9o, s9p, own_g1, s9t, s9g]
 }

@@ -1,0 +1,62 @@
+//! The same scenarios with more in them, under the whole protocol only: what it cannot be without
+//! shows in the small ones.
+
+use super::{A, B};
+use crate::l2::Selector::{Group, Key};
+use crate::scenario::{Form, Scenario};
+use crate::state::Faults;
+
+pub(super) fn all() -> Vec<Scenario> {
+    let s1 = Scenario::new("S1+", "S1 with three gets and two invalidations")
+        .gets(&[A, A, A])
+        .preloads(&[A])
+        .invalidations(&[A, A], Key);
+    let s2 = Scenario::new("S2+", "S2 with four gets and an invalidation by each node")
+        .gets(&[A, A, B, B])
+        .invalidations(&[A, B], Key);
+    let s3 = Scenario::new("S3+", "S3 with two invalidations and two polls")
+        .gets(&[A, A])
+        .invalidations(&[B, B], Key)
+        .polls([2, 0])
+        .window(1);
+    let s4 = Scenario::new("S4+", "S4 with a reader at B, who polls too")
+        .gets(&[A, B])
+        .invalidations(&[A], Key)
+        .polls([1, 1])
+        .window(1)
+        .faults(Faults { timeouts: 1, ..Faults::default() })
+        .asks_time_out();
+    let s5 = Scenario::new("S5+", "S5 with two invalidations, expiries and errors")
+        .gets(&[A, A, A])
+        .invalidations(&[A, A], Key)
+        .faults(Faults { errors: 2, expiries: 2, ..Faults::default() });
+    let s6 = Scenario::new("S6+", "S6 with two polls")
+        .gets(&[A, A])
+        .invalidations(&[B], Key)
+        .polls([2, 0])
+        .window(1)
+        .faults(Faults { failovers: 1, replications: 1, ..Faults::default() });
+    let s7 = Scenario::new("S7+", "S7 with an invalidation by each node")
+        .gets(&[A, A, B, B])
+        .invalidations(&[A, B], Key)
+        .faults(Faults { tombstones: 2, ..Faults::default() });
+    let s8 = Scenario::new("S8+", "S8 with two nodes and two invalidations of the group")
+        .gets(&[A, A, B])
+        .invalidations(&[A, B], Group)
+        .polls([1, 0])
+        .window(1);
+    let s9 = Scenario::new("S9+", "both nodes put, one invalidates, and an answer is late")
+        .gets(&[A, B])
+        .change(A, Key, Form::Put)
+        .change(B, Key, Form::Put)
+        .invalidations(&[A], Key)
+        .polls([1, 0])
+        .faults(Faults { timeouts: 1, ..Faults::default() });
+    let s10 = Scenario::new("S10+", "S10 with an invalidation by each node")
+        .gets(&[A, A])
+        .change(A, Key, Form::Transaction)
+        .invalidations(&[A, B], Key)
+        .polls([1, 0])
+        .window(1);
+    vec![s1, s2, s3, s4, s5, s6, s7, s8, s9, s10]
+}
