@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::l2::{By, Put, Selector};
 use crate::protocol::Mechanism;
-use crate::scenario::Form;
+use crate::scenario::{ChangeSpec, Form};
 use crate::state::{Age, ChangeStep, Entry};
 use crate::turn::Turn;
 
@@ -19,8 +19,8 @@ impl Turn<'_> {
             }
             ChangeStep::Executed | ChangeStep::Delivered => self.end_change(at),
             ChangeStep::Queued => {
-                self.state.changes[at].is_plain = true;
-                self.execute(at);
+                // What was to be put is old by now.
+                self.invalidate(self.scenario.changes[at]);
                 self.state.changes[at].step = ChangeStep::Delivered;
             }
             ChangeStep::Done => {}
@@ -73,20 +73,25 @@ impl Turn<'_> {
         self.state.changes[at].step = ChangeStep::Sent;
     }
 
-    /// L2 executes the request.
+    /// L2 executes the first request of a change.
     fn execute(&mut self, at: usize) {
         let (change, spec) = (self.state.changes[at], self.scenario.changes[at]);
+        if spec.form != Form::Put {
+            return self.invalidate(spec);
+        }
+        self.connect(spec.node);
+        let is_early = self.has(Mechanism::PutCursorBeforeStore);
+        let since = if is_early { change.since } else { self.node(spec.node).cursor };
+        let put = Put { by: spec.node, version: change.version, since };
+        let is_stored = self.state.l2.put(self.protocol, put);
+        self.see(if is_stored { Event::PutStored } else { Event::PutRefused });
+        self.tell(By::Node(spec.node));
+    }
+
+    fn invalidate(&mut self, spec: ChangeSpec) {
         self.connect(spec.node);
         let by = By::Node(spec.node);
-        if spec.form == Form::Put && !change.is_plain {
-            let is_early = self.has(Mechanism::PutCursorBeforeStore);
-            let since = if is_early { change.since } else { self.node(spec.node).cursor };
-            let put = Put { by: spec.node, version: change.version, since };
-            let is_stored = self.state.l2.put(self.protocol, put);
-            self.see(if is_stored { Event::PutStored } else { Event::PutRefused });
-        } else {
-            self.state.l2.invalidate(by, spec.selector);
-        }
+        self.state.l2.invalidate(by, spec.selector);
         self.tell(by);
     }
 
@@ -98,7 +103,6 @@ impl Turn<'_> {
         let change = &mut self.state.changes[at];
         change.step = ChangeStep::Done;
         change.has_returned = true;
-        change.is_plain = false;
         self.apply(at);
     }
 
@@ -111,10 +115,9 @@ impl Turn<'_> {
     /// No answer comes in time: the call returns, and the outbox keeps the invalidation. The
     /// request may be executed yet, if it has not been.
     pub(crate) fn time_out(&mut self, at: usize) {
-        let change = self.state.changes[at];
+        let is_late = self.state.changes[at].step == ChangeStep::Sent;
         self.queue(at);
-        // What is plain here repeats an invalidation, and does no more if it comes late.
-        self.state.changes[at].is_late = change.step == ChangeStep::Sent && !change.is_plain;
+        self.state.changes[at].is_late = is_late;
     }
 
     pub(crate) fn queue(&mut self, at: usize) {
@@ -128,8 +131,6 @@ impl Turn<'_> {
     pub(crate) fn execute_late(&mut self, at: usize) {
         self.see(Event::ExecutedLate);
         self.state.changes[at].is_late = false;
-        let was_plain = std::mem::replace(&mut self.state.changes[at].is_plain, false);
         self.execute(at);
-        self.state.changes[at].is_plain = was_plain;
     }
 }

@@ -21,6 +21,7 @@ mod reader;
 mod report;
 mod scenario;
 mod scenarios;
+mod settle;
 mod state;
 mod turn;
 mod walk;

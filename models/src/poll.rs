@@ -73,7 +73,7 @@ impl Turn<'_> {
             self.node(node).synced = Age::ZERO;
         }
         if !self.has(Mechanism::CursorByPollAlone) {
-            match self.state.l2.rows[usize::from(position - 1)] {
+            match self.state.l2.row(position) {
                 Row::Key(_) => self.void(node, Selector::Key),
                 Row::Group(_) => self.void(node, Selector::Group),
                 Row::Other => {}

@@ -156,9 +156,7 @@ pub(crate) struct Change {
     pub(crate) is_applied: bool,
     /// The time since.
     pub(crate) age: Age,
-    /// A put that has become an invalidation.
-    pub(crate) is_plain: bool,
-    /// Nobody waits for the request any more, and it may still be executed.
+    /// Nobody waits for its first request any more, and it may still be executed.
     pub(crate) is_late: bool,
 }
 

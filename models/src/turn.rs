@@ -1,10 +1,10 @@
 //! One step of somebody, and what all steps have in common.
 
 use crate::event::{Event, Seen};
-use crate::l2::{By, Mark, ROWS, Row, Selector};
+use crate::l2::{By, Selector};
 use crate::protocol::{Mechanism, Protocol};
 use crate::scenario::Scenario;
-use crate::state::{Age, Breach, ChangeStep, GetStep, Must, Node, Poll, State};
+use crate::state::{Age, Breach, GetStep, Must, Node, Poll, State};
 
 /// A state that somebody is changing.
 #[derive(Debug)]
@@ -142,48 +142,6 @@ impl Turn<'_> {
             if by != By::Node(node) {
                 other.messages |= bit;
             }
-        }
-    }
-
-    /// Forgets what makes no difference any more, so that fewer states are told apart.
-    pub(crate) fn settle(&mut self) {
-        let may_start = self.state.gets.iter().any(|get| get.step == GetStep::Idle);
-        for change in &mut self.state.changes {
-            if !may_start {
-                change.has_returned = false;
-                change.is_applied = false;
-                change.age = Age::ZERO;
-            }
-            if change.step == ChangeStep::Done && !change.is_late {
-                change.since = Mark::default();
-                if !change.has_returned && !change.is_applied {
-                    change.version = 0;
-                }
-            }
-        }
-        for node in &mut self.state.nodes {
-            let epoch = node.epoch;
-            node.entry = node.entry.filter(|entry| entry.epoch == epoch);
-        }
-        let gets = &self.state.gets;
-        let is_held = |holder: u8| gets[usize::from(holder)].has_permit;
-        self.state.l2.permit = self.state.l2.permit.filter(|permit| is_held(permit.holder));
-        self.settle_log();
-    }
-
-    /// A log that nobody reads needs no rows.
-    fn settle_log(&mut self) {
-        let l2 = &mut self.state.l2;
-        if !self.scenario.needs_log() {
-            l2.rows = [Row::default(); ROWS];
-            let is_counted =
-                self.scenario.changes.iter().any(|change| change.selector == Selector::Group);
-            if !is_counted {
-                l2.length = 0;
-            }
-        }
-        if self.protocol.has(Mechanism::PermitNotCounter) {
-            l2.generation = 0;
         }
     }
 }
