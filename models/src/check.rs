@@ -119,3 +119,42 @@ pub(crate) fn narrate(world: &World, actions: &[Action]) -> Vec<String> {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::explore;
+    use crate::report::{Outcome, Verdict};
+    use crate::scenarios;
+
+    /// Small enough for a build that is not optimised.
+    const SMALL: [&str; 9] = ["S1", "S2", "S4g", "S5", "S7", "S8", "S8c", "own-g1", "S9g"];
+
+    #[test]
+    fn the_whole_protocol_holds_and_what_it_needs_is_found_missing() {
+        let all = scenarios::small();
+        for scenario in all.iter().filter(|scenario| SMALL.contains(&scenario.name)) {
+            let whole = explore(scenario, None, usize::MAX);
+            assert_eq!(whole.outcome, Outcome::Holds, "{}", scenario.name);
+            assert_eq!(whole.verdict, Verdict::Expected, "{}", scenario.name);
+            for removal in &scenario.removals {
+                let found = explore(scenario, Some(removal), usize::MAX);
+                let (name, label) = (scenario.name, removal.label);
+                assert_eq!(found.verdict, Verdict::Expected, "{name}: {label}");
+                let is_broken = matches!(found.outcome, Outcome::Broken { .. });
+                assert_eq!(is_broken, !found.trace.is_empty(), "{name}: {label}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_refuted_and_what_must_be_refuted_is_wrong_then() {
+        let all = scenarios::small();
+        let scenario = all.iter().find(|scenario| scenario.name == "S3r").unwrap();
+        let whole = explore(scenario, None, 2_000);
+        assert!(matches!(whole.outcome, Outcome::Cut { states: 100..40_000 }), "{whole:?}");
+        assert_eq!(whole.verdict, Verdict::Expected);
+        let removal = explore(scenario, scenario.removals.first(), 2_000);
+        assert!(matches!(removal.outcome, Outcome::Cut { .. }), "{removal:?}");
+        assert_eq!(removal.verdict, Verdict::Wrong);
+    }
+}

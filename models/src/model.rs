@@ -174,16 +174,20 @@ impl World {
 
     /// What comes of an action, and what was seen of it. `None` if nothing comes of it.
     pub(crate) fn after(&self, before: &State, action: Action) -> Option<(State, Seen)> {
-        let (scenario, protocol) = (&self.scenario, self.protocol);
-        let mut turn = Turn { state: *before, scenario, protocol, seen: Seen::default() };
+        let mut turn = self.turn(before);
         turn.take(action);
         turn.settle();
         (turn.state != *before).then_some((turn.state, turn.seen))
     }
+
+    pub(crate) fn turn(&self, before: &State) -> Turn<'_> {
+        let (scenario, protocol) = (&self.scenario, self.protocol);
+        Turn { state: *before, scenario, protocol, seen: Seen::default() }
+    }
 }
 
 impl Turn<'_> {
-    fn take(&mut self, action: Action) {
+    pub(crate) fn take(&mut self, action: Action) {
         match action {
             Action::Tick => self.tick(),
             Action::Get(at) => self.get_goes_on(usize::from(at)),

@@ -104,3 +104,18 @@ impl Protocol {
         !self.has(Mechanism::LeaseByPollAlone) || !self.has(Mechanism::CursorByPollAlone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mechanism, Protocol};
+    use crate::scenarios;
+
+    #[test]
+    fn no_mechanism_is_there_for_nothing() {
+        let scenarios = scenarios::all();
+        let removals = scenarios.iter().flat_map(|scenario| &scenario.removals);
+        let missing = removals.fold(0, |bits, removal| bits | removal.protocol().missing);
+        let last = Protocol::without(&[Mechanism::TransactionIsNobodys]).missing;
+        assert_eq!(missing, last | (last - 1));
+    }
+}

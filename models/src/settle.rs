@@ -124,3 +124,52 @@ impl Turn<'_> {
         read
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::chance::Chance;
+    use crate::model::World;
+    use crate::state::State;
+    use crate::{all_removals, walk};
+
+    /// Walks through the world in which nothing is forgotten, and takes the same steps in the one
+    /// in which it is. Gives what both come to.
+    fn walk_both(world: &World, chance: &mut Chance) -> [State; 2] {
+        let (mut whole, mut settled) = (world.first(), world.first());
+        let (mut actions, mut known) = (Vec::new(), Vec::new());
+        loop {
+            actions.clear();
+            world.possible(&whole, &mut actions);
+            let next = loop {
+                let Some(action) = chance.take(&mut actions) else { break None };
+                let mut turn = world.turn(&whole);
+                turn.take(action);
+                if turn.state != whole {
+                    break Some((action, turn.state));
+                }
+            };
+            let Some((action, after)) = next else { return [whole, settled] };
+            known.clear();
+            world.possible(&settled, &mut known);
+            if known.contains(&action) {
+                settled = world.after(&settled, action).map_or(settled, |(after, _)| after);
+            }
+            whole = after;
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_hides_nothing() {
+        let mut breaches = 0;
+        for removal in all_removals() {
+            for seed in 0..400 {
+                let mut chance = Chance::of(seed);
+                let world = World::new(walk::scenario(&mut chance), removal.protocol());
+                let [whole, settled] = walk_both(&world, &mut chance);
+                assert_eq!(whole.breach, settled.breach, "{} with seed {seed}", removal.label);
+                breaches += u32::from(whole.breach.is_some());
+            }
+        }
+        assert!(breaches > 20, "only {breaches} walks show anything");
+    }
+}

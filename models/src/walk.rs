@@ -126,7 +126,7 @@ fn wander(world: &World, chance: &mut Chance, seen: &mut Seen) -> (Vec<Action>, 
 
 /// A world with everything in it, or nearly so: what never happens would hide what only happens
 /// without it.
-fn scenario(chance: &mut Chance) -> Scenario {
+pub(crate) fn scenario(chance: &mut Chance) -> Scenario {
     let mut scenario = Scenario::new("walks", "everything at once, at random");
     for _ in 0..GETS {
         let (node, is_preload) = (chance.below(2), chance.below(5) == 0);
@@ -161,4 +161,31 @@ fn change(chance: &mut Chance) -> ChangeSpec {
         _ => (Form::Transaction, Selector::Key),
     };
     ChangeSpec { node, selector, form }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::walk;
+    use crate::all_removals;
+    use crate::report::{Outcome, Verdict};
+
+    #[test]
+    fn the_whole_protocol_survives_walks() {
+        let report = walk(2_000, 7, None);
+        assert_eq!((report.outcome, report.verdict), (Outcome::Unbroken, Verdict::Expected));
+        assert_eq!(report.states, 2_000);
+    }
+
+    #[test]
+    fn a_walk_that_breaks_a_promise_is_made_again_by_its_seed() {
+        let all = all_removals();
+        let removal = all.iter().find(|removal| removal.label == "L2 takes every fill").unwrap();
+        let found = walk(20_000, 1, Some(removal));
+        assert_eq!(found.verdict, Verdict::Informative);
+        let Outcome::Broken { seed: Some(seed), .. } = found.outcome else {
+            panic!("nothing was found: {found:?}");
+        };
+        let again = walk(1, seed, Some(removal));
+        assert_eq!((again.outcome, again.trace), (found.outcome, found.trace));
+    }
 }
