@@ -297,8 +297,11 @@ impl L2 {
     }
 
     /// Forgets by how much something is older or younger than the epoch. Every later epoch is
-    /// younger than all there is, and one that is forgotten is older.
-    pub(crate) const fn settle(&mut self) {
+    /// younger than all there is, and one that is forgotten is older: within a life.
+    pub(crate) const fn settle(&mut self, protocol: Protocol) {
+        if !protocol.has(Mechanism::LifeOfValues) {
+            return;
+        }
         let epoch = self.epoch;
         if let Some(value) = &mut self.value {
             value.asof = if value.asof < epoch { 0 } else { epoch };

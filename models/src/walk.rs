@@ -1,6 +1,6 @@
 //! Random walks, for worlds that are too large to be explored: everything at once.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use crate::chance::Chance;
@@ -24,6 +24,7 @@ struct Tally {
 
 /// A walk that broke a promise.
 struct Walk {
+    at: usize,
     seed: u64,
     breach: Breach,
     world: World,
@@ -37,11 +38,11 @@ struct Walk {
 pub(crate) fn walk(walks: usize, seed: u64, removal: Option<&Removal>) -> Report {
     let began = check::now();
     let protocol = removal.map_or(Protocol::FULL, Removal::protocol);
-    let is_over = AtomicBool::new(false);
+    let first_broken = AtomicUsize::new(usize::MAX);
     let tallies: Vec<Tally> = thread::scope(|scope| {
         let share = |nth| {
-            let is_over = &is_over;
-            scope.spawn(move || walk_share(walks, seed, nth, protocol, is_over))
+            let first_broken = &first_broken;
+            scope.spawn(move || walk_share(walks, seed, nth, protocol, first_broken))
         };
         let threads: Vec<_> = (0..THREADS).map(share).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
@@ -53,7 +54,7 @@ pub(crate) fn walk(walks: usize, seed: u64, removal: Option<&Removal>) -> Report
         all.steps += tally.steps;
         all.seen = all.seen.and(tally.seen);
         let first = all.broken.into_iter().chain(tally.broken);
-        all.broken = first.min_by_key(|walk| walk.seed);
+        all.broken = first.min_by_key(|walk| walk.at);
     }
     let verdict = match (removal, &all.broken) {
         (Some(_), _) => Verdict::Informative,
@@ -84,22 +85,24 @@ fn walk_share(
     seed: u64,
     nth: usize,
     protocol: Protocol,
-    is_over: &AtomicBool,
+    first_broken: &AtomicUsize,
 ) -> Tally {
     let mut tally = Tally::default();
-    let seeds = (0..walks).zip(0..).map(|(_, offset)| seed.wrapping_add(offset));
-    for seed in seeds.skip(nth).step_by(THREADS) {
-        if is_over.load(Relaxed) {
+    for (at, offset) in (0..walks).zip(0..).skip(nth).step_by(THREADS) {
+        // Who is behind goes on to there, so that the first one is found, whoever is faster.
+        if at > first_broken.load(Relaxed) {
             break;
         }
+        let seed = seed.wrapping_add(offset);
         let mut chance = Chance::of(seed);
         let world = World::new(scenario(&mut chance), protocol);
         let (path, breach) = wander(&world, &mut chance, &mut tally.seen);
         tally.walks += 1;
         tally.steps += path.len();
         if let Some(breach) = breach {
-            is_over.store(true, Relaxed);
-            tally.broken = Some(Walk { seed, breach, world, path });
+            first_broken.fetch_min(at, Relaxed);
+            tally.broken = Some(Walk { at, seed, breach, world, path });
+            break;
         }
     }
     tally
@@ -142,7 +145,7 @@ pub(crate) fn scenario(chance: &mut Chance) -> Scenario {
         timeouts: chance.below(3),
         errors: chance.below(2),
         expiries: chance.below(2),
-        failovers: chance.below(4) / 2,
+        failovers: chance.below(3),
         replications: chance.below(2),
         trims: chance.below(4) / 3,
         forgotten: chance.below(2),
@@ -157,7 +160,7 @@ fn change(chance: &mut Chance) -> ChangeSpec {
         0..3 => (Form::Invalidate, Selector::Key),
         3..5 => (Form::Invalidate, Selector::Group),
         5 => (Form::Invalidate, Selector::Other),
-        6..9 => (Form::Put, Selector::Key),
+        6..8 => (Form::Put, Selector::Key),
         _ => (Form::Transaction, Selector::Key),
     };
     ChangeSpec { node, selector, form }
