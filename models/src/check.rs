@@ -5,11 +5,12 @@ use std::time::Instant;
 use stateright::{Checker, Model};
 
 use crate::event::{Event, Seen};
-use crate::model::{Action, NOTHING_STALE, World, describe, difference};
+use crate::model::{Action, NOTHING_STALE, World};
 use crate::protocol::Protocol;
 use crate::report::{Outcome, Report, Verdict};
 use crate::scenario::{Expected, Removal, Scenario};
-use crate::state::{Breach, State};
+use crate::state::Breach;
+use crate::trace;
 
 /// As many as the machines have that check every change.
 pub(crate) const THREADS: usize = 2;
@@ -32,7 +33,7 @@ pub(crate) fn explore(scenario: &Scenario, removal: Option<&Removal>, steps_max:
     let expected = removal.map_or(Expected::Safe, |removal| removal.expected);
     let world = World::new(scenario.clone(), protocol);
     let builder = world.checker().threads(THREADS).target_state_count(steps_max);
-    // The shortest way to a breach is worth the memory that it takes to keep all states which are
+    // A short way to a breach is worth the memory that it takes to keep all states which are
     // still to be looked at; where there should be none, depth comes first, which keeps few.
     let found = match expected {
         Expected::Stale => found(&builder.spawn_bfs().join(), steps_max),
@@ -50,7 +51,7 @@ pub(crate) fn explore(scenario: &Scenario, removal: Option<&Removal>, steps_max:
         outcome,
         verdict: judge(outcome, expected),
         seen: found.seen.labels(),
-        trace: found.path.map_or_else(Vec::new, |path| narrate(&world, &path)),
+        trace: found.path.map_or_else(Vec::new, |path| trace::narrate(&world, &path)),
     }
 }
 
@@ -66,7 +67,7 @@ fn found(checker: &impl Checker<World>, steps_max: usize) -> Found {
 
 fn outcome(world: &World, found: &Found) -> Outcome {
     if let Some(path) = &found.path {
-        let promise = last_state(world, path).breach.map_or("?", Breach::label);
+        let promise = trace::last_state(world, path).breach.map_or("?", Breach::label);
         return Outcome::Broken { promise, steps: path.len(), seed: None };
     }
     if !found.is_complete {
@@ -88,30 +89,6 @@ const fn judge(outcome: Outcome, expected: Expected) -> Verdict {
         | (Outcome::Broken { .. }, Expected::Stale) => Verdict::Expected,
         _ => Verdict::Wrong,
     }
-}
-
-fn last_state(world: &World, actions: &[Action]) -> State {
-    let step = |state: State, action: &Action| {
-        world.after(&state, *action).map_or(state, |(after, _)| after)
-    };
-    actions.iter().fold(world.first(), step)
-}
-
-/// A line for each step of a path.
-pub(crate) fn narrate(world: &World, actions: &[Action]) -> Vec<String> {
-    let mut state = world.first();
-    let mut lines = describe(&world.scenario);
-    for action in actions {
-        let Some((after, seen)) = world.after(&state, *action) else { continue };
-        let mut told = difference(&state, &after);
-        told.extend(seen.labels().into_iter().map(str::to_owned));
-        lines.push(format!("{action} [{}]", told.join(", ")));
-        state = after;
-    }
-    if let Some(breach) = state.breach {
-        lines.push(format!("{} is broken", breach.label()));
-    }
-    lines
 }
 
 /// The time, for how long a run took.

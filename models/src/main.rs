@@ -23,6 +23,7 @@ mod scenario;
 mod scenarios;
 mod settle;
 mod state;
+mod trace;
 mod turn;
 mod walk;
 

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use stateright::{Model, Property};
 
 use crate::event::Seen;
-use crate::l2::{L2, Mark, Selector};
+use crate::l2::{L2, Mark};
 use crate::protocol::{Mechanism, Protocol};
-use crate::scenario::{Form, Scenario};
+use crate::scenario::Scenario;
 use crate::state::{
-    Age, CHANGES, Change, ChangeStep, FIRST_VERSION, GETS, Get, GetStep, Node, Poll, PollStep,
-    State,
+    Age, CHANGES, Change, ChangeStep, FIRST_VERSION, GETS, Get, GetStep, Node, PollStep, State,
 };
 use crate::turn::Turn;
 
@@ -275,50 +274,4 @@ impl fmt::Display for Action {
             Self::ExpireTombstone => f.write_str("the counter expires"),
         }
     }
-}
-
-/// Only to keep those who read the trace from having to know the scenario by heart.
-pub(crate) fn describe(scenario: &Scenario) -> Vec<String> {
-    let name = |node: u8| if node == 0 { 'A' } else { 'B' };
-    let gets = scenario.gets.iter().enumerate().map(|(at, spec)| {
-        let what = if spec.is_preload { "preload" } else { "get" };
-        format!("get {at} is a {what} on {}", name(spec.node))
-    });
-    let changes = scenario.changes.iter().enumerate().map(|(at, spec)| {
-        let what = match (spec.form, spec.selector) {
-            (Form::Put, _) => "a put",
-            (Form::Transaction, _) => "a change within a transaction",
-            (Form::Invalidate, Selector::Key) => "an invalidation",
-            (Form::Invalidate, Selector::Group) => "an invalidation of the group",
-            (Form::Invalidate, Selector::Other) => "an invalidation of another key",
-        };
-        format!("change {at} is {what} on {}", name(spec.node))
-    });
-    gets.chain(changes).collect()
-}
-
-/// What has changed from one state to the next, for a trace.
-pub(crate) fn difference(before: &State, after: &State) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut tell = |what: String, was: String, is: String| {
-        if was != is {
-            told.push(format!("{what}: {is}"));
-        }
-    };
-    tell("source".into(), before.source.to_string(), after.source.to_string());
-    for (at, (was, is)) in before.gets.iter().zip(&after.gets).enumerate() {
-        tell(format!("get {at}"), format!("{:?}", was.step), format!("{:?}", is.step));
-    }
-    for (at, (was, is)) in before.changes.iter().zip(&after.changes).enumerate() {
-        tell(format!("change {at}"), format!("{:?}", was.step), format!("{:?}", is.step));
-    }
-    for (name, (was, is)) in ['A', 'B'].into_iter().zip(before.nodes.iter().zip(&after.nodes)) {
-        let held = |node: &Node| node.entry.map_or("nothing".into(), |e| format!("v{}", e.version));
-        tell(format!("memory of {name}"), held(was), held(is));
-        let poll = |poll: &Poll| format!("{:?}", poll.step);
-        tell(format!("poll of {name}"), poll(&was.poll), poll(&is.poll));
-    }
-    let stored = |l2: &L2| l2.value.map_or("nothing".into(), |value| format!("v{}", value.version));
-    tell("L2".into(), stored(&before.l2), stored(&after.l2));
-    told
 }

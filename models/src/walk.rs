@@ -12,6 +12,7 @@ use crate::protocol::Protocol;
 use crate::report::{Outcome, Report, Verdict};
 use crate::scenario::{ChangeSpec, Form, GetSpec, Removal, Scenario};
 use crate::state::{Breach, CHANGES, Faults, GETS};
+use crate::trace;
 
 /// What walks came to.
 #[derive(Default)]
@@ -75,7 +76,7 @@ pub(crate) fn walk(walks: usize, seed: u64, removal: Option<&Removal>) -> Report
         }),
         verdict,
         seen: all.seen.labels(),
-        trace: all.broken.map_or_else(Vec::new, |walk| check::narrate(&walk.world, &walk.path)),
+        trace: all.broken.map_or_else(Vec::new, |walk| trace::narrate(&walk.world, &walk.path)),
     }
 }
 
