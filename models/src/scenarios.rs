@@ -181,7 +181,6 @@ fn puts() -> Vec<Scenario> {
         .change(A, Key, Form::Put)
         .invalidations(&[B], Key)
         .polls([1, 0])
-        .window(1)
         .sees(&[E::PutStored, E::PutRefused, E::RowsApplied])
         .stale_without("every put is stored", &[M::PutIsConditional])
         .stale_without("a put's cursor is that of its sending", &[M::PutCursorBeforeStore])

@@ -66,6 +66,12 @@ fn groups_and_puts() -> Vec<Scenario> {
         .polls([2, 0])
         .window(1)
         .faults(Faults { forgotten: 1, ..Faults::default() });
+    let s9w = Scenario::new("S9w+", "S9 with a clock")
+        .gets(&[A, B])
+        .change(A, Key, Form::Put)
+        .invalidations(&[B], Key)
+        .polls([1, 0])
+        .window(1);
     let s9 = Scenario::new("S9+", "both nodes put, one invalidates, and an answer is late")
         .gets(&[A, B])
         .change(A, Key, Form::Put)
@@ -79,5 +85,5 @@ fn groups_and_puts() -> Vec<Scenario> {
         .invalidations(&[B], Key)
         .polls([2, 0])
         .window(1);
-    vec![s8, s8b, s9, s10]
+    vec![s8, s8b, s9w, s9, s10]
 }
