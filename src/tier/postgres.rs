@@ -86,8 +86,9 @@ impl PostgresTier {
     }
 
     async fn start(options: PostgresOptions) -> Result<Self, ConfigError> {
-        let outside =
-            || ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside");
+        let outside = || {
+            ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside")
+        };
         let (tasks, loops) = (Tasks::of_this_runtime(), Tasks::of_this_runtime());
         let (tasks, loops) = tasks.zip(loops).ok_or_else(outside)?;
         let hints = Arc::new(Hints::default());
@@ -246,15 +247,7 @@ impl Tier for PostgresTier {
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
         let note = Note::of(invalidations, by);
-<<<<<<< HEAD
-        if note.is_empty() {
-            Ok(())
-        } else {
-            self.call(&note.thorough().hint(self.channel())).await
-        }
-=======
         if note.is_empty() { Ok(()) } else { self.call(&note.hint(self.channel())).await }
->>>>>>> h-pg
     }
 
     async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {

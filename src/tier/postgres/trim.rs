@@ -146,9 +146,6 @@ const CUT: &str = "
         for update of change skip locked
     )";
 
-<<<<<<< HEAD
-const COUNT: &str = "select count(*) from (select 1 from forewarm.change limit $1) as change";
-=======
 /// A permit that was given before it ended can still be used.
 const DROP_LAGS: &str = "
     delete from forewarm.lag
@@ -156,7 +153,6 @@ const DROP_LAGS: &str = "
 
 const COUNT: &str =
     "select count(*) from (select 1 from forewarm.change limit $1) as change";
->>>>>>> h-pg
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -186,17 +182,11 @@ impl Call for Trim {
         begin.execute(&mut *db).await?;
         let (removed, is_walking): (i64, bool) =
             query_as(turn.sql(WALK)).bind(ROWS).fetch_one(&mut *db).await?;
-<<<<<<< HEAD
-        let cut = query(turn.sql(CUT)).bind(turn.ahead).bind(KEEP_FOR).bind(ROWS);
-        let cut = cut.execute(&mut *db).await?.rows_affected();
-        query(turn.sql(DROP_MILESTONES)).bind(turn.ahead).bind(KEEP_FOR).execute(db).await?;
-=======
         let cut = query(turn.sql(CUT)).bind(ROWS).execute(&mut *db).await?.rows_affected();
         for sql in [DROP_MILESTONES, DROP_LAGS] {
             let drop = query(turn.sql(sql)).bind(turn.ahead).bind(KEEP_FOR);
             drop.execute(&mut *db).await?;
         }
->>>>>>> h-pg
         let removed = u64::try_from(removed).unwrap_or_default();
         Ok(Trimmed { removed, has_more: is_walking || cut >= ROWS.unsigned_abs() })
     }
