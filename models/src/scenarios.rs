@@ -42,14 +42,13 @@ fn one_node_and_two() -> Vec<Scenario> {
         .invalidations(&[A], Key)
         .sees(&[E::L1Hit, E::L2Hit, E::Joined, E::FillStored, E::FillRefused, E::Unstored])
         .stale_without("poisoned flights store", &[M::PoisonFlights])
-        .stale_without("poisoned flights are joined", &[M::DetachFlights])
-        .safe_without("own rows are not skipped", &[M::SkipOwnRows]);
+        .stale_without("poisoned flights are joined", &[M::DetachFlights]);
     let s2 = Scenario::new("S2", "two nodes: fills of one against invalidations of the other")
         .gets(&[A, B, B])
         .invalidations(&[B], Key)
         .sees(&[E::L2Hit, E::FillStored, E::FillRefused])
         .stale_without("L2 takes every fill", &[M::FillByPermit])
-        .stale_without("own rows skipped without a gate", &[M::Gate]);
+        .stale_without("L2 is read while an invalidation is under way", &[M::Gate]);
     let s5 = Scenario::new("S5", "an entry passes its life, and its load fails")
         .gets(&[A, A, A])
         .invalidations(&[A], Key)
@@ -113,7 +112,8 @@ fn cuts_and_lives() -> Vec<Scenario> {
         .window(1)
         .faults(Faults { timeouts: 1, ..faults() })
         .asks_time_out()
-        .sees(&[E::GateClosed, E::TimedOut, E::ExecutedLate]);
+        .sees(&[E::GateClosed, E::TimedOut, E::ExecutedLate])
+        .safe_without("own rows are not skipped", &[M::SkipOwnRows]);
     let s4g = Scenario::new("S4g", "A is cut off, without a clock")
         .gets(&[A, A])
         .invalidations(&[A], Key)
