@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::counters::last_absent;
 use super::history::{Event, Failed, Kind, Reads, Way, now};
 use super::node::Work;
@@ -21,8 +23,10 @@ pub(super) struct Reader {
 
 /// After so many reads it rests, so that a node that answers everything from memory does not take
 /// the processor from those that cannot.
-const BURST: u32 = 32;
-const REST: Duration = Duration::from_millis(2);
+const BURST: u32 = 16;
+const REST: Duration = Duration::from_millis(3);
+/// The longest rest, on a machine that is busy with other things.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 type Value = Option<Arc<u64>>;
 
@@ -33,11 +37,15 @@ impl Reader {
     }
 
     pub(super) async fn run(mut self) {
+        let mut rest = REST;
         while !self.work.tasks.is_stopping() {
             for _ in 0..BURST {
                 self.turn().await;
             }
-            tokio::time::sleep(REST).await;
+            let due = Instant::now() + rest;
+            tokio::time::sleep_until(due).await;
+            // Who wakes up late has no processor to spare.
+            rest = (REST + due.elapsed() * 2).min(REST_MAX);
         }
     }
 
