@@ -28,8 +28,6 @@ const REST: Duration = Duration::from_millis(3);
 /// The longest rest, on a machine that is busy with other things.
 const REST_MAX: Duration = Duration::from_millis(50);
 
-type Value = Option<Arc<u64>>;
-
 impl Reader {
     pub(super) fn new(work: Arc<Work>, random: fastrand::Rng) -> Self {
         let rows = Rows::new(Arc::clone(&work.log));
@@ -70,7 +68,7 @@ impl Reader {
     async fn get(&mut self, key: u32) {
         let start = now();
         let result = self.work.resource.get(&key).await;
-        self.note(key, Way::Get, start, result.map(version));
+        self.note(key, Way::Get, start, result.map(|value| value.as_deref().copied()));
     }
 
     async fn with(&mut self, key: u32) {
@@ -89,7 +87,8 @@ impl Reader {
                     ReadFrom::L2 => Way::ReadL2,
                     ReadFrom::Source => Way::ReadSource,
                 };
-                self.note_value(key, way, start, version(value), is_verified);
+                let reads = Reads { is_verified, ..Reads::one(key, 0, way, start) };
+                self.note_value(reads, value.as_deref().copied());
             }
             Err(error) => self.note(key, Way::ReadSource, start, Err(error)),
         }
@@ -102,7 +101,7 @@ impl Reader {
         let start = now();
         let results = self.work.resource.get_many(&keys).await;
         for (key, result) in keys.into_iter().zip(results) {
-            self.note(key, Way::GetMany, start, result.map(version));
+            self.note(key, Way::GetMany, start, result.map(|value| value.as_deref().copied()));
         }
     }
 
@@ -114,7 +113,7 @@ impl Reader {
 
     fn note(&mut self, key: u32, way: Way, start: u64, result: Result<Option<u64>, Error>) {
         match result {
-            Ok(version) => self.note_value(key, way, start, version, true),
+            Ok(version) => self.note_value(Reads::one(key, 0, way, start), version),
             Err(error) => {
                 let failed = Failed { key, kind: kind(&error), start, end: now() };
                 self.work.log.note(&Event::Failed(failed));
@@ -122,29 +121,18 @@ impl Reader {
         }
     }
 
-    fn note_value(
-        &mut self,
-        key: u32,
-        way: Way,
-        start: u64,
-        version: Option<u64>,
-        is_verified: bool,
-    ) {
-        let reads = Reads { is_verified, ..Reads::one(key, 0, way, start) };
+    /// Writes a read down; `version` is what it gave.
+    fn note_value(&mut self, reads: Reads, version: Option<u64>) {
         // That there is nothing does not say as of when: as of the last time there was nothing, at
         // best.
         let version = match version {
             Some(version) => Ok(version),
-            None => self.work.counters.read(key).map(last_absent),
+            None => self.work.counters.read(reads.key).map(last_absent),
         };
         if let Ok(version) = version {
             self.rows.note(Reads { version, ..reads });
         }
     }
-}
-
-fn version(value: Value) -> Option<u64> {
-    value.as_deref().copied()
 }
 
 fn kind(error: &Error) -> Kind {
