@@ -39,6 +39,7 @@ impl Load {
     /// What each node does at a time, and how long each of it pauses in between.
     fn parts(self) -> &'static [(Part, Duration)] {
         const MILLI: Duration = Duration::from_millis(1);
+        const OFTEN: Duration = Duration::from_millis(4);
         const RARELY: Duration = Duration::from_millis(15);
         match self {
             Self::Demand => &[(Part::Read, MILLI), (Part::Read, MILLI), (Part::Invalidate, RARELY)],
@@ -46,7 +47,7 @@ impl Load {
                 &[(Part::Read, MILLI), (Part::Preload, MILLI), (Part::Invalidate, RARELY)]
             }
             Self::Storm => {
-                &[(Part::Read, MILLI), (Part::Invalidate, MILLI), (Part::Invalidate, MILLI)]
+                &[(Part::Read, MILLI), (Part::Invalidate, OFTEN), (Part::Invalidate, OFTEN)]
             }
         }
     }

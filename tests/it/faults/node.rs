@@ -31,7 +31,8 @@ pub(super) struct Node {
     pub(super) engine: Forewarm,
     counters: Resource<u32, u64>,
     oracle: Arc<Oracle>,
-    pub(super) seen: Arc<Seen>,
+    seen: Arc<Seen>,
+    l2_hits: AtomicU64,
 }
 
 /// What was seen of the reads and loads of all nodes of a cell.
@@ -104,16 +105,11 @@ impl Node {
         let counters = engine.resource::<u32, u64>("counter").policy(policy(load)).loader(loads);
         let counters = counters.build().unwrap();
         engine.start().await.unwrap();
-        Arc::new(Self { which, engine, counters, oracle, seen })
+        Arc::new(Self { which, engine, counters, oracle, seen, l2_hits: AtomicU64::new(0) })
     }
 
     /// Reads a key, and sees whether the answer is right and in time.
     pub(super) async fn get(&self, key: u32) {
-        self.read(key).await;
-    }
-
-    /// The same; gives who answered.
-    pub(super) async fn read(&self, key: u32) -> Option<ReadFrom> {
         let floor = self.oracle.floor(self.which, key);
         let began = Instant::now();
         let read = self.counters.read(&key, &ReadOptions::new()).await;
@@ -125,7 +121,6 @@ impl Node {
             Err(error) => {
                 self.seen.errors.fetch_add(1, Relaxed);
                 self.seen.note(|| format!("node {which}, key {key}: {error:?}"));
-                None
             }
             Ok(read) => {
                 let value = read.value.as_deref().copied();
@@ -135,7 +130,9 @@ impl Node {
                         format!("node {which}, key {key}: {value:?} of {floor} in {read:?}")
                     });
                 }
-                Some(read.from)
+                if read.from == ReadFrom::L2 {
+                    self.l2_hits.fetch_add(1, Relaxed);
+                }
             }
         }
     }
@@ -159,6 +156,11 @@ impl Node {
     pub(super) async fn preload(&self, key: u32) {
         let keys: Vec<u32> = (key..key + 8).map(|key| key % KEYS).collect();
         self.counters.preload(&keys).await;
+    }
+
+    /// How often a read was answered by L2.
+    pub(super) fn l2_hits(&self) -> u64 {
+        self.l2_hits.load(Relaxed)
     }
 
     /// Whether an invalidation is applied.
