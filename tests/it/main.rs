@@ -3,6 +3,9 @@
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod foresight;
 #[cfg(feature = "sqlite")]

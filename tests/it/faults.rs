@@ -1,0 +1,72 @@
+//! The fault matrix: three engines over one L2 that is real and fails, under load; and a herd over
+//! one that does not.
+//!
+//! A test of each L2 runs some cells, chosen by a constant seed. `scripts/faults` runs all.
+
+use std::time::Duration;
+
+use self::cell::Cell;
+use self::fault::Fault;
+use self::load::Load;
+use self::outcome::table;
+use self::store::Kind;
+
+mod cell;
+mod fault;
+mod herd;
+mod load;
+mod machine;
+mod node;
+mod oracle;
+mod outcome;
+mod recovery;
+mod store;
+
+/// Chooses the cells that run by themselves.
+const SEED: u64 = 4;
+
+/// Set to run all cells.
+const ALL: &str = "FOREWARM_FAULTS_ALL";
+
+/// The coherence window of all cells, short so that they are.
+const WINDOW: Duration = Duration::from_millis(500);
+
+#[test]
+fn nothing_is_stale_whatever_happens_to_an_sqlite_file() {
+    run(Kind::Sqlite, 6);
+}
+
+#[test]
+fn nothing_is_stale_whatever_happens_to_a_postgres_server() {
+    run(Kind::Postgres, 9);
+}
+
+#[test]
+fn nothing_is_stale_whatever_happens_to_a_redis_server() {
+    run(Kind::Redis, 9);
+}
+
+/// Runs `count` cells of an L2, or all of them if that is wanted.
+fn run(kind: Kind, count: usize) {
+    let cells = if std::env::var_os(ALL).is_some() { all(kind) } else { some(kind, count) };
+    let runtime = machine::runtime();
+    let outcomes: Vec<_> =
+        cells.into_iter().map(|cell| runtime.block_on(Box::pin(cell.run()))).collect();
+    println!("{}", table(&outcomes));
+    let wrong: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn all(kind: Kind) -> Vec<Cell> {
+    let faults = Fault::all(kind).into_iter();
+    faults.flat_map(|fault| Load::ALL.map(|load| Cell { kind, fault, load })).collect()
+}
+
+/// As many faults as loads allow, each with another load than the one before it.
+fn some(kind: Kind, count: usize) -> Vec<Cell> {
+    let mut faults = Fault::all(kind);
+    faults.retain(|fault| !fault.is_long());
+    fastrand::Rng::with_seed(SEED).shuffle(&mut faults);
+    let pairs = faults.into_iter().cycle().zip(Load::ALL.into_iter().cycle());
+    pairs.take(count).map(|(fault, load)| Cell { kind, fault, load }).collect()
+}

@@ -1,0 +1,1 @@
+//! A herd of readers of one cold key.
