@@ -9,11 +9,12 @@ use sqlx::postgres::PgConnection;
 
 use self::begin::{Grant, LookUp, answer_with, is_granted, is_storable};
 use self::connections::{Call, Connections};
+use self::expire::Expire;
 use self::fault::Failure;
 use self::fill::{FillIn, Release};
 use self::hot::{Claim, MergeHot};
 use self::listen::{Hints, Listening};
-use self::note::{Expire, Note, resource_of};
+use self::note::{Note, resource_of};
 pub use self::options::PostgresOptions;
 use self::poll::Poll;
 use self::put::PutIn;
@@ -29,6 +30,7 @@ use crate::task::Tasks;
 mod begin;
 mod connect;
 mod connections;
+mod expire;
 mod fault;
 mod fill;
 mod hot;
@@ -51,7 +53,9 @@ mod turn;
 /// if there is none.
 ///
 /// A server that cannot be reached is no error of `open`: every call then fails soon, a warning says
-/// what to do, and connections are tried again. The clock of the server rules all times.
+/// what to do, and connections are tried again. The clock of the server rules all times. Engines
+/// need the server itself or a pooler that gives each connection a session of its own. If another
+/// server takes its place, whoever sees to that must see to it that only one of them answers.
 ///
 /// The tables are unlogged, which spares the database most of the work, and are empty after the
 /// server has crashed or one of its copies has taken its place. Then, and also when the data have
@@ -86,9 +90,8 @@ impl PostgresTier {
     }
 
     async fn start(options: PostgresOptions) -> Result<Self, ConfigError> {
-        let outside = || {
-            ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside")
-        };
+        let outside =
+            || ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside");
         let (tasks, loops) = (Tasks::of_this_runtime(), Tasks::of_this_runtime());
         let (tasks, loops) = tasks.zip(loops).ok_or_else(outside)?;
         let hints = Arc::new(Hints::default());
@@ -106,10 +109,9 @@ impl PostgresTier {
     /// nothing has happened. All engines are told, this one as well.
     ///
     /// It only adds rows to a log: it waits for nobody, nobody waits for the transaction, and no
-    /// isolation level makes it fail. A [`Lag`](crate::Lag) counts from the
-    /// commit. Any search path will do; the role needs the right to `insert` into the table `change` of
-    /// the tier's schema. The tables must be there: the tier must have reached
-    /// the server once.
+    /// isolation level makes it fail. A [`Lag`](crate::Lag) counts from the commit. Any search path
+    /// will do; the role needs the right to `insert` into the table `change` of the tier's schema,
+    /// and to use that. The tables must be there: the tier must have reached the server once.
     ///
     /// # Errors
     ///

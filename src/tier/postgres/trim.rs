@@ -151,8 +151,7 @@ const DROP_LAGS: &str = "
     delete from forewarm.lag
     where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1) - $2";
 
-const COUNT: &str =
-    "select count(*) from (select 1 from forewarm.change limit $1) as change";
+const COUNT: &str = "select count(*) from (select 1 from forewarm.change limit $1) as change";
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]

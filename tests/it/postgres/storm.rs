@@ -84,13 +84,12 @@ impl Source {
         };
         let is_joined = fastrand::bool();
         let mut transaction = db.begin().await.unwrap();
-        let number: i64 = query_scalar(
-            "update source set number = number + 1 where nth = $1 returning number",
-        )
-        .bind(i64::try_from(nth).unwrap())
-        .fetch_one(&mut *transaction)
-        .await
-        .unwrap();
+        let number: i64 =
+            query_scalar("update source set number = number + 1 where nth = $1 returning number")
+                .bind(i64::try_from(nth).unwrap())
+                .fetch_one(&mut *transaction)
+                .await
+                .unwrap();
         if is_joined {
             invalidate_in(tier, &mut transaction, &[selector]).await;
         }
@@ -146,7 +145,6 @@ async fn no_hit_is_older_than_an_acknowledged_write() {
     }
     let [hits, fills, stale] =
         [&source.hits, &source.fills, &source.stale_hits].map(|count| count.load(SeqCst));
-    println!("{hits} hits, {fills} fills, {stale} stale");
     assert_eq!(stale, 0, "of {hits} hits, after {fills} fills");
     assert!(hits > 0 && fills > 0, "{hits} hits and {fills} fills show little");
 }
