@@ -65,7 +65,7 @@ const SEED: u64 = 1;
 
 /// The most steps of an exploration. A state that is known takes some 20 bytes if depth comes
 /// first, and one that is still to be looked at some 700, of which breadth first has many.
-const STEPS_MAX: Limits = Limits { whole: 60_000_000, removal: 8_000_000 };
+const STEPS_MAX: Limits = Limits { whole: 60_000_000, removal: 6_000_000 };
 
 #[derive(Debug)]
 struct Limits {
