@@ -91,6 +91,13 @@ impl Forewarm {
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
         self.follow();
+        if let Some(l2) = self.engine.l2.clone() {
+            // The question is put before this returns, and nobody waits for its answer: whatever
+            // begins later has missed nothing.
+            self.engine.tasks.launch(async move {
+                l2.sync().await;
+            });
+        }
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
@@ -200,7 +207,8 @@ impl Forewarm {
     /// has not ended by `deadline` is aborted, and those who wait for it get
     /// [`Error::ShutDown`]. Gives whether everything ended by itself.
     ///
-    /// What is in memory can still be read; whatever would have to be loaded is an error.
+    /// What is in memory can still be read, with an L2 for as long as its coherence window lasts;
+    /// whatever would have to be loaded is an error.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
         if in_time {

@@ -79,22 +79,34 @@ create unlogged table forewarm.change (
 create index change_target on forewarm.change (target, xid);
 create index change_xid on forewarm.change (xid);
 
--- What a source lags behind counts from the commit, however long the transaction has been open
--- since it was noted.
-create function forewarm.note_commit() returns trigger
+-- Keys whose source lags behind: what is loaded meanwhile is refused, but for what is of this
+-- version or a later one. It counts from the commit, however long the transaction has been open
+-- since it was noted. Rows are only inserted here as well.
+create unlogged table forewarm.lag (
+    target bigint not null,
+    at bigint not null,
+    until bigint not null,
+    min_version bigint
+);
+
+create index lag_target on forewarm.lag (target);
+create index lag_until on forewarm.lag (until);
+
+create function forewarm.note_lag() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+    at bigint := greatest(new.at, (extract(epoch from clock_timestamp()) * 1000)::bigint);
 begin
-    update forewarm.change as change
-    set at = greatest(change.at, (extract(epoch from clock_timestamp()) * 1000)::bigint)
-    where change.xid = new.xid and change.id = new.id;
+    insert into forewarm.lag (target, at, until, min_version)
+    values (new.target, at, at + new.lag_ms, new.min_version);
     return null;
 end
 $$;
 
-create constraint trigger change_note_commit after insert on forewarm.change
+create constraint trigger change_note_lag after insert on forewarm.change
 deferrable initially deferred
 for each row when (new.lag_ms is not null)
-execute function forewarm.note_commit();
+execute function forewarm.note_lag();
 
 -- What had been committed at times past: where the log may be cut.
 create unlogged table forewarm.milestone (

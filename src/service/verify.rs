@@ -48,7 +48,7 @@ pub(super) use self::node::run as run_node;
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// What the L2 is.
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_enum, value_name = "sqlite|redis|postgres")]
     l2: Kind,
     /// Where it is: a URL, or a file for SQLite. It is not made to fail then, and keeps what
     /// was stored: in Redis under `forewarm-verify`, in PostgreSQL in the schema

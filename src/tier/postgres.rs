@@ -86,8 +86,9 @@ impl PostgresTier {
     }
 
     async fn start(options: PostgresOptions) -> Result<Self, ConfigError> {
-        let outside =
-            || ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside");
+        let outside = || {
+            ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside")
+        };
         let (tasks, loops) = (Tasks::of_this_runtime(), Tasks::of_this_runtime());
         let (tasks, loops) = tasks.zip(loops).ok_or_else(outside)?;
         let hints = Arc::new(Hints::default());
@@ -106,8 +107,8 @@ impl PostgresTier {
     ///
     /// It only adds rows to a log: it waits for nobody, nobody waits for the transaction, and no
     /// isolation level makes it fail. A [`Lag`](crate::Lag) counts from the
-    /// commit. Any search path will do; the role needs the rights to `select` from and `insert` into
-    /// the table `change` of the tier's schema. The tables must be there: the tier must have reached
+    /// commit. Any search path will do; the role needs the right to `insert` into the table `change` of
+    /// the tier's schema. The tables must be there: the tier must have reached
     /// the server once.
     ///
     /// # Errors
@@ -122,7 +123,7 @@ impl PostgresTier {
         if note.is_empty() {
             return Ok(());
         }
-        note.run(transaction, self.inner.connections.turn()).await.map_err(TierError::new)
+        note.run_in(transaction, self.inner.connections.turn()).await.map_err(TierError::new)
     }
 
     async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, TierError> {
@@ -246,11 +247,7 @@ impl Tier for PostgresTier {
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
         let note = Note::of(invalidations, by);
-        if note.is_empty() {
-            Ok(())
-        } else {
-            self.call(&note.thorough().hint(self.channel())).await
-        }
+        if note.is_empty() { Ok(()) } else { self.call(&note.hint(self.channel())).await }
     }
 
     async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {

@@ -43,3 +43,6 @@ mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg(test)]
 mod tier_contract;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod verify;

@@ -18,6 +18,7 @@ use crate::tier_contract::{self, Bed, NODE};
 mod faults;
 mod lives;
 mod rooms;
+mod storm;
 mod transactions;
 mod trimming;
 

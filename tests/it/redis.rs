@@ -18,9 +18,11 @@ use crate::tier_contract::{self, Bed, NODE};
 
 mod access;
 mod bounds;
+mod cluster;
 mod faults;
 mod late;
 mod losses;
+mod sentinel;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -45,14 +47,17 @@ impl Place {
         Self { options, namespace, clock }
     }
 
-    /// For a user of its own, on the server at this URL.
-    async fn with_user(mut self, url: &str) -> Self {
+    /// For a user of its own, on the servers at these URLs, with no more rights than the tier asks
+    /// for.
+    async fn with_user(mut self, urls: &[String]) -> Self {
         let mut user = command("ACL SETUSER");
         user.arg(&self.namespace).arg("on").arg(">secret");
         for rule in self.options.acl_rule().split(' ') {
             user.arg(rule);
         }
-        user.exec_async(&mut connect(url).await).await.unwrap();
+        for url in urls {
+            user.exec_async(&mut connect(url).await).await.unwrap();
+        }
         self.options = self.options.credentials(&self.namespace, "secret");
         self
     }
@@ -64,8 +69,7 @@ impl Bed for Place {
     const UNIT: Duration = HOUR;
     const MARKS_RESTORED: bool = false;
 
-    /// A database of its own on a server that all share, for a user with no more rights than the
-    /// tier asks for.
+    /// A database of its own, on a server that all share.
     async fn new() -> Self {
         static SERVER: OnceCell<RedisServer> = OnceCell::const_new();
         static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -74,7 +78,7 @@ impl Bed for Place {
         let server = SERVER.get_or_init(launch).await;
         let database = DATABASES.fetch_add(1, Relaxed);
         let place = Self::at(RedisOptions::new(format!("{}/{database}", server.url())));
-        place.with_user(&server.url()).await
+        place.with_user(&[server.url()]).await
     }
 
     async fn open(&self) -> RedisTier {

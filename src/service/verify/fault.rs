@@ -38,6 +38,15 @@ pub(super) enum Fault {
     RestoreFile,
 }
 
+/// What of the whole fails. Parts fail independently of each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    Network,
+    /// The server, or the file.
+    Store,
+    Node,
+}
+
 impl Fault {
     const NETWORK: [Self; 6] =
         [Self::Cut, Self::Reset, Self::NoRequests, Self::NoReplies, Self::Delay, Self::LoseReplies];
@@ -57,8 +66,15 @@ impl Fault {
         .concat()
     }
 
-    pub(super) fn is_of_the_network(self) -> bool {
-        Self::NETWORK.contains(&self)
+    /// What of the whole it is that fails.
+    pub(super) fn part(self) -> Part {
+        if Self::NETWORK.contains(&self) {
+            Part::Network
+        } else if Self::NODE.contains(&self) {
+            Part::Node
+        } else {
+            Part::Store
+        }
     }
 
     /// The shortest and the longest time for which it lasts, in milliseconds.

@@ -23,39 +23,43 @@ pub(super) async fn unlock(mut connection: SqliteConnection) -> sqlx::Result<()>
     connection.close().await
 }
 
-/// Copies the file as it is now into a new folder beside its own; gives the folder.
+/// Copies the file as it is now; gives where the copy is.
 pub(super) async fn copy(path: &Path) -> sqlx::Result<PathBuf> {
-    let folder = beside(path)?;
-    fs::create_dir(&folder)?;
-    let copy = folder.join(path.file_name().unwrap_or_default());
+    let copy = unused(path)?;
     let mut connection = open(path).await?;
     query("vacuum into ?1").bind(copy.to_string_lossy()).execute(&mut connection).await?;
     connection.close().await?;
-    Ok(folder)
+    Ok(copy)
 }
 
-/// Takes the file away, with all that SQLite has put beside it, and puts the folder with another
-/// file in its place, or an empty one.
-pub(super) fn replace(path: &Path, folder: Option<&Path>) -> io::Result<()> {
-    let home = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    let folder = match folder {
-        Some(folder) => folder.to_owned(),
-        None => {
-            let folder = beside(path)?;
-            fs::create_dir(&folder)?;
-            folder
+/// Takes the file away, with what SQLite has put beside it, and puts another in its place, or
+/// none: then whoever comes first makes a new one.
+pub(super) fn replace(path: &Path, other: Option<&Path>) -> io::Result<()> {
+    let gone = unused(path)?;
+    // Before the file itself: the other one must not meet what belongs to this one.
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(with(path, suffix), with(&gone, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-    };
-    // In one step, or the file that is there would meet what belongs to the other.
-    fs::rename(home, beside(path)?)?;
-    fs::rename(folder, home)
+    }
+    match other {
+        Some(other) => fs::rename(other, path),
+        None => fs::rename(path, gone),
+    }
 }
 
-/// A name for a folder beside that of the file, which nothing has.
-fn beside(path: &Path) -> io::Result<PathBuf> {
-    let home = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    let mut names = (1..).map(|nth| home.with_extension(format!("{nth}")));
-    names.find(|name| !name.exists()).ok_or_else(|| io::ErrorKind::NotFound.into())
+/// A name like that of the file which nothing has.
+fn unused(path: &Path) -> io::Result<PathBuf> {
+    let mut names = (1..).map(|nth| path.with_extension(format!("{nth}")));
+    let name = names.find(|name| !name.exists() && !with(name, "-wal").exists());
+    name.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 async fn open(path: &Path) -> sqlx::Result<SqliteConnection> {

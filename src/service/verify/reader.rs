@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::counters::last_absent;
 use super::history::{Event, Failed, Kind, Reads, Way, now};
 use super::node::Work;
@@ -21,10 +23,10 @@ pub(super) struct Reader {
 
 /// After so many reads it rests, so that a node that answers everything from memory does not take
 /// the processor from those that cannot.
-const BURST: u32 = 32;
-const REST: Duration = Duration::from_millis(2);
-
-type Value = Option<Arc<u64>>;
+const BURST: u32 = 16;
+const REST: Duration = Duration::from_millis(3);
+/// The longest rest, on a machine that is busy with other things.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 impl Reader {
     pub(super) fn new(work: Arc<Work>, random: fastrand::Rng) -> Self {
@@ -33,11 +35,15 @@ impl Reader {
     }
 
     pub(super) async fn run(mut self) {
+        let mut rest = REST;
         while !self.work.tasks.is_stopping() {
             for _ in 0..BURST {
                 self.turn().await;
             }
-            tokio::time::sleep(REST).await;
+            let due = Instant::now() + rest;
+            tokio::time::sleep_until(due).await;
+            // Who wakes up late has no processor to spare.
+            rest = (REST + due.elapsed() * 2).min(REST_MAX);
         }
     }
 
@@ -62,7 +68,7 @@ impl Reader {
     async fn get(&mut self, key: u32) {
         let start = now();
         let result = self.work.resource.get(&key).await;
-        self.note(key, Way::Get, start, result.map(version));
+        self.note(key, Way::Get, start, result.map(|value| value.as_deref().copied()));
     }
 
     async fn with(&mut self, key: u32) {
@@ -81,7 +87,8 @@ impl Reader {
                     ReadFrom::L2 => Way::ReadL2,
                     ReadFrom::Source => Way::ReadSource,
                 };
-                self.note_value(key, way, start, version(value), is_verified);
+                let reads = Reads { is_verified, ..Reads::one(key, 0, way, start) };
+                self.note_value(reads, value.as_deref().copied());
             }
             Err(error) => self.note(key, Way::ReadSource, start, Err(error)),
         }
@@ -94,7 +101,7 @@ impl Reader {
         let start = now();
         let results = self.work.resource.get_many(&keys).await;
         for (key, result) in keys.into_iter().zip(results) {
-            self.note(key, Way::GetMany, start, result.map(version));
+            self.note(key, Way::GetMany, start, result.map(|value| value.as_deref().copied()));
         }
     }
 
@@ -106,7 +113,7 @@ impl Reader {
 
     fn note(&mut self, key: u32, way: Way, start: u64, result: Result<Option<u64>, Error>) {
         match result {
-            Ok(version) => self.note_value(key, way, start, version, true),
+            Ok(version) => self.note_value(Reads::one(key, 0, way, start), version),
             Err(error) => {
                 let failed = Failed { key, kind: kind(&error), start, end: now() };
                 self.work.log.note(&Event::Failed(failed));
@@ -114,29 +121,18 @@ impl Reader {
         }
     }
 
-    fn note_value(
-        &mut self,
-        key: u32,
-        way: Way,
-        start: u64,
-        version: Option<u64>,
-        is_verified: bool,
-    ) {
-        let reads = Reads { is_verified, ..Reads::one(key, 0, way, start) };
+    /// Writes a read down; `version` is what it gave.
+    fn note_value(&mut self, reads: Reads, version: Option<u64>) {
         // That there is nothing does not say as of when: as of the last time there was nothing, at
         // best.
         let version = match version {
             Some(version) => Ok(version),
-            None => self.work.counters.read(key).map(last_absent),
+            None => self.work.counters.read(reads.key).map(last_absent),
         };
         if let Ok(version) = version {
             self.rows.note(Reads { version, ..reads });
         }
     }
-}
-
-fn version(value: Value) -> Option<u64> {
-    value.as_deref().copied()
 }
 
 fn kind(error: &Error) -> Kind {

@@ -106,7 +106,8 @@ mod tests {
     }
 
     fn spans(accounts: &[Account]) -> (Vec<u64>, u64) {
-        let incident = |began, healed| Incident { fault: Fault::Cut, began, healed };
+        let (fault, within) = (Fault::Cut, None);
+        let incident = |began, healed| Incident { fault, within, began, healed };
         let recovery = Recovery::of(&[incident(50, 100), incident(500, 600)], accounts);
         let nanos = recovery.spans.iter().map(|span| span.as_nanos().try_into().unwrap());
         (nanos.collect(), recovery.unfinished)

@@ -53,8 +53,8 @@ struct Figures {
 /// How long it took after a fault until all was well.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Recovered {
-    p50_ms: f64,
-    max_ms: f64,
+    p50_ms: Option<f64>,
+    max_ms: Option<f64>,
     unfinished: u64,
 }
 
@@ -124,7 +124,9 @@ impl Figures {
         }
         let mut faults = BTreeMap::<_, u64>::new();
         for incident in &trial.incidents {
-            *faults.entry(incident.fault).or_default() += 1;
+            for fault in [Some(incident.fault), incident.within].into_iter().flatten() {
+                *faults.entry(fault).or_default() += 1;
+            }
         }
         Self {
             seconds: trial.took.as_secs_f64(),
@@ -151,6 +153,7 @@ impl Figures {
             format!("{} ({:.1} %)", grouped(part), ratio(part, self.reads.reads) * 100.0)
         };
         let Recovered { p50_ms, max_ms, unfinished } = self.recovery;
+        let recovered = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.0} ms"));
         vec![
             ("seconds", format!("{:.1}", self.seconds)),
             ("reads", grouped(self.reads.reads)),
@@ -167,8 +170,8 @@ impl Figures {
             ("errors", listed(&self.errors)),
             ("slowest read", format!("{:.0} ms", self.slowest_ms)),
             ("faults", listed(&self.faults)),
-            ("recovery, median", format!("{p50_ms:.0} ms")),
-            ("  longest", format!("{max_ms:.0} ms")),
+            ("recovery, median", recovered(p50_ms)),
+            ("  longest", recovered(max_ms)),
             ("  not before the next fault", grouped(unfinished)),
         ]
     }
@@ -177,9 +180,12 @@ impl Figures {
 impl Recovered {
     fn new(recovery: &Recovery) -> Self {
         let Recovery { spans, unfinished } = recovery;
-        let at = |nth: usize| spans.get(nth).copied().map(millis).unwrap_or_default();
-        let last = spans.len().saturating_sub(1);
-        Self { p50_ms: at(last / 2), max_ms: at(last), unfinished: *unfinished }
+        let median = spans.len().saturating_sub(1) / 2;
+        Self {
+            p50_ms: spans.get(median).copied().map(millis),
+            max_ms: spans.last().copied().map(millis),
+            unfinished: *unfinished,
+        }
     }
 }
 

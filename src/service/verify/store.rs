@@ -1,6 +1,5 @@
 //! The L2 that is tried: one that was given, or one of our own.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +50,7 @@ impl Kind {
 /// The L2 that is tried.
 #[derive(Debug)]
 pub(super) enum Store {
-    /// A file; in a folder of its own, if it is ours.
+    /// A file.
     File {
         path: PathBuf,
         is_ours: bool,
@@ -79,11 +78,7 @@ impl Store {
     ) -> Result<Self, Failure> {
         match (kind, url) {
             (Kind::Sqlite, Some(path)) => Ok(Self::File { path: path.into(), is_ours: false }),
-            (Kind::Sqlite, None) => {
-                let home = folder.join("l2");
-                fs::create_dir(&home)?;
-                Ok(Self::File { path: home.join("l2.sqlite"), is_ours: true })
-            }
+            (Kind::Sqlite, None) => Ok(Self::File { path: folder.join("l2.db"), is_ours: true }),
             (Kind::Redis, None) => {
                 // So that what it finds after a kill is a second old.
                 let options = RedisOptions::default().persistence(Persistence::Rdb);

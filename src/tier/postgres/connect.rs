@@ -214,7 +214,8 @@ pub(super) async fn begin_anew(db: &mut PgConnection, schema: &Schema) -> Result
 
 /// The starts of the server are kept: those who remember one need not begin yet another life.
 const EMPTY: &str = "
-    truncate forewarm.entry, forewarm.change, forewarm.milestone, forewarm.hot";
+    truncate
+        forewarm.entry, forewarm.change, forewarm.lag, forewarm.milestone, forewarm.hot";
 
 const BEGIN: &str = "
     insert into forewarm.meta as meta (id, incarnation, begun_at, identity)

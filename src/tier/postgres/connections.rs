@@ -57,20 +57,12 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    idle: Vec<Spare>,
+    idle: Vec<PgConnection>,
     /// Those that are idle, in use, or being made.
     open: u32,
     making: u32,
     failed: Option<Failed>,
     is_closed: bool,
-}
-
-/// A connection that nobody uses.
-#[derive(Debug)]
-struct Spare {
-    db: PgConnection,
-    /// It has been used before, and may have been lost since.
-    is_used: bool,
 }
 
 /// Why the last connection could not be made, and when another one may be tried.
@@ -82,7 +74,7 @@ struct Failed {
 
 /// What someone who needs a connection does.
 enum Step {
-    Use(Spare),
+    Use(PgConnection),
     Make,
     Wait,
     Fail(Failure),
@@ -90,6 +82,10 @@ enum Step {
 
 /// How many connections are made at a time.
 const MAKING_MAX: u32 = 2;
+
+/// How often a call is made: a connection that was idle may have been lost, and the one after it as
+/// well.
+const TRIES_MAX: u32 = 3;
 
 /// How long after a failure another connection is tried.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -112,15 +108,13 @@ impl Connections {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Makes a call; once more if it met somebody else, or a connection that was lost while it
-    /// was idle.
+    /// Makes a call; once more if it met somebody else, or if its connection was lost.
     pub(super) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, Failure> {
-        let mut is_second = false;
+        let mut tries = 1;
         loop {
             let mut lease = self.take().await?;
-            let turn = self.turn();
             let Some(db) = lease.db.as_mut() else { return Err(Refusal::Closed.into()) };
-            let error = match call.run(db, turn).await {
+            let error = match call.run(db, self.turn()).await {
                 Ok(answer) => {
                     lease.give_back();
                     self.shared.all_is_well();
@@ -129,14 +123,13 @@ impl Connections {
                 Err(error) => error,
             };
             let trouble = Trouble::of(&error);
-            let is_used = lease.is_used;
             self.shared.meet(lease, trouble, &error);
             let may_help = trouble == Trouble::Conflict && !is_lock_timeout(&error)
-                || trouble.is_of_the_connection() && is_used;
-            if is_second || !may_help || !(trouble.is_definite() || C::RESENDS) {
+                || trouble.is_of_the_connection() && (trouble.is_definite() || C::RESENDS);
+            if tries == TRIES_MAX || !may_help {
                 return Err(error.into());
             }
-            is_second = true;
+            tries += 1;
         }
     }
 
@@ -162,7 +155,7 @@ impl Connections {
             news.as_mut().enable();
             let step = state.lock().step(options.connections, clock.now());
             match step {
-                Step::Use(spare) => return Ok(Lease::new(spare, &self.shared)),
+                Step::Use(db) => return Ok(Lease::new(db, &self.shared)),
                 Step::Make => self.make(),
                 Step::Wait => {}
                 Step::Fail(failure) => return Err(failure),
@@ -186,7 +179,7 @@ impl Connections {
         self.shared.turned.notify_waiters();
         let clock = self.shared.clocks.ours();
         let deadline = clock.instant(clock.now().plus(CLOSE_WITHIN));
-        for Spare { db, .. } in idle {
+        for db in idle {
             timeout_at(deadline, pin!(db.close())).await;
         }
     }
@@ -203,8 +196,8 @@ impl State {
         if self.is_closed {
             return Step::Fail(Refusal::Closed.into());
         }
-        if let Some(spare) = self.idle.pop() {
-            return Step::Use(spare);
+        if let Some(db) = self.idle.pop() {
+            return Step::Use(db);
         }
         if let Some(failed) = self.failed.as_ref().filter(|failed| now < failed.retry_at) {
             // While others go on, one of them will be free.
@@ -233,7 +226,7 @@ impl Shared {
             state.making -= 1;
             match made {
                 Ok(db) if !state.is_closed => {
-                    state.idle.push(Spare { db, is_used: false });
+                    state.idle.push(db);
                     state.failed = None;
                     None
                 }
@@ -292,14 +285,12 @@ impl Shared {
 #[derive(Debug)]
 struct Lease {
     db: Option<PgConnection>,
-    is_used: bool,
     shared: Arc<Shared>,
 }
 
 impl Lease {
-    fn new(spare: Spare, shared: &Arc<Shared>) -> Self {
-        let Spare { db, is_used } = spare;
-        Self { db: Some(db), is_used, shared: Arc::clone(shared) }
+    fn new(db: PgConnection, shared: &Arc<Shared>) -> Self {
+        Self { db: Some(db), shared: Arc::clone(shared) }
     }
 
     /// Gives the connection back: what was asked on it has been answered.
@@ -309,7 +300,7 @@ impl Lease {
             return;
         }
         if let Some(db) = self.db.take() {
-            state.idle.push(Spare { db, is_used: true });
+            state.idle.push(db);
         }
         drop(state);
         self.shared.turned.notify_one();

@@ -110,10 +110,10 @@ const FILL: &str = "
             and (change.likeness is null or entry.key like change.likeness)
       )
       and not exists (
-          select 1 from forewarm.change as change
-          where change.target = ask.targets[1]
-            and change.at + change.lag_ms > entry.permit_since
-            and not coalesce(ask.version >= change.min_version, false)
+          select 1 from forewarm.lag as lag
+          where lag.target = ask.targets[1]
+            and lag.until > entry.permit_since
+            and not coalesce(ask.version >= lag.min_version, false)
       )
     returning ask.nth";
 

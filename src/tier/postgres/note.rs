@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::postgres::PgConnection;
-use sqlx::query;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::Query;
+use sqlx::{Postgres, query};
 
 use super::begin::is_storable;
 use super::connections::Call;
@@ -22,7 +23,6 @@ pub(super) struct Note<'a> {
     likenesses: Vec<Option<String>>,
     lags: Vec<Option<i64>>,
     min_versions: Vec<Option<i64>>,
-    is_thorough: bool,
     channel: Option<&'a str>,
 }
 
@@ -30,12 +30,31 @@ pub(super) struct Note<'a> {
 /// with those that came after the value; more void the whole resource, which is never too little.
 const PATTERNS_MAX: i64 = 1000;
 
-/// The row in the log is what voids values and permits; that nothing else is written is why a
-/// transaction that tells of it meets no other.
-///
-/// `$10` says whether rows that are void now are removed as well, if nobody holds them: then room
-/// is not taken up by them.
+/// The rows in the log are what voids values and permits. Nothing else is written, and nothing read,
+/// so that a transaction that does this meets no other.
 const NOTE: &str = "
+    with present as materialized (
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $9 as now
+    ),
+    told as (
+        insert into forewarm.change (
+            id, by, kind, subject, detail, likeness, target, lag_ms, min_version, at
+        )
+        select
+            ask.id, $1, ask.kind, ask.subject, ask.detail, ask.likeness,
+            forewarm.target(ask.kind, ask.subject, ask.detail),
+            ask.lag_ms, ask.min_version, present.now
+        from present
+        cross join unnest(
+            $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+            $8::bigint[]
+        ) as ask (id, kind, subject, detail, likeness, lag_ms, min_version)
+    )
+    select pg_notify($10, '') where $10 is not null";
+
+/// The same, and what is void by it is removed if nobody holds it, so that it takes up no room. Too
+/// many patterns become one for the whole resource.
+const NOTE_AND_REMOVE: &str = "
     with present as materialized (
         select (extract(epoch from clock_timestamp()) * 1000)::bigint + $9 as now
     ),
@@ -46,12 +65,12 @@ const NOTE: &str = "
             from unnest($3::text[], $4::text[]) as ask (kind, subject)
             where ask.kind = 'pattern'
         ) as ask
-        where $12 <= (
+        where $11 <= (
             select count(*)
             from (
                 select 1 from forewarm.change as change
                 where change.target = forewarm.target('pattern', ask.subject, '')
-                limit $12
+                limit $11
             ) as pattern
         )
     ),
@@ -79,7 +98,7 @@ const NOTE: &str = "
     ),
     removed as (
         delete from forewarm.entry
-        where $10 and digest in (
+        where digest in (
             select entry.digest
             from forewarm.entry as entry
             where entry.digest in (
@@ -90,7 +109,7 @@ const NOTE: &str = "
             for update skip locked
         )
     )
-    select pg_notify($11, '') where $11 is not null";
+    select pg_notify($10, '') where $10 is not null";
 
 impl<'a> Note<'a> {
     /// Notes of invalidations.
@@ -125,11 +144,6 @@ impl<'a> Note<'a> {
         note
     }
 
-    /// Has rows that are void now removed, where nobody waits for that.
-    pub(super) fn thorough(self) -> Self {
-        Self { is_thorough: true, ..self }
-    }
-
     /// Where others are told that there is news.
     pub(super) fn hint(self, channel: Option<&'a str>) -> Self {
         Self { channel, ..self }
@@ -137,6 +151,33 @@ impl<'a> Note<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Notes them in a transaction that is not ours.
+    pub(super) async fn run_in(
+        &self,
+        transaction: &mut PgConnection,
+        turn: Turn<'_>,
+    ) -> Result<(), sqlx::Error> {
+        self.bound(turn, NOTE).execute(transaction).await.map(drop)
+    }
+
+    fn bound<'q>(
+        &'q self,
+        turn: Turn<'_>,
+        sql: &'static str,
+    ) -> Query<'q, Postgres, PgArguments> {
+        query(turn.sql(sql))
+            .bind(self.by)
+            .bind(&*self.ids)
+            .bind(&*self.kinds)
+            .bind(&*self.subjects)
+            .bind(&*self.details)
+            .bind(&*self.likenesses)
+            .bind(&*self.lags)
+            .bind(&*self.min_versions)
+            .bind(turn.ahead)
+            .bind(self.channel)
     }
 
     fn push(&mut self, row: Row<'a>, likeness: Option<String>) {
@@ -152,22 +193,8 @@ impl Call for Note<'_> {
     type Answer = ();
 
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<(), sqlx::Error> {
-        query(turn.sql(NOTE))
-            .bind(self.by)
-            .bind(&*self.ids)
-            .bind(&*self.kinds)
-            .bind(&*self.subjects)
-            .bind(&*self.details)
-            .bind(&*self.likenesses)
-            .bind(&*self.lags)
-            .bind(&*self.min_versions)
-            .bind(turn.ahead)
-            .bind(self.is_thorough)
-            .bind(self.channel)
-            .bind(PATTERNS_MAX)
-            .execute(db)
-            .await?;
-        Ok(())
+        let note = self.bound(turn, NOTE_AND_REMOVE).bind(PATTERNS_MAX);
+        note.execute(db).await.map(drop)
     }
 }
 

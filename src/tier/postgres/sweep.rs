@@ -132,8 +132,8 @@ const MEASURE: &str = "
         (
             select sum(pg_total_relation_size(name))::bigint
             from unnest(array[
-                'forewarm.entry', 'forewarm.change', 'forewarm.milestone', 'forewarm.hot',
-                'forewarm.claim'
+                'forewarm.entry', 'forewarm.change', 'forewarm.lag', 'forewarm.milestone',
+                'forewarm.hot', 'forewarm.claim'
             ]::regclass[]) as name
         )
     from sample cross join counted";

@@ -134,24 +134,25 @@ const WALK: &str = "
     )
     select (select count(*) from removed), (select count(*) from moved) > 0";
 
-/// What a source lags behind is remembered for as long as a permit may have been given meanwhile.
 const CUT: &str = "
-    with present as materialized (
-        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1 as now
-    )
     delete from forewarm.change
     where ctid in (
         select change.ctid
         from forewarm.change as change
         where change.xid < (select pg_snapshot_xmax(cut) from forewarm.meta)
           and pg_visible_in_snapshot(change.xid, (select cut from forewarm.meta))
-          and coalesce(change.at + change.lag_ms + $2 <= (select now from present), true)
         order by change.xid
-        limit $3
+        limit $1
         for update of change skip locked
     )";
 
-const COUNT: &str = "select count(*) from (select 1 from forewarm.change limit $1) as change";
+/// A permit that was given before it ended can still be used.
+const DROP_LAGS: &str = "
+    delete from forewarm.lag
+    where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1) - $2";
+
+const COUNT: &str =
+    "select count(*) from (select 1 from forewarm.change limit $1) as change";
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -181,9 +182,11 @@ impl Call for Trim {
         begin.execute(&mut *db).await?;
         let (removed, is_walking): (i64, bool) =
             query_as(turn.sql(WALK)).bind(ROWS).fetch_one(&mut *db).await?;
-        let cut = query(turn.sql(CUT)).bind(turn.ahead).bind(KEEP_FOR).bind(ROWS);
-        let cut = cut.execute(&mut *db).await?.rows_affected();
-        query(turn.sql(DROP_MILESTONES)).bind(turn.ahead).bind(KEEP_FOR).execute(db).await?;
+        let cut = query(turn.sql(CUT)).bind(ROWS).execute(&mut *db).await?.rows_affected();
+        for sql in [DROP_MILESTONES, DROP_LAGS] {
+            let drop = query(turn.sql(sql)).bind(turn.ahead).bind(KEEP_FOR);
+            drop.execute(&mut *db).await?;
+        }
         let removed = u64::try_from(removed).unwrap_or_default();
         Ok(Trimmed { removed, has_more: is_walking || cut >= ROWS.unsigned_abs() })
     }

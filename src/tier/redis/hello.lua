@@ -2,15 +2,10 @@
 --
 -- What the server holds is of another life if it was brought here by a restart, a copy or a
 -- promotion: then what it has acknowledged meanwhile, here or elsewhere, may be missing.
-local server = redis.call('INFO', 'server')
-local replication = redis.call('INFO', 'replication')
-local memory = redis.call('INFO', 'memory')
-local run = string.match(server, 'run_id:(%x+)')
-local history = string.match(replication, 'master_replid:(%x+)')
+local run = identity()
 if not run then
   return 'run'
 end
-run = run .. (history or '')
 local meta = KEYS[1]
 local known = redis.call('HMGET', meta, 'incarnation', 'run', 'layout')
 if not known[1] or known[2] ~= run then
@@ -20,6 +15,7 @@ if not known[1] or known[2] ~= run then
     'HSET', meta, 'incarnation', ARGV[1], 'run', run, 'layout', ARGV[3], 'sequence', 0
   )
 end
+local memory = redis.call('INFO', 'memory')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 local limit = tonumber(string.match(memory, 'maxmemory:(%d+)') or 0)

@@ -26,6 +26,7 @@ impl Script {
 /// Goes on without memory to spare: what it stores is small, or less than what it removes.
 const FRUGAL: &str = " flags=allow-oom";
 
+const IDENTITY: &str = include_str!("identity.lua");
 const HEAD: &str = include_str!("head.lua");
 const GLOB: &str = include_str!("glob.lua");
 const EPOCHS: &str = include_str!("epochs.lua");
@@ -34,7 +35,7 @@ const LOG: &str = include_str!("log.lua");
 
 /// The handshake. Unlike the others, it is called with its own arguments only.
 pub(super) static HELLO: LazyLock<Script> =
-    LazyLock::new(|| Script::new(FRUGAL, &[include_str!("hello.lua")]));
+    LazyLock::new(|| Script::new(FRUGAL, &[IDENTITY, include_str!("hello.lua")]));
 
 pub(super) static BEGIN: LazyLock<Script> =
     LazyLock::new(|| Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("begin.lua")]));
@@ -56,7 +57,7 @@ pub(super) static PUT: LazyLock<Script> =
     LazyLock::new(|| Script::new("", &[HEAD, GLOB, EPOCHS, VALUES, LOG, include_str!("put.lua")]));
 
 pub(super) static POLL: LazyLock<Script> =
-    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, include_str!("poll.lua")]));
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, IDENTITY, include_str!("poll.lua")]));
 
 pub(super) static HOT: LazyLock<Script> =
     LazyLock::new(|| Script::new("", &[HEAD, include_str!("hot.lua")]));

@@ -1,6 +1,6 @@
 //! What is stored, where, and by whom.
 
-use forewarm::{Change, Config, Forewarm};
+use forewarm::{Change, Config, Forewarm, L2Config};
 
 use super::*;
 
@@ -130,7 +130,8 @@ async fn clones_share_the_connections() {
 #[tokio::test]
 async fn an_engine_uses_it() {
     let home = Home::shared().await;
-    let config = Config { prefix: "p".into(), ..Config::default() };
+    let l2 = L2Config { read_timeout: IN_TIME, write_timeout: IN_TIME, ..L2Config::default() };
+    let config = Config { prefix: "p".into(), l2, ..Config::default() };
     let mut hits = Vec::new();
     for round in 0..2 {
         let engine = Forewarm::builder().config(config.clone()).tier(home.tier().await);

@@ -167,7 +167,7 @@ async fn a_transaction_that_stays_open_makes_nobody_hear_things_twice() {
 }
 
 #[tokio::test]
-async fn transactions_that_invalidate_the_same_do_not_wait_for_each_other() {
+async fn transactions_that_invalidate_the_same_neither_wait_for_each_other_nor_fail() {
     let home = Home::shared().await;
     let (tier, mut one, mut two) = (home.tier().await, home.other().await, home.other().await);
     load(&tier, KEY, b"old").await;
@@ -177,6 +177,10 @@ async fn transactions_that_invalidate_the_same_do_not_wait_for_each_other() {
         let mut second = two.begin_with(sql()).await.unwrap();
         invalidate_in(&tier, &mut first, &selectors()).await;
         invalidate_in(&tier, &mut second, &selectors()).await;
+        let lag = Some(Lag { lasts: Duration::from_millis(1), min_version: None });
+        let lagging = [Invalidation { selector: Selector::Key("p:team:1"), lag }];
+        tier.invalidate_in(&mut first, &lagging).await.unwrap();
+        tier.invalidate_in(&mut second, &lagging).await.unwrap();
         // Nor do the tier's own calls.
         invalidate(&tier, Selector::Key(KEY)).await;
         invalidate(&tier, Selector::Resource("p:user")).await;
@@ -201,6 +205,29 @@ async fn any_search_path_will_do() {
         invalidate_in(&tier, &mut db, &selectors()).await;
         assert_eq!(value(&tier, KEY).await, None, "{path:?}");
     }
+}
+
+#[tokio::test]
+async fn the_application_needs_one_right_only() {
+    let home = Home::at(shared().await.new_database().await.unwrap());
+    let (tier, mut db) = (home.tier().await, home.other().await);
+    let schema = home.schema.replace('"', "\"\"");
+    for sql in [
+        "create role application login".to_owned(),
+        format!("grant usage on schema \"{schema}\" to application"),
+        format!("grant insert on \"{schema}\".change to application"),
+        "set role application".to_owned(),
+    ] {
+        query(AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
+    }
+    load(&tier, KEY, b"old").await;
+    let lag = Some(Lag { lasts: MINUTE, min_version: None });
+    let invalidations = [Invalidation { selector: Selector::Key(KEY), lag }];
+    tier.invalidate_in(&mut db, &invalidations).await.unwrap();
+    invalidate_in(&tier, &mut db, &selectors()).await;
+    assert_eq!(value(&tier, KEY).await, None);
+    let permit = loading(&tier, KEY).await;
+    assert_eq!(fill_in(&tier, KEY, permit, b"old").await, Filled::Refused);
 }
 
 #[tokio::test]

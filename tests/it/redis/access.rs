@@ -1,84 +1,39 @@
 //! Who may use a server, and over what.
 
 use std::error::Error as _;
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
-
-use tempfile::TempDir;
 
 use super::*;
 use crate::l2::log::Log;
 
-/// An authority, and a certificate of it for `localhost`.
-struct Authority(TempDir);
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self(tempfile::tempdir().unwrap());
-        let new_key = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-        authority
-            .openssl(&format!("{new_key} -x509 -subj /CN=authority -keyout ca.key -out ca.pem"));
-        authority
-            .openssl(&format!("{new_key} -subj /CN=localhost -keyout server.key -out server.csr"));
-        std::fs::write(authority.0.path().join("names"), "subjectAltName=DNS:localhost").unwrap();
-        authority.openssl(
-            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names \
-             -out server.pem",
-        );
-        authority
-    }
-
-    fn openssl(&self, words: &str) {
-        let mut openssl = Command::new("openssl");
-        openssl.args(words.split_whitespace()).current_dir(self.0.path());
-        let status = openssl.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "openssl {words}");
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-
-    /// A server that speaks TLS, and its port for that.
-    async fn server(&self) -> (RedisServer, u16) {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let options = lab::RedisOptions::default()
-            .setting("tls-port", port.to_string())
-            .setting("tls-cert-file", self.path("server.pem"))
-            .setting("tls-key-file", self.path("server.key"))
-            .setting("tls-auth-clients", "no");
-        (RedisServer::launch(options).await.unwrap(), port)
-    }
+async fn with_tls() -> RedisServer {
+    RedisServer::launch(lab::RedisOptions::default().tls()).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_certificate_of_the_given_authority_is_accepted() {
-    let authority = Authority::new();
-    let (server, port) = authority.server().await;
-    let options = RedisOptions::new(format!("rediss://localhost:{port}"));
-    let place = Place::at(options.ca_file(authority.path("ca.pem")));
-    let world = World { server, tier: place.open().await, place };
-    load(&world.tier, KEY, b"Ada").await;
-    all_work(&world.tier).await;
-    let channel = format!("{}:changed", world.place.namespace);
+    let server = with_tls().await;
+    let options = RedisOptions::new(server.url()).ca_file(server.authority().unwrap());
+    let place = Place::at(options);
+    let other = place.open().await;
+    let tier = place.open().await;
+    load(&tier, KEY, b"Ada").await;
+    all_work(&tier).await;
+    // The one who listens is let in too.
+    let mut changed = Box::pin(tier.changed());
     until(async || {
-        let counts: (String, usize) =
-            world.command(cmd("PUBSUB").arg("NUMSUB").arg(&channel)).await;
-        counts.1 == 1
+        invalidate(&other, KEY).await.unwrap();
+        futures_util::poll!(&mut changed).is_ready()
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_not_to_be_trusted_is_refused() {
-    let authority = Authority::new();
-    let (_server, port) = authority.server().await;
-    let other = Authority::new();
-    let at = |host: &str| RedisOptions::new(format!("rediss://{host}:{port}"));
+    let (server, other) = (with_tls().await, with_tls().await);
+    let options = RedisOptions::new(server.url());
     for (why, options) in [
-        ("of another authority", at("localhost").ca_file(other.path("ca.pem"))),
-        ("of no public authority", at("localhost")),
-        ("for another name", at("127.0.0.1").ca_file(authority.path("ca.pem"))),
+        ("of another authority", options.clone().ca_file(other.authority().unwrap())),
+        ("of no public authority", options),
     ] {
         let tier = Place::at(options).open().await;
         let error = tier.poll(&Cursor::default()).await.unwrap_err();

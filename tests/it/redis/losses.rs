@@ -124,6 +124,61 @@ async fn a_log_that_is_out_of_step_shows_a_gap() {
     assert_eq!((polled.is_gap, polled.changes.len()), (false, 1), "{polled:?}");
 }
 
+async fn follow(world: &World, master: Option<&RedisServer>) {
+    let mut replicate = cmd("REPLICAOF");
+    match master {
+        Some(master) => {
+            replicate.arg(master.addr().ip().to_string()).arg(master.addr().port());
+        }
+        None => {
+            replicate.arg("NO").arg("ONE");
+        }
+    }
+    world.command::<()>(&replicate).await;
+    until(async || {
+        let state: String = world.command(&command("INFO replication")).await;
+        state.contains("role:master") || state.contains("master_link_status:up")
+    })
+    .await;
+}
+
+/// It keeps its run and its connections, and has taken over what another held.
+#[tokio::test]
+async fn a_server_that_was_a_copy_meanwhile_is_noticed() {
+    let (world, since) = prepared(lab::RedisOptions::default()).await;
+    let other = World::new().await;
+    follow(&other, Some(&world.server)).await;
+    follow(&other, None).await;
+    invalidate(&world.tier, KEY).await.unwrap();
+    follow(&world, Some(&other.server)).await;
+    follow(&world, None).await;
+    let values: usize = world.command(command("EXISTS").arg(world.name("v:p:user:1"))).await;
+    assert_eq!(values, 1, "the old value should have come back");
+    is_noticed(&world, &since).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_joins_is_no_loss() {
+    let (world, since) = prepared(lab::RedisOptions::default()).await;
+    let other = World::new().await;
+    for _ in 0..2 {
+        follow(&other, Some(&world.server)).await;
+        assert!(!poll(&world.tier, &since).await.is_gap);
+        assert_eq!(value(&world.tier, KEY).await.unwrap(), b"old");
+        follow(&other, None).await;
+    }
+}
+
+/// What is asked of a copy is refused, whether or not it would change anything.
+#[tokio::test]
+async fn a_copy_is_not_used() {
+    let (world, _since) = prepared(lab::RedisOptions::default()).await;
+    let other = World::new().await;
+    follow(&world, Some(&other.server)).await;
+    all_fail(&world.tier).await;
+    assert!(in_time(world.tier.begin(&[wanting(KEY, 0)], HOUR)).await.is_err());
+}
+
 /// The first to come back notices; the others are told by their own handshakes.
 #[tokio::test]
 async fn every_tier_notices_a_loss_and_they_agree_afterwards() {
