@@ -84,13 +84,12 @@ impl Source {
         };
         let is_joined = fastrand::bool();
         let mut transaction = db.begin().await.unwrap();
-        let number: i64 = query_scalar(
-            "update source set number = number + 1 where nth = $1 returning number",
-        )
-        .bind(i64::try_from(nth).unwrap())
-        .fetch_one(&mut *transaction)
-        .await
-        .unwrap();
+        let number: i64 =
+            query_scalar("update source set number = number + 1 where nth = $1 returning number")
+                .bind(i64::try_from(nth).unwrap())
+                .fetch_one(&mut *transaction)
+                .await
+                .unwrap();
         if is_joined {
             invalidate_in(tier, &mut transaction, &[selector]).await;
         }
