@@ -45,7 +45,10 @@ impl Outcome {
         }
         let (slowest, loads) = (self.slowest().as_millis(), seen.loads_at_once.load(Relaxed));
         let back = self.recovery.map_or("never".into(), |took| took.as_millis().to_string());
-        let mark = if self.is_good() { "" } else { "  <- wrong" };
+        let mark = match self.is_good() {
+            true => String::new(),
+            false => format!("  <- wrong {:?}", seen.notes.lock()),
+        };
         write!(row, "{:>9}{slowest:>9}{loads:>9}{back:>9}{mark}", self.panics).unwrap();
         row
     }
