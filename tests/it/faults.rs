@@ -1,5 +1,4 @@
-//! The fault matrix: three engines over one L2 that is real and fails, under load; and a herd over
-//! one that does not.
+//! The fault matrix: three engines over one L2 that is real and fails, under load.
 //!
 //! A test of each L2 runs some cells, chosen by a constant seed. `scripts/faults` runs all.
 
@@ -8,12 +7,10 @@ use std::time::Duration;
 use self::cell::Cell;
 use self::fault::Fault;
 use self::load::Load;
-use self::outcome::table;
 use self::store::Kind;
 
 mod cell;
 mod fault;
-mod herd;
 mod load;
 mod machine;
 mod node;
@@ -50,9 +47,13 @@ fn nothing_is_stale_whatever_happens_to_a_redis_server() {
 fn run(kind: Kind, count: usize) {
     let cells = if std::env::var_os(ALL).is_some() { all(kind) } else { some(kind, count) };
     let runtime = machine::runtime();
-    let outcomes: Vec<_> =
-        cells.into_iter().map(|cell| runtime.block_on(Box::pin(cell.run()))).collect();
-    println!("{}", table(&outcomes));
+    println!("{}", outcome::head());
+    let run = |cell: Cell| {
+        let outcome = runtime.block_on(Box::pin(cell.run()));
+        println!("{}", outcome.row());
+        outcome
+    };
+    let outcomes: Vec<_> = cells.into_iter().map(run).collect();
     let wrong: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

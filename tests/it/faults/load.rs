@@ -39,7 +39,7 @@ impl Load {
     /// What each node does at a time, and how long each of it pauses in between.
     fn parts(self) -> &'static [(Part, Duration)] {
         const MILLI: Duration = Duration::from_millis(1);
-        const OFTEN: Duration = Duration::from_millis(4);
+        const OFTEN: Duration = Duration::from_millis(10);
         const RARELY: Duration = Duration::from_millis(15);
         match self {
             Self::Demand => &[(Part::Read, MILLI), (Part::Read, MILLI), (Part::Invalidate, RARELY)],

@@ -34,45 +34,34 @@ impl Outcome {
         is_right && is_in_time && recovers && loads_at_once.load(Relaxed) <= CONCURRENCY
     }
 
+    /// A row of the table; spans are in milliseconds.
+    pub(super) fn row(&self) -> String {
+        let Cell { kind, fault, load } = self.cell;
+        let seen = &self.seen;
+        let cell = format!("{kind:?} {fault:?} {load:?}");
+        let mut row = format!("{cell:<32}");
+        for count in [&seen.gets, &seen.applied, &seen.queued, &seen.stale, &seen.errors] {
+            write!(row, "{:>9}", count.load(Relaxed)).unwrap();
+        }
+        let (slowest, loads) = (self.slowest().as_millis(), seen.loads_at_once.load(Relaxed));
+        let back = self.recovery.map_or("never".into(), |took| took.as_millis().to_string());
+        let mark = match self.is_good() {
+            true => String::new(),
+            false => format!("  <- wrong {:?}", seen.notes.lock()),
+        };
+        write!(row, "{:>9}{slowest:>9}{loads:>9}{back:>9}{mark}", self.panics).unwrap();
+        row
+    }
+
     fn slowest(&self) -> Duration {
         Duration::from_micros(self.seen.slowest_micros.load(Relaxed))
     }
 }
 
-pub(super) fn table(outcomes: &[Outcome]) -> String {
-    let mut table = format!(
-        "{:<38}{:>8}{:>9}{:>8}{:>7}{:>8}{:>8}{:>12}{:>6}{:>11}\n",
-        "cell",
-        "gets",
-        "applied",
-        "queued",
-        "stale",
-        "errors",
-        "panics",
-        "slowest ms",
-        "loads",
-        "back in ms"
-    );
-    for outcome in outcomes {
-        let Cell { kind, fault, load } = outcome.cell;
-        let seen = &outcome.seen;
-        let recovery = outcome.recovery.map_or("never".into(), |took| took.as_millis().to_string());
-        let mark = if outcome.is_good() { "" } else { "  <- wrong" };
-        writeln!(
-            table,
-            "{:<38}{:>8}{:>9}{:>8}{:>7}{:>8}{:>8}{:>12}{:>6}{:>11}{mark}",
-            format!("{kind:?} {fault:?} {load:?}"),
-            seen.gets.load(Relaxed),
-            seen.applied.load(Relaxed),
-            seen.queued.load(Relaxed),
-            seen.stale.load(Relaxed),
-            seen.errors.load(Relaxed),
-            outcome.panics,
-            outcome.slowest().as_millis(),
-            seen.loads_at_once.load(Relaxed),
-            recovery,
-        )
-        .unwrap();
-    }
-    table
+/// What the columns of [`Outcome::row`] are.
+pub(super) fn head() -> String {
+    let cell = "cell";
+    let rest =
+        ["gets", "applied", "queued", "stale", "errors", "panics", "slowest", "loads", "back"];
+    format!("{cell:<32}{}", rest.map(|name| format!("{name:>9}")).concat())
 }

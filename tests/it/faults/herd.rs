@@ -1,1 +1,0 @@
-//! A herd of readers of one cold key.
