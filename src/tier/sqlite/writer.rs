@@ -31,6 +31,8 @@ pub(super) struct Writer {
     state: Arc<State>,
     /// Keeps the session of the file going, also while there is no connection to it.
     hold: Option<Hold>,
+    /// The file that was used first.
+    used: Option<FileId>,
     /// The connection, or why there is none.
     open: Result<Open, TierError>,
     /// Whether a new connection may get on better than this one.
@@ -87,6 +89,7 @@ impl Writer {
             options,
             state,
             hold: None,
+            used: None,
             open: Err(TierError::new(Refusal::Closed)),
             is_doubtful: false,
             retry_at: Moment::START,
@@ -186,7 +189,12 @@ impl Writer {
 
     async fn connect(&mut self) -> Result<Open, OpenError> {
         let open = Open::new(&self.options, &mut self.hold).await?;
-        let readers = Readers::open(&open, &self.options).await?;
+        let mut readers = Readers::open(&open, &self.options).await?;
+        let used = *self.used.get_or_insert(open.file);
+        if open.is_of_no_session && used != open.file {
+            // What this tier has invalidated in the other file may be in this one as it was.
+            readers.give_nothing();
+        }
         self.is_doubtful = false;
         self.state.readers.store(Some(Arc::new(readers)));
         Ok(open)
