@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
-pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresOptions, PostgresTier};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisTier};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
+pub(crate) use self::row::{EXPIRED, Row};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
@@ -22,6 +23,8 @@ mod codec;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -44,7 +44,8 @@ impl Outcome {
             write!(row, "{:>9}", count.load(Relaxed)).unwrap();
         }
         let (slowest, loads) = (self.slowest().as_millis(), seen.loads_at_once.load(Relaxed));
-        let back = self.recovery.map_or("never".into(), |took| took.as_millis().to_string());
+        let back =
+            self.recovery.map_or_else(|| "never".into(), |took| took.as_millis().to_string());
         let mark = match self.is_good() {
             true => String::new(),
             false => format!("  <- wrong {:?}", seen.notes.lock()),
