@@ -112,8 +112,11 @@ impl SqliteTier {
     }
 
     /// The answers that need no permit; nothing is written.
-    async fn look_up(&self, asks: &[Ask<'_>]) -> Result<Vec<Option<Begun>>, TierError> {
-        let readers = self.readers().await?;
+    async fn look_up(
+        &self,
+        readers: &Readers,
+        asks: &[Ask<'_>],
+    ) -> Result<Vec<Option<Begun>>, TierError> {
         let gets_no_permit = |ask: &Ask<'_>| ask.want == Want::Copy || !is_storable(ask.key);
         let unless_found = |ask: &Ask<'_>| gets_no_permit(ask).then_some(Begun::Miss);
         let mut begun: Vec<_> = asks.iter().map(unless_found).collect();
@@ -148,9 +151,12 @@ impl SqliteTier {
 
 impl Tier for SqliteTier {
     async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Result<Vec<Begun>, TierError> {
-        let mut begun = self.look_up(asks).await?;
+        let readers = self.readers().await?;
+        let mut begun = self.look_up(&readers, asks).await?;
         let missing = asks.iter().zip(&begun).filter(|(_, begun)| begun.is_none());
-        let missing: Vec<_> = missing.map(|(ask, _)| *ask).collect();
+        // What is there of a foreign file was not good enough.
+        let want = |ask: &Ask<'_>| if readers.is_foreign() { Want::Permit } else { ask.want };
+        let missing: Vec<_> = missing.map(|(ask, _)| Ask { want: want(ask), ..*ask }).collect();
         if !missing.is_empty() {
             // A store that can only be read still serves what it has.
             let granted = self.grant(&missing, permit_for).await.unwrap_or_default();

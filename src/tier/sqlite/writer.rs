@@ -189,12 +189,8 @@ impl Writer {
 
     async fn connect(&mut self) -> Result<Open, OpenError> {
         let open = Open::new(&self.options, &mut self.hold).await?;
-        let mut readers = Readers::open(&open, &self.options).await?;
-        let used = *self.used.get_or_insert(open.file);
-        if open.is_of_no_session && used != open.file {
-            // What this tier has invalidated in the other file may be in this one as it was.
-            readers.give_nothing();
-        }
+        let is_foreign = *self.used.get_or_insert(open.file) != open.file;
+        let readers = Readers::open(&open, &self.options, is_foreign).await?;
         self.is_doubtful = false;
         self.state.readers.store(Some(Arc::new(readers)));
         Ok(open)

@@ -321,10 +321,14 @@ async fn a_file_that_took_the_name_is_used_instead() {
     let sweeps = run.tier.calls(Op::Sweep);
     run.tier.begun(Op::Sweep, sweeps + 3).await;
     run.forget().await;
-    assert_eq!(run.read(1).await.from, ReadFrom::L2);
-    assert_eq!(run.read(2).await.from, ReadFrom::Source);
+    // What was there before may be what this engine has invalidated in the other file.
+    for id in [1, 2] {
+        assert_eq!(run.read(id).await.from, ReadFrom::Source);
+    }
     run.forget().await;
-    assert_eq!(run.read(2).await.from, ReadFrom::L2);
+    for id in [1, 2] {
+        assert_eq!(run.read(id).await.from, ReadFrom::L2);
+    }
 }
 
 /// C22: a file that is deleted while it is open is made anew.
