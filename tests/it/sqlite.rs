@@ -424,9 +424,12 @@ async fn checkpoint(home: &Home) {
     other.close().await.unwrap();
 }
 
+/// Brings the sound bytes back.
+type Mend = fn(&Home, &[u8]);
+
 #[tokio::test]
 async fn damaged_pages_are_an_error_until_they_are_mended() {
-    let mend: [(fn(&Home, &[u8]), bool); 2] = [
+    let mend: [(Mend, bool); 2] = [
         (|home, sound| fs::write(home.path(), sound).unwrap(), true),
         (
             |home, sound| {
