@@ -28,9 +28,10 @@ mod replay_sweep;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod sim;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
-#[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod tier_contract;
