@@ -8,3 +8,13 @@ mod contract;
 mod line;
 mod store;
 mod tier;
+
+mod engine;
+mod history;
+mod nemesis;
+mod run;
+mod script;
+mod seeds;
+mod thing;
+mod truth;
+mod worker;
