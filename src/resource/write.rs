@@ -157,7 +157,8 @@ where
     /// does, from now; one that may not be kept, since it is too large, only invalidates. If two
     /// callers put a key at the same time, one of the two values stays here, and L2 does not keep
     /// the other. Nor does L2 keep a value if the key has been changed by anybody since this engine
-    /// last heard from L2, or if that is longer ago than the coherence window.
+    /// last heard from L2, or if that is longer ago than the coherence window, or if the source
+    /// lags behind ([`Policy::replica_lag`](crate::Policy::replica_lag)).
     ///
     /// It is for who knows that nothing came between its change of the source and this call. If
     /// another engine may change the source in between, what is put here is the older value: then
@@ -182,6 +183,10 @@ where
         }
         let tags = core.tags(&key, Some(&value), []);
         let is_refused = refusal.is_some() || tags.is_none();
+        let lag = InvalidateOptions::new().lag(core.policy.replica_lag);
+        if let Some(lag) = lag {
+            core.note_lag(&key, hash, lag);
+        }
         let tags = tags.unwrap_or_default();
         // From before the value is stored here: what others change later is newer.
         let since = core.shared.as_ref().map(|shared| shared.l2.heard()).unwrap_or_default();
@@ -202,9 +207,12 @@ where
         core.stored(&landing.entry);
         drop(landing);
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
-        let change = match (bytes, life) {
-            (Some(bytes), Some(life)) => KeyChange::Put(Put { bytes, life, ticket, tags, since }),
-            _ => KeyChange::Invalidate { lag: None },
+        let change = match (bytes, life, lag) {
+            (Some(bytes), Some(life), None) => {
+                KeyChange::Put(Put { bytes, life, ticket, tags, since })
+            }
+            // What others load from a copy that lags behind could take the place of a put value.
+            _ => KeyChange::Invalidate { lag },
         };
         core.deliver_one(key, hash, full_key, change).await
     }
@@ -400,6 +408,10 @@ where
     }
 
     pub(super) fn void_group(&self, group: Group) {
+        // First, so that whoever loads anew knows of it.
+        if let Some(lasts) = self.policy.replica_lag {
+            self.fence.note_lag_of_all(self.clock.now().plus(lasts));
+        }
         if self.fence.invalidate_group(group) {
             self.tally.l1.full.one(Full::Groups);
         }
