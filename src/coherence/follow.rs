@@ -39,6 +39,8 @@ struct State {
     cursor: Cursor,
     /// The changes that the last poll told of, which the next may tell of again.
     told: HashSet<u64>,
+    /// A poll has failed before the first one was answered.
+    is_late: bool,
 }
 
 impl L2 {
@@ -68,7 +70,10 @@ impl L2 {
             let sent_at = self.clock.now();
             let work = self.tier.poll(&state.cursor);
             let polled = self.call(L2Op::Poll, self.config.write_timeout, work).await;
-            let Some(polled) = polled else { return false };
+            let Some(polled) = polled else {
+                state.is_late |= state.cursor.0.is_empty();
+                return false;
+            };
             let has_more = polled.has_more;
             self.heed_all(&mut state, polled);
             if !has_more {
@@ -96,7 +101,9 @@ impl L2 {
 
     fn heed_all(&self, state: &mut State, polled: Polled) {
         let heed = self.following.heed.get().and_then(Weak::upgrade);
-        if polled.is_gap {
+        // Whoever has not heard anything for a while cannot tell whether the store has lost what it
+        // acknowledged meanwhile.
+        if polled.is_gap || std::mem::take(&mut state.is_late) {
             if !state.cursor.0.is_empty() {
                 self.following.gaps.fetch_add(1, Relaxed);
                 tracing::warn!("changes in the second tier were missed: memory is loaded anew");
