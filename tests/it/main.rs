@@ -1,5 +1,7 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(test)]
+mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
