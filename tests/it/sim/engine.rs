@@ -9,7 +9,7 @@ use forewarm::{
 };
 use jiff::Timestamp;
 
-use super::thing::{KINDS, Kind, Thing, tag};
+use super::thing::{KINDS, Kind, LAG, Thing, tag};
 use super::truth::{Reader, Truth};
 use super::{Line, SimStore};
 
@@ -33,6 +33,7 @@ pub(super) struct Running {
     pub(super) line: Line,
     shared: Resource<u32, Thing>,
     local: Resource<u32, Thing>,
+    lagging: Resource<u32, Thing>,
 }
 
 impl Settings {
@@ -66,7 +67,7 @@ impl Settings {
             ttl: Duration::from_secs(rng.u64(1..=8)),
             absent_ttl: Some(Duration::from_secs(rng.u64(1..=4))),
             stale_while_revalidate: rng.bool().then_some(Duration::from_secs(1)),
-            stale_if_error: rng.bool().then_some(Duration::from_secs(20)),
+            stale_if_error: (must_label || rng.bool()).then_some(Duration::from_secs(20)),
             early_refresh,
             refresh_spacing: Some(Duration::from_millis(100)),
             partition: if must_label { Partition::Bounded } else { Partition::Strict },
@@ -77,7 +78,7 @@ impl Settings {
             source: SourcePolicy {
                 attempts: rng.usize(1..=2),
                 concurrency: rng.usize(2..=16),
-                flights_max: if must_label { 4 } else { 10_000 },
+                flights_max: if must_label { 2 } else { 10_000 },
                 breaker_failures: 10_000,
                 backoff_min: Duration::from_millis(50),
                 backoff_max: Duration::from_millis(200),
@@ -100,17 +101,19 @@ impl Settings {
         let config = Config { seed: Some(seed), ..self.config.clone() };
         let builder = Forewarm::builder().config(config).clock(clock.clone());
         let forewarm = builder.tier(store.connect_over(&line)).build().await.unwrap();
-        let [shared, local] = KINDS.map(|kind| {
+        let [shared, local, lagging] = KINDS.map(|kind| {
             let builder = match kind {
-                Kind::Shared => forewarm.resource::<u32, Thing>(kind.name()),
+                Kind::Shared | Kind::Lagging => forewarm.resource::<u32, Thing>(kind.name()),
                 Kind::Local => forewarm.memory_resource::<u32, Thing>(kind.name()),
             };
+            let replica_lag = (kind == Kind::Lagging).then_some(LAG);
+            let policy = Policy { replica_lag, ..self.policy.clone() };
             let keys_per_call = self.keys_per_call;
-            let builder = builder.policy(self.policy.clone()).tags(|_, thing| [tag(thing.colour())]);
+            let builder = builder.policy(policy).tags(|_, thing| [tag(thing.colour())]);
             builder.loader(Reader { truth: truth.clone(), kind, keys_per_call }).build().unwrap()
         });
         forewarm.start().await.unwrap();
-        Running { number, forewarm, clock, line, shared, local }
+        Running { number, forewarm, clock, line, shared, local, lagging }
     }
 }
 
@@ -119,6 +122,7 @@ impl Running {
         match kind {
             Kind::Shared => &self.shared,
             Kind::Local => &self.local,
+            Kind::Lagging => &self.lagging,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use forewarm::{Delivery, Error};
 use parking_lot::Mutex;
 
-use super::thing::{Kind, Thing, What};
+use super::thing::{Kind, LAG, Thing, What};
 use super::truth::Truth;
 
 /// What has happened. A handle.
@@ -48,7 +48,10 @@ struct Changed {
 }
 
 /// A change that is under way.
-pub(super) struct Changing(usize);
+pub(super) struct Changing {
+    place: usize,
+    pub(super) called: u64,
+}
 
 /// A read that is under way.
 #[derive(Clone, Copy, Debug)]
@@ -91,14 +94,14 @@ impl History {
         let mut changes = self.0.changes.lock();
         let (returned, applied_at, is_lost) = (None, None, false);
         changes.push(Changed { engine, kind, what, called, returned, applied_at, is_lost });
-        Changing(changes.len() - 1)
+        Changing { place: changes.len() - 1, called }
     }
 
     /// A change has returned.
-    pub(super) fn returned(&self, Changing(place): Changing, delivery: Delivery) {
+    pub(super) fn returned(&self, changing: Changing, delivery: Delivery) {
         let (tick, now) = (self.0.truth.tick(), self.0.truth.now());
         let mut changes = self.0.changes.lock();
-        let changed = &mut changes[place];
+        let changed = &mut changes[changing.place];
         changed.returned = Some(tick);
         changed.applied_at = (delivery == Delivery::Applied).then_some(now);
         let (engine, called) = (changed.engine, changed.called);
@@ -152,7 +155,8 @@ impl History {
         let mut line = format!("e{} {} {key} =", reading.engine, reading.kind.name());
         match thing {
             Some(Thing { version, tick, is_put, .. }) => {
-                write!(line, " v{version} of #{tick}{}", if *is_put { " put" } else { "" }).unwrap();
+                write!(line, " v{version} of #{tick}{}", if *is_put { " put" } else { "" })
+                    .unwrap();
             }
             None => line.push_str(" none"),
         }
@@ -172,7 +176,8 @@ impl History {
     fn judge(&self, reading: Reading, key: u32, thing: Option<&Thing>) -> Vec<String> {
         let mut wrong = Vec::new();
         let truth = &self.0.truth;
-        let Some(tick) = thing.map(|thing| thing.tick).or_else(|| truth.last_absent(reading.kind, key))
+        let Some(tick) =
+            thing.map(|thing| thing.tick).or_else(|| truth.last_absent(reading.kind, key))
         else {
             return vec!["it was never absent".to_owned()];
         };
@@ -191,7 +196,11 @@ impl History {
         }
         for changed in self.0.changes.lock().iter() {
             let is_older = tick < changed.called && changed.kind == reading.kind;
-            if is_older && changed.what.selects(key, thing, reading.how.wants_fresh) {
+            // Of groups it is not known that their source lags behind.
+            let is_promised = reading.kind != Kind::Lagging
+                || matches!(changed.what, What::Key(_) | What::Put(_));
+            let wants_fresh = reading.how.wants_fresh;
+            if is_older && is_promised && changed.what.selects(key, thing, wants_fresh) {
                 wrong.extend(self.missed(reading, changed));
             }
         }
@@ -206,7 +215,9 @@ impl History {
             return Some(format!("its own {what:?} #{called} had returned"));
         }
         let applied_at = applied_at?;
-        (applied_at + self.0.window <= reading.started_at).then(|| {
+        // What was loaded from a copy before its engine heard of the change is as old as the copy.
+        let lag = if reading.kind == Kind::Lagging { LAG } else { Duration::ZERO };
+        (applied_at + self.0.window + lag <= reading.started_at).then(|| {
             format!("{what:?} #{called} of e{engine} was applied at {} ms", applied_at.as_millis())
         })
     }

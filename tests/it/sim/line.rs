@@ -41,10 +41,7 @@ pub(crate) enum Op {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fate {
     /// It is made after some time, and its answer comes after some more.
-    Takes {
-        there: Duration,
-        back: Duration,
-    },
+    Takes { there: Duration, back: Duration },
     /// It is made after some time, and no answer comes.
     Unanswered { there: Duration },
     /// It is not made, and no answer comes.
@@ -142,7 +139,11 @@ impl Line {
         // Whoever is cut off may notice at once, or not at all.
         match fate {
             Fate::Takes { .. } | Fate::Unanswered { .. } if is_cut => {
-                if state.rng.bool() { Fate::Lost } else { Fate::Fails }
+                if state.rng.bool() {
+                    Fate::Lost
+                } else {
+                    Fate::Fails
+                }
             }
             fate => fate,
         }

@@ -67,7 +67,10 @@ impl Nemesis {
                 sleep(lasts).await;
                 line.bring_hints(true);
             }
-            Fault::Leap { engine, by } => self.world.engine(engine).clock.advance(by),
+            Fault::Leap { engine, by } => {
+                self.world.engine(engine).clock.advance(by);
+                self.world.truth.catch_up();
+            }
             Fault::RestartEngine { engine } => self.restart(engine).await,
             Fault::RestartEmpty => self.store.restart_empty(),
             Fault::Snapshot => self.store.take_snapshot(),

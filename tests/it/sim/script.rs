@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::thing::{COLOURS, KEYS, KINDS, Kind, PATTERNS, What};
+use super::thing::{COLOURS, KEYS, Kind, PATTERNS, What};
 
 /// One thing that is done, after a pause.
 #[derive(Clone, Copy, Debug)]
@@ -40,21 +40,41 @@ pub(super) enum Act {
 /// Something that goes wrong, or changes the conditions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
-    Cut { engine: usize, lasts: Duration },
-    CutAll { lasts: Duration },
-    Storm { engine: usize, lasts: Duration },
-    NoHints { engine: usize, lasts: Duration },
+    Cut {
+        engine: usize,
+        lasts: Duration,
+    },
+    CutAll {
+        lasts: Duration,
+    },
+    Storm {
+        engine: usize,
+        lasts: Duration,
+    },
+    NoHints {
+        engine: usize,
+        lasts: Duration,
+    },
     /// The engine stands still, as far as its clock tells.
-    Leap { engine: usize, by: Duration },
-    RestartEngine { engine: usize },
+    Leap {
+        engine: usize,
+        by: Duration,
+    },
+    RestartEngine {
+        engine: usize,
+    },
     RestartEmpty,
     Snapshot,
     RollBack,
     CutLog,
     EndPermits,
     EvictAll,
-    SourceDown { lasts: Duration },
-    SourceSlow { lasts: Duration },
+    SourceDown {
+        lasts: Duration,
+    },
+    SourceSlow {
+        lasts: Duration,
+    },
 }
 
 /// Everything that is done in a simulation.
@@ -64,6 +84,23 @@ pub(super) struct Script {
     pub(super) faults: Vec<(Duration, Fault)>,
 }
 
+/// What is done more often than else.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Keys,
+    Puts,
+    Groups,
+    Reads,
+}
+
+/// What the steps of a script have in common.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    engines: usize,
+    mood: Mood,
+    keys: usize,
+}
+
 const WORKERS: usize = 8;
 const STEPS: usize = 32;
 const FAULTS: usize = 8;
@@ -71,7 +108,9 @@ const PAUSE_MAX: u64 = 500;
 
 impl Script {
     pub(super) fn draw(rng: &mut Rng, engines: usize) -> Self {
-        let mut steps = |_| (0..STEPS).map(|_| Step::draw(rng, engines)).collect();
+        let mood = pick(rng, &[Mood::Keys, Mood::Puts, Mood::Groups, Mood::Reads]);
+        let terms = Terms { engines, mood, keys: pick(rng, &[1, 2, KEYS.len()]) };
+        let mut steps = |_| (0..STEPS).map(|_| Step::draw(rng, terms)).collect();
         let steps = (0..WORKERS).map(&mut steps).collect();
         let faults = (0..FAULTS).map(|_| {
             let pause = Duration::from_millis(rng.u64(..=2 * PAUSE_MAX));
@@ -82,17 +121,46 @@ impl Script {
 }
 
 impl Step {
-    fn draw(rng: &mut Rng, engines: usize) -> Self {
+    fn draw(rng: &mut Rng, terms: Terms) -> Self {
         // Many things at once, then a while nothing.
         let pause = if rng.u8(..3) == 0 { rng.u64(..=2 * PAUSE_MAX) } else { rng.u64(..=20) };
-        let kind = KINDS[usize::from(rng.u8(..4) == 0)];
-        let key = pick(rng, &KEYS);
-        let pause = Duration::from_millis(pause);
-        Self { pause, engine: rng.usize(..engines), kind, key, act: Act::draw(rng, key) }
+        let kind = match rng.u8(..8) {
+            0 => Kind::Local,
+            1 | 2 => Kind::Lagging,
+            _ => Kind::Shared,
+        };
+        let key = pick(rng, &KEYS[..terms.keys]);
+        let act = if rng.bool() { terms.mood.draw(rng, key) } else { Act::draw(rng, key) };
+        Self {
+            pause: Duration::from_millis(pause),
+            engine: rng.usize(..terms.engines),
+            kind,
+            key,
+            act,
+        }
+    }
+}
+
+impl Mood {
+    fn draw(self, rng: &mut Rng, key: u32) -> Act {
+        match (rng.bool(), self) {
+            (true, _) | (_, Self::Reads) => Act::Get,
+            (_, Self::Keys) => Act::write_and_invalidate(rng),
+            (_, Self::Puts) => Act::WriteAndPut,
+            (_, Self::Groups) => match rng.u8(..3) {
+                0 => Act::Invalidate(What::Colour(rng.u64(..COLOURS))),
+                1 => Act::Invalidate(What::Pattern(pick(rng, &PATTERNS))),
+                _ => Act::Invalidate(What::Key(key)),
+            },
+        }
     }
 }
 
 impl Act {
+    fn write_and_invalidate(rng: &mut Rng) -> Self {
+        Self::WriteAndInvalidate { after: Duration::from_millis(rng.u64(..=5)) }
+    }
+
     fn draw(rng: &mut Rng, key: u32) -> Self {
         match rng.u8(..100) {
             0..28 => Self::Get,
@@ -105,7 +173,7 @@ impl Act {
             58..61 => Self::Refresh,
             61..62 => Self::Bypass,
             62..66 => Self::Preload,
-            66..79 => Self::WriteAndInvalidate { after: Duration::from_millis(rng.u64(..=5)) },
+            66..79 => Self::write_and_invalidate(rng),
             79..86 => Self::WriteAndPut,
             86..90 => Self::Invalidate(What::Expiry(key)),
             90..92 => Self::Invalidate(What::Colour(rng.u64(..COLOURS))),

@@ -23,12 +23,16 @@ pub(super) enum Kind {
     Shared,
     /// In memory only.
     Local,
+    /// In both, and its source lags behind: see [`LAG`].
+    Lagging,
 }
 
 /// What is invalidated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum What {
     Key(u32),
+    /// The same, with the new value.
+    Put(u32),
     /// Values of this colour: every version of a thing has one.
     Colour(u64),
     /// The same for those that were loaded.
@@ -39,9 +43,11 @@ pub(super) enum What {
     Expiry(u32),
 }
 
-pub(super) const KINDS: [Kind; 2] = [Kind::Shared, Kind::Local];
+pub(super) const KINDS: [Kind; 3] = [Kind::Shared, Kind::Local, Kind::Lagging];
 /// Few, so that they are met again and again; and such that patterns match some.
 pub(super) const KEYS: [u32; 6] = [1, 2, 11, 12, 21, 22];
+/// How far the copies may be behind from which lagging things are loaded.
+pub(super) const LAG: Duration = Duration::from_millis(200);
 pub(super) const PATTERNS: [&str; 5] = ["1*", "?", "2?", "*2", "*"];
 pub(super) const COLOURS: u64 = 3;
 
@@ -50,6 +56,7 @@ impl Kind {
         match self {
             Self::Shared => "shared",
             Self::Local => "local",
+            Self::Lagging => "lagging",
         }
     }
 }
@@ -76,13 +83,11 @@ impl What {
     pub(super) fn selects(self, key: u32, thing: Option<&Thing>, wants_fresh: bool) -> bool {
         let has = |colour| thing.is_some_and(|thing| thing.colour() == colour);
         match self {
-            Self::Key(selected) => selected == key,
+            Self::Key(selected) | Self::Put(selected) => selected == key,
             Self::Expiry(selected) => selected == key && wants_fresh,
             Self::Colour(colour) => has(colour),
             Self::LoadedColour(colour) => has(colour) && thing.is_some_and(|thing| !thing.is_put),
-            Self::Pattern(pattern) => {
-                pattern.parse::<Pattern>().unwrap().matches(&key.to_string())
-            }
+            Self::Pattern(pattern) => pattern.parse::<Pattern>().unwrap().matches(&key.to_string()),
             Self::All => true,
         }
     }

@@ -112,15 +112,11 @@ fn change(invalidation: &Invalidation<'_>) -> Change {
 
 impl Tier for SimTier {
     async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Result<Vec<Begun>, TierError> {
-        let asked = |ask: &Ask<'_>| Asked {
-            key: ask.key.to_owned(),
-            permit: ask.permit,
-            want: ask.want,
-        };
+        let asked =
+            |ask: &Ask<'_>| Asked { key: ask.key.to_owned(), permit: ask.permit, want: ask.want };
         let asks: Vec<_> = asks.iter().map(asked).collect();
-        let begin = move |state: &mut State| {
-            asks.iter().map(|ask| state.begin(ask, permit_for)).collect()
-        };
+        let begin =
+            move |state: &mut State| asks.iter().map(|ask| state.begin(ask, permit_for)).collect();
         self.call(Op::Begin, begin).await
     }
 

@@ -9,7 +9,7 @@ use forewarm::{LoadContext, LoadError, Loaded, Loader};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::thing::{KEYS, KINDS, Kind, Thing, loaded_tag};
+use super::thing::{KEYS, KINDS, Kind, LAG, Thing, loaded_tag};
 
 /// What is true, how often it is asked for, and whether it can be. A handle.
 #[derive(Clone)]
@@ -22,31 +22,40 @@ struct State {
     versions: BTreeMap<(Kind, u32), Vec<Version>>,
     rng: Rng,
     down: Vec<(Duration, Duration)>,
+    /// The longest that the source takes for a step.
+    takes: Duration,
     slow_until: Duration,
+    /// When the copies were last seen not to be behind.
+    caught_up_at: Duration,
 }
 
 #[derive(Clone, Copy)]
 struct Version {
     since: u64,
+    since_at: Duration,
     number: u64,
     is_there: bool,
 }
 
-/// The longest that the source takes, when it is slow.
+/// The longest that a source takes for a step when it is slow.
 const SLOW: Duration = Duration::from_millis(400);
-const QUICK: Duration = Duration::from_millis(20);
 
 impl Truth {
     pub(super) fn new(seed: u64) -> Self {
-        let first = Version { since: 0, number: 1, is_there: true };
+        let since_at = Duration::ZERO;
+        let first = Version { since: 0, since_at, number: 1, is_there: true };
+        let mut rng = Rng::with_seed(seed);
+        let takes = Duration::from_millis(rng.u64(1..=60));
         let all = KINDS.into_iter().flat_map(|kind| KEYS.map(|key| ((kind, key), vec![first])));
         Self(Arc::new(Mutex::new(State {
             began: Instant::now(),
             ticks: 0,
             versions: all.collect(),
-            rng: Rng::with_seed(seed),
+            rng,
             down: Vec::new(),
+            takes,
             slow_until: Duration::ZERO,
+            caught_up_at: Duration::ZERO,
         })))
     }
 
@@ -67,9 +76,10 @@ impl Truth {
         let since = self.tick();
         let mut state = self.0.lock();
         let is_there = state.rng.u8(..5) > 0;
+        let since_at = state.began.elapsed();
         let versions = state.versions.get_mut(&(kind, key)).unwrap();
         let number = versions.last().unwrap().number + 1;
-        versions.push(Version { since, number, is_there });
+        versions.push(Version { since, since_at, number, is_there });
         number
     }
 
@@ -81,10 +91,17 @@ impl Truth {
         version.is_there.then_some(thing)
     }
 
-    /// What a loader that began some time ago reads now.
-    fn read(&self, kind: Kind, key: u32, tick: u64, at: Duration) -> Option<Thing> {
-        let thing = self.present(kind, key, false)?;
-        Some(Thing { tick, at, ..thing })
+    /// What a loader that began some time ago reads now: what is there, or of a copy that lags
+    /// behind what was there, which is then as old as that.
+    fn read(&self, kind: Kind, key: u32, tick: u64, at: Duration, lags: bool) -> Option<Thing> {
+        let mut state = self.0.lock();
+        let behind = if lags { millis(&mut state.rng, LAG) } else { Duration::ZERO };
+        let as_of = state.began.elapsed().saturating_sub(behind).max(state.caught_up_at);
+        let versions = &state.versions[&(kind, key)];
+        let place = versions.iter().rposition(|version| version.since_at <= as_of).unwrap();
+        let version = versions[place];
+        let tick = versions.get(place + 1).map_or(tick, |next| tick.min(next.since - 1));
+        version.is_there.then_some(Thing { key, version: version.number, tick, at, is_put: false })
     }
 
     /// The last event at which a thing was not there, if there was one.
@@ -118,6 +135,12 @@ impl Truth {
         state.slow_until = state.began.elapsed() + span;
     }
 
+    /// The copies are not behind: time has passed for them.
+    pub(super) fn catch_up(&self) {
+        let mut state = self.0.lock();
+        state.caught_up_at = state.began.elapsed();
+    }
+
     /// The source can be asked again.
     pub(super) fn recover(&self) {
         let mut state = self.0.lock();
@@ -144,9 +167,13 @@ impl Truth {
     fn takes(&self) -> Duration {
         let mut state = self.0.lock();
         let is_slow = state.began.elapsed() < state.slow_until;
-        let max = if is_slow { SLOW } else { QUICK };
-        Duration::from_millis(state.rng.u64(..=max.as_millis() as u64))
+        let max = if is_slow { SLOW } else { state.takes };
+        millis(&mut state.rng, max)
     }
+}
+
+fn millis(rng: &mut Rng, max: Duration) -> Duration {
+    Duration::from_millis(rng.u64(..=u64::try_from(max.as_millis()).unwrap()))
 }
 
 /// Loads things of one kind.
@@ -186,12 +213,13 @@ impl Reader {
         &self,
         key: u32,
         (tick, at): (u64, Duration),
-        _cx: &LoadContext<Thing>,
+        cx: &LoadContext<Thing>,
     ) -> Result<Loaded<Thing>, LoadError> {
         if self.truth.is_down() {
             return Err(LoadError::transient("the source is down"));
         }
-        let thing = self.truth.read(self.kind, key, tick, at);
+        let lags = self.kind == Kind::Lagging && !cx.prefers_primary();
+        let thing = self.truth.read(self.kind, key, tick, at, lags);
         let tags = thing.as_ref().map(|thing| loaded_tag(thing.colour()));
         Ok(Loaded::from(thing).tags(tags))
     }

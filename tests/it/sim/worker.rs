@@ -179,12 +179,18 @@ impl Doing<'_> {
         let version = self.world.truth.write(self.kind, self.key);
         let (kind, key) = (self.kind.name(), self.key);
         self.world.history.note(&format!("{kind} {key} is v{version}"));
-        let changing = self.world.history.calls(self.engine.number, self.kind, What::Key(key));
         let resource = self.engine.resource(self.kind);
-        let delivery = match self.world.truth.present(self.kind, key, true) {
-            Some(thing) => join(resource.put(&key, thing), async { drop(lock) }).await.0,
-            None => join(resource.invalidate(&key), async { drop(lock) }).await.0,
+        let calls = |what| self.world.history.calls(self.engine.number, self.kind, what);
+        let unlock = async { drop(lock) };
+        let Some(thing) = self.world.truth.present(self.kind, key, true) else {
+            let changing = calls(What::Key(key));
+            let (delivery, ()) = join(resource.invalidate(&key), unlock).await;
+            return self.world.history.returned(changing, delivery);
         };
+        let changing = calls(What::Put(key));
+        // As old as the call.
+        let thing = Thing { tick: changing.called, ..thing };
+        let (delivery, ()) = join(resource.put(&key, thing), unlock).await;
         self.world.history.returned(changing, delivery);
     }
 
@@ -200,6 +206,7 @@ impl Doing<'_> {
             What::Pattern(pattern) => resource.invalidate_matching(pattern).await.unwrap(),
             What::All => resource.invalidate_all().await,
             What::Expiry(key) => resource.expire(&key).await,
+            What::Put(_) => unreachable!("put with a value"),
         };
         self.world.history.returned(changing, delivery);
     }

@@ -27,8 +27,7 @@ impl Hot {
         for (key, score) in others.flat_map(|(_, (_, hot))| hot) {
             *sums.entry(key.clone()).or_default() += score;
         }
-        let mut sums: Vec<_> =
-            sums.into_iter().map(|(key, score)| HotSum { key, score }).collect();
+        let mut sums: Vec<_> = sums.into_iter().map(|(key, score)| HotSum { key, score }).collect();
         sums.sort_by(|one, other| other.score.total_cmp(&one.score));
         sums.truncate(SUMS_MAX);
         self.0.insert((resource, by.0), (until, hot));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use forewarm::{Fill, Stored};
 use tokio::time::Instant;
 
-/// A value. Its spans count from when it was stored, so that they may be without end.
+/// A value. Its spans count from when it was sent, so that they are exact, and may be without end.
 #[derive(Clone)]
 pub(in crate::sim) struct Row {
     pub(super) value: Vec<u8>,
@@ -13,7 +13,7 @@ pub(in crate::sim) struct Row {
     pub(super) incarnation: u64,
     /// What is later in the log may void it.
     pub(super) sequence: u64,
-    stored_at: Option<Instant>,
+    sent_at: Instant,
     age: Duration,
     fresh_for: Duration,
     keep_for: Duration,
@@ -27,36 +27,36 @@ impl Row {
             tags: fill.tags.iter().map(|tag| (*tag).to_owned()).collect(),
             incarnation: 0,
             sequence: 0,
-            stored_at: None,
+            sent_at: Instant::now(),
             age: fill.age,
             fresh_for: fill.fresh_for,
             keep_for: fill.keep_for,
         }
     }
 
-    /// The same, stored now.
+    /// The same, stored.
     pub(super) fn of(self, incarnation: u64, sequence: u64) -> Self {
-        Self { incarnation, sequence, stored_at: Some(Instant::now()), ..self }
+        Self { incarnation, sequence, ..self }
     }
 
-    fn since_stored(&self, now: Instant) -> Duration {
-        self.stored_at.map_or(Duration::ZERO, |stored_at| now - stored_at)
+    fn since_sent(&self, now: Instant) -> Duration {
+        now - self.sent_at
     }
 
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        self.since_stored(now) < self.fresh_for
+        self.since_sent(now) < self.fresh_for
     }
 
     pub(super) fn is_kept(&self, now: Instant) -> bool {
-        self.since_stored(now) < self.keep_for
+        self.since_sent(now) < self.keep_for
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        self.fresh_for = self.fresh_for.min(self.since_stored(now));
+        self.fresh_for = self.fresh_for.min(self.since_sent(now));
     }
 
     pub(super) fn stored(&self, now: Instant) -> Stored {
-        let passed = self.since_stored(now);
+        let passed = self.since_sent(now);
         Stored {
             value: self.value.clone(),
             age: self.age.saturating_add(passed),
