@@ -1,5 +1,6 @@
 //! What has happened, and whether it may have: the oracle.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ struct State {
     truth: Truth,
     window: Duration,
     changes: Mutex<Vec<Changed>>,
+    /// The engines that have gone away.
+    gone: Mutex<BTreeSet<usize>>,
     found: Mutex<Found>,
 }
 
@@ -43,8 +46,11 @@ struct Changed {
     /// Once it has returned: the event, and since when every engine must heed it within a window.
     returned: Option<u64>,
     applied_at: Option<Duration>,
+    returned_at: Option<Duration>,
     /// It was queued on an engine that has gone away.
     is_lost: bool,
+    /// The store has forgotten that the source lagged behind.
+    is_forgotten: bool,
 }
 
 /// A change that is under way.
@@ -72,8 +78,8 @@ pub(super) struct How {
 
 impl History {
     pub(super) fn new(truth: Truth, window: Duration) -> Self {
-        let (changes, found) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(State { truth, window, changes, found }))
+        let (changes, gone, found) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(State { truth, window, changes, gone, found }))
     }
 
     /// Notes something in the trace.
@@ -92,8 +98,17 @@ impl History {
         let called = self.0.truth.tick();
         self.note(&format!("e{engine} {} {what:?} called #{called}", kind.name()));
         let mut changes = self.0.changes.lock();
-        let (returned, applied_at, is_lost) = (None, None, false);
-        changes.push(Changed { engine, kind, what, called, returned, applied_at, is_lost });
+        changes.push(Changed {
+            engine,
+            kind,
+            what,
+            called,
+            returned: None,
+            applied_at: None,
+            returned_at: None,
+            is_lost: false,
+            is_forgotten: false,
+        });
         Changing { place: changes.len() - 1, called }
     }
 
@@ -102,7 +117,8 @@ impl History {
         let (tick, now) = (self.0.truth.tick(), self.0.truth.now());
         let mut changes = self.0.changes.lock();
         let changed = &mut changes[changing.place];
-        changed.returned = Some(tick);
+        (changed.returned, changed.returned_at) = (Some(tick), Some(now));
+        changed.is_lost = self.0.gone.lock().contains(&changed.engine);
         changed.applied_at = (delivery == Delivery::Applied).then_some(now);
         let (engine, called) = (changed.engine, changed.called);
         drop(changes);
@@ -112,10 +128,20 @@ impl History {
 
     /// An engine goes away: nobody delivers what waits there.
     pub(super) fn goes_away(&self, engine: usize) {
+        self.0.gone.lock().insert(engine);
         let mut changes = self.0.changes.lock();
         let undelivered =
             |changed: &&mut Changed| changed.engine == engine && changed.applied_at.is_none();
         changes.iter_mut().filter(undelivered).for_each(|changed| changed.is_lost = true);
+    }
+
+    /// The store loses what it knows: also of copies that lag behind.
+    pub(super) fn is_forgotten(&self) {
+        let now = self.0.truth.now();
+        for changed in self.0.changes.lock().iter_mut() {
+            let is_over = changed.returned_at.is_some_and(|returned_at| returned_at + LAG < now);
+            changed.is_forgotten |= changed.kind == Kind::Lagging && !is_over;
+        }
     }
 
     /// Everything that waited has been delivered.
@@ -198,7 +224,7 @@ impl History {
             let is_older = tick < changed.called && changed.kind == reading.kind;
             // Of groups it is not known that their source lags behind.
             let is_promised = reading.kind != Kind::Lagging
-                || matches!(changed.what, What::Key(_) | What::Put(_));
+                || !changed.is_forgotten && matches!(changed.what, What::Key(_) | What::Put(_));
             let wants_fresh = reading.how.wants_fresh;
             if is_older && is_promised && changed.what.selects(key, thing, wants_fresh) {
                 wrong.extend(self.missed(reading, changed));

@@ -72,9 +72,15 @@ impl Nemesis {
                 self.world.truth.catch_up();
             }
             Fault::RestartEngine { engine } => self.restart(engine).await,
-            Fault::RestartEmpty => self.store.restart_empty(),
+            Fault::RestartEmpty => {
+                self.store.restart_empty();
+                self.world.history.is_forgotten();
+            }
             Fault::Snapshot => self.store.take_snapshot(),
-            Fault::RollBack => self.store.roll_back(),
+            Fault::RollBack => {
+                self.store.roll_back();
+                self.world.history.is_forgotten();
+            }
             Fault::CutLog => self.store.cut_log(),
             Fault::EndPermits => self.store.end_permits(),
             Fault::EvictAll => self.store.evict_all(),
