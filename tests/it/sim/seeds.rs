@@ -1,84 +1,135 @@
-//! Simulations by seed.
+//! Simulations by seed: what is promised holds, and would not if any part were missing.
 
 use std::env;
+use std::num::NonZero;
+use std::thread::{self, available_parallelism};
+use std::time::Duration;
 
 use super::Removed;
+use super::history::Found;
 use super::run::simulate;
 
-/// Does what a seed leads to, and says how to do it again if it was wrong.
-fn holds(seed: u64) -> usize {
-    let found = simulate(seed, None);
-    if !found.violations.is_empty() {
-        let (trace, violations) = (found.trace.join("\n"), found.violations.join("\n"));
-        panic!(
-            "{trace}\n\n{violations}\n\nseed {seed}: \
-             FOREWARM_SIM_SEED={seed} cargo test --all-features --test it sim::seeds::one_seed"
-        );
-    }
-    found.reads
-}
+/// So many take half a minute, unoptimised and on two cores.
+const SEEDS: u64 = 300;
 
 fn number(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().unwrap())
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-#[test]
-fn debug_one() {
-    let seed = number("FOREWARM_SIM_SEED").unwrap_or(0);
+/// Does what a seed leads to, and says how to do it again if it was wrong.
+fn hold(seed: u64) -> Found {
     let found = simulate(seed, None);
-    println!("{}", found.trace.join("\n"));
-    println!("{} {} {} {}", found.reads, found.errors, found.unverified, found.queued);
-    for v in found.violations {
-        println!("VIOLATION {v}");
+    if let [first, ..] = &found.violations[..] {
+        let trace = found.trace.join("\n");
+        panic!(
+            "{trace}\n\n{first}\n\nOnce more: \
+             FOREWARM_SIM_SEED={seed} cargo test --all-features --test it sim::seeds::every_seed"
+        );
+    }
+    found
+}
+
+/// One seed if it is given, or else some, on all cores.
+#[test]
+fn every_seed_keeps_the_promise() {
+    let (first, seeds) = match number("FOREWARM_SIM_SEED") {
+        Some(seed) => (seed, 1),
+        None => {
+            let first = number("FOREWARM_SIM_FIRST").unwrap_or_default();
+            (first, number("FOREWARM_SIM_SEEDS").unwrap_or(SEEDS))
+        }
+    };
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    let found: Vec<_> = thread::scope(|scope| {
+        let of_thread = |nth: usize| {
+            let seeds = (first..first + seeds).skip(nth).step_by(threads);
+            scope.spawn(move || seeds.map(hold).fold(Found::default(), sum))
+        };
+        let running: Vec<_> = (0..threads).map(of_thread).collect();
+        running.into_iter().map(|thread| thread.join().expect("every seed holds")).collect()
+    });
+    let Found { reads, errors, unverified, queued, .. } =
+        found.into_iter().fold(Found::default(), sum);
+    println!(
+        "{seeds} seeds from {first}: {reads} reads, of them {errors} failed and {unverified} were \
+         not verified; {queued} changes queued"
+    );
+    assert!(reads as u64 > 100 * seeds, "{reads} reads show little");
+}
+
+/// Adds up what was counted.
+fn sum(one: Found, other: Found) -> Found {
+    Found {
+        reads: one.reads + other.reads,
+        errors: one.errors + other.errors,
+        unverified: one.unverified + other.unverified,
+        queued: one.queued + other.queued,
+        ..Found::default()
     }
 }
 
 #[test]
-fn debug_many() {
-    let first = number("FOREWARM_SIM_FIRST").unwrap_or(0);
-    let seeds = number("FOREWARM_SIM_SEEDS").unwrap_or(10);
-    let (mut r, mut e, mut u, mut q) = (0, 0, 0, 0);
-    let mut bad = 0;
-    for seed in first..first + seeds {
-        let f = simulate(seed, None);
-        r += f.reads;
-        e += f.errors;
-        u += f.unverified;
-        q += f.queued;
-        if !f.violations.is_empty() {
-            bad += 1;
-            println!("seed {seed}: {}", f.violations[0]);
-        }
+fn a_seed_leads_to_the_same_every_time() {
+    for seed in 0..10 {
+        let (one, other) = (simulate(seed, None), simulate(seed, None));
+        let differs = one.trace.iter().zip(&other.trace).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(one, other, "seed {seed}");
     }
-    println!("bad {bad} of {seeds}; reads {r} errors {e} unverified {u} queued {q}");
+}
+
+/// The first seed that shows that something is missing.
+fn shows(removed: Removed) -> u64 {
+    let is_wrong = |seed: &u64| !simulate(*seed, Some(removed)).violations.is_empty();
+    (0..SEEDS).find(is_wrong).unwrap_or_else(|| panic!("no seed misses {removed:?}"))
 }
 
 #[test]
-fn debug_removed() {
-    use std::time::Duration;
-    let seeds = number("FOREWARM_SIM_SEEDS").unwrap_or(10);
-    let ms = Duration::from_millis;
-    for removed in [
-        Removed::Permits,
-        Removed::Epochs,
-        Removed::Since,
-        Removed::Changes,
-        Removed::Lease(ms(2000)),
-        Removed::Gate(ms(500)),
-        Removed::Gate(ms(30)),
-        Removed::Incarnations,
-    ] {
-        let mut bad = Vec::new();
-        let mut first = String::new();
-        for seed in 0..seeds {
-            let f = simulate(seed, Some(removed));
-            if !f.violations.is_empty() {
-                if bad.is_empty() {
-                    first = f.violations[0].clone();
-                }
-                bad.push(seed);
-            }
-        }
-        println!("{removed:?}: {} of {seeds}, first {:?}: {first}", bad.len(), bad.first());
-    }
+fn without_permits_something_stale_is_read() {
+    shows(Removed::Permits);
+}
+
+#[test]
+fn without_the_groups_of_fills_something_stale_is_read() {
+    shows(Removed::Epochs);
+}
+
+#[test]
+fn without_the_cursor_of_puts_something_stale_is_read() {
+    shows(Removed::Since);
+}
+
+#[test]
+fn without_the_own_changes_before_puts_something_stale_is_read() {
+    shows(Removed::OwnSince);
+}
+
+#[test]
+fn without_the_answers_of_polls_something_stale_is_read() {
+    shows(Removed::Changes);
+}
+
+#[test]
+fn without_gaps_something_stale_is_read() {
+    shows(Removed::Gaps);
+}
+
+#[test]
+fn with_a_lease_from_the_answer_of_a_poll_something_stale_is_read() {
+    shows(Removed::Lease(Duration::from_secs(2)));
+}
+
+#[test]
+fn with_a_gate_that_opens_early_something_stale_is_read() {
+    shows(Removed::Gate(Duration::from_millis(30)));
+}
+
+#[test]
+fn without_incarnations_something_stale_is_read() {
+    shows(Removed::Incarnations);
+}
+
+#[test]
+fn without_the_lag_of_the_source_something_stale_is_read() {
+    shows(Removed::Lag);
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use self::epochs::Epochs;
 use self::hot::Hot;
 use self::lags::{Demand, Lags};
-use self::log::Log;
+use self::log::{Log, Noted};
 pub(super) use self::row::Row;
 use super::line::Line;
 use super::tier::SimTier;
@@ -48,8 +48,12 @@ pub(crate) enum Removed {
     Epochs,
     /// Values are put whoever has changed their keys meanwhile.
     Since,
+    /// Values are put if nobody else has changed their keys meanwhile.
+    OwnSince,
     /// Polls tell nothing.
     Changes,
+    /// Polls do not tell that something may be missing.
+    Gaps,
     /// Polls tell what they would have told this much earlier, as if the lease that they give ran
     /// from a late answer.
     Lease(Duration),
@@ -58,6 +62,8 @@ pub(crate) enum Removed {
     Gate(Duration),
     /// What is rolled back counts as what it was.
     Incarnations,
+    /// Values are filled however the source lags behind.
+    Lag,
 }
 
 /// Everything that a store holds.
@@ -276,8 +282,9 @@ impl State {
         };
         let (grant, demand) = (grant.clone(), self.lags.demand(&key, now));
         self.permits.remove(&key);
-        let is_behind =
-            [grant.demand, demand].into_iter().flatten().any(|demand| !demand.is_met_by(version));
+        let ignores_lag = self.removed == Some(Removed::Lag);
+        let demands = [grant.demand, demand].into_iter().flatten().filter(|_| !ignores_lag);
+        let is_behind = demands.into_iter().any(|demand| !demand.is_met_by(version));
         let ignores_groups = self.removed == Some(Removed::Epochs);
         if is_behind || !ignores_groups && self.epochs.voids(&key, grant.sequence, &row.tags) {
             return Filled::Refused;
@@ -295,13 +302,17 @@ impl State {
 
     pub(super) fn put(&mut self, by: Node, offers: Vec<Offer>, since: &Cursor) -> Vec<Filled> {
         // Each is judged by what was before all of them.
-        let may_store: Vec<_> = offers
-            .iter()
-            .map(|offer| {
-                self.removed == Some(Removed::Since)
-                    || self.log.is_unchanged(self.incarnation, since, &offer.key, &offer.row.tags)
-            })
-            .collect();
+        let later = self.log.since(self.incarnation, since);
+        let passes_over_own = self.removed == Some(Removed::OwnSince);
+        let is_unchanged = |offer: &Offer| {
+            let is_about = |noted: &&Noted| {
+                let counts = noted.by != by || !passes_over_own;
+                counts && noted.is_about(&offer.key, &offer.row.tags)
+            };
+            later.as_ref().is_some_and(|later| !later.iter().any(is_about))
+        };
+        let stores = |offer| self.removed == Some(Removed::Since) || is_unchanged(offer);
+        let may_store: Vec<_> = offers.iter().map(stores).collect();
         let put = |(offer, may_store): (Offer, bool)| {
             let Offer { key, row, .. } = offer;
             self.log.note(by, Change::Key { key: key.clone(), lag: None });
@@ -342,14 +353,16 @@ impl State {
     }
 
     pub(super) fn poll(&self, since: &Cursor) -> Polled {
-        let polled = match self.removed {
-            Some(Removed::Lease(behind)) => self.log.poll(self.incarnation, since, behind),
-            _ => self.log.poll(self.incarnation, since, Duration::ZERO),
+        let behind = match self.removed {
+            Some(Removed::Lease(behind)) => behind,
+            _ => Duration::ZERO,
         };
-        if self.removed == Some(Removed::Changes) {
-            return Polled { cursor: polled.cursor, ..Polled::default() };
+        let polled = self.log.poll(self.incarnation, since, behind);
+        match self.removed {
+            Some(Removed::Changes) => Polled { cursor: polled.cursor, ..Polled::default() },
+            Some(Removed::Gaps) => Polled { is_gap: false, ..polled },
+            _ => polled,
         }
-        polled
     }
 
     pub(super) fn merge_hot(

@@ -16,10 +16,11 @@ pub(super) struct Log {
     cut: u64,
 }
 
+/// A change.
 #[derive(Clone)]
-struct Noted {
+pub(super) struct Noted {
     sequence: u64,
-    by: Node,
+    pub(super) by: Node,
     change: Change,
     at: Instant,
 }
@@ -81,36 +82,29 @@ impl Log {
         Polled { cursor: cursor(position), changes: changes.collect(), is_gap: false, has_more }
     }
 
-    /// Whether it is known that nobody has changed a key, or a value of it that has these tags,
-    /// since.
-    pub(super) fn is_unchanged(
-        &self,
-        incarnation: u64,
-        since: &Cursor,
-        key: &str,
-        tags: &[String],
-    ) -> bool {
-        let place = self.place(incarnation, since).filter(|_| !since.0.is_empty());
-        let Some(place) = place else { return false };
-        let mut later = self.rows.iter().filter(|row| row.sequence > place);
-        !later.any(|row| is_about(&row.change, key, tags))
+    /// What was changed since, if nothing can be missing.
+    pub(super) fn since(&self, incarnation: u64, since: &Cursor) -> Option<Vec<&Noted>> {
+        let place = self.place(incarnation, since).filter(|_| !since.0.is_empty())?;
+        Some(self.rows.iter().filter(|row| row.sequence > place).collect())
     }
 }
 
-/// Whether a change is about a key, or a value of it that has these tags.
-fn is_about(change: &Change, key: &str, tags: &[String]) -> bool {
-    let text = |resource: &str| {
-        let full = FullKey::parse(key)?;
-        (key.len() - full.text.len() - 1 == resource.len() && key.starts_with(resource))
-            .then_some(full.text)
-    };
-    match change {
-        Change::Key { key: changed, .. } | Change::Expired { key: changed } => changed == key,
-        Change::Resource { resource } => text(resource).is_some(),
-        Change::Tag { resource, tag } => text(resource).is_some() && tags.contains(tag),
-        Change::Pattern { resource, pattern } => text(resource).is_some_and(|text| {
-            pattern.parse::<Pattern>().map_or(true, |pattern| pattern.matches(text))
-        }),
-        _ => true,
+impl Noted {
+    /// Whether it is about a key, or a value of it that has these tags.
+    pub(super) fn is_about(&self, key: &str, tags: &[String]) -> bool {
+        let text = |resource: &str| {
+            let full = FullKey::parse(key)?;
+            let is_of = key.len() - full.text.len() - 1 == resource.len();
+            (is_of && key.starts_with(resource)).then_some(full.text)
+        };
+        match &self.change {
+            Change::Key { key: changed, .. } | Change::Expired { key: changed } => changed == key,
+            Change::Resource { resource } => text(resource).is_some(),
+            Change::Tag { resource, tag } => text(resource).is_some() && tags.contains(tag),
+            Change::Pattern { resource, pattern } => text(resource).is_some_and(|text| {
+                pattern.parse::<Pattern>().map_or(true, |pattern| pattern.matches(text))
+            }),
+            _ => true,
+        }
     }
 }
