@@ -90,9 +90,13 @@ impl Forewarm {
         metrics::describe();
         self.engine.resources().iter().for_each(|resource| resource.find_timings());
         preloader::start(&self.engine);
-        if let Some(l2) = &self.engine.l2 {
-            let heed: Arc<dyn Heed> = Arc::clone(&self.engine) as Arc<dyn Heed>;
-            l2.follow_for(Arc::downgrade(&heed));
+        self.follow();
+        if let Some(l2) = self.engine.l2.clone() {
+            // The question is put before this returns, and nobody waits for its answer: whatever
+            // begins later has missed nothing.
+            self.engine.tasks.launch(async move {
+                l2.sync().await;
+            });
         }
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
@@ -101,6 +105,23 @@ impl Forewarm {
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
         Ok(())
+    }
+
+    /// Heeds what others change in L2, whenever it hears of it.
+    pub(crate) fn follow(&self) {
+        if let Some(l2) = &self.engine.l2 {
+            let heed: Arc<dyn Heed> = Arc::clone(&self.engine) as Arc<dyn Heed>;
+            l2.follow_for(Arc::downgrade(&heed));
+        }
+    }
+
+    /// Hears of what others have changed; gives whether that was possible.
+    #[cfg(all(test, shuttle))]
+    pub(crate) async fn sync(&self) -> bool {
+        match &self.engine.l2 {
+            Some(l2) => l2.sync().await,
+            None => false,
+        }
     }
 
     /// The scope of a client: its reads belong together, and what is read after what is learned
@@ -186,7 +207,8 @@ impl Forewarm {
     /// has not ended by `deadline` is aborted, and those who wait for it get
     /// [`Error::ShutDown`]. Gives whether everything ended by itself.
     ///
-    /// What is in memory can still be read; whatever would have to be loaded is an error.
+    /// What is in memory can still be read, with an L2 for as long as its coherence window lasts;
+    /// whatever would have to be loaded is an error.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
         if in_time {

@@ -162,6 +162,12 @@ impl Clock {
         self.0.ahead_micros.fetch_add(micros(span), Relaxed);
     }
 
+    /// How far it has been moved ahead by [`Clock::advance`].
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "for a server's clock"))]
+    pub(crate) fn ahead(&self) -> Duration {
+        Duration::from_micros(self.0.ahead_micros.load(Relaxed))
+    }
+
     /// Steps wall time, as a correction of the system's clock would: for tests. Does nothing to
     /// [`Clock::system`].
     pub fn step_wall(&self, by: SignedDuration) {

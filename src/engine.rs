@@ -58,6 +58,12 @@ pub(crate) trait Managed: Foreseen {
     /// Voids what somebody else has changed.
     fn heed_change(self: Arc<Self>, change: &Change);
 
+    /// Sets apart what began before now.
+    fn mark(&self);
+
+    /// Voids what was set apart, and nothing that began later.
+    fn void_marked(&self);
+
     /// Tells the other engines what is hot here, and copies from L2 what is hot elsewhere.
     fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -227,6 +233,14 @@ impl Heed for Engine {
 
     fn void_all(&self) {
         self.resources().into_iter().for_each(|resource| resource.heed_change(&Change::Unknown));
+    }
+
+    fn mark(&self) {
+        self.resources().iter().for_each(|resource| resource.mark());
+    }
+
+    fn void_marked(&self) {
+        self.resources().iter().for_each(|resource| resource.void_marked());
     }
 }
 

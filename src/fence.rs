@@ -422,6 +422,16 @@ where
         self.groups.invalidate(group)
     }
 
+    /// Sets apart what began before now, in case [`Fence::void_marked`] is called.
+    pub(crate) fn mark(&self) {
+        self.groups.mark();
+    }
+
+    /// Invalidates what was set apart, and nothing that began later.
+    pub(crate) fn void_marked(&self) {
+        self.groups.void_marked();
+    }
+
     /// The groups that were invalidated and are still compared with.
     pub(crate) fn groups(&self) -> usize {
         self.groups.len()

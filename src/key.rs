@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::hash::Hash;
 use std::str::FromStr;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub(crate) use self::pattern::Part;
 pub use self::pattern::{ParsePatternError, Pattern};
 

@@ -13,6 +13,7 @@ pub use self::start::Data;
 
 mod certificates;
 mod error;
+mod home;
 mod keeper;
 mod port;
 mod postgres_options;

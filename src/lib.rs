@@ -41,14 +41,22 @@
 //!   table.
 //! * **Preload**: entries that come due and will probably be read again are loaded, within a
 //!   budget; so are the keys given to [`Resource::preload`].
-//! * **Invalidate** ([`Resource::invalidate`]): the entry goes, the flight under way can no longer
-//!   store or be joined, then L2 hears of it.
+//! * **Invalidate** ([`Resource::invalidate`], and of many keys at once
+//!   [`Resource::invalidate_tag`], [`Resource::invalidate_matching`],
+//!   [`Resource::invalidate_all`]): the entry goes, the flight under way can no longer store or be
+//!   joined, then L2 hears of it, and from its log the other engines do. [`Tier`] says what is
+//!   promised, and what is not.
 //!
 //! `ARCHITECTURE.md` in the repository tells the rest.
 //!
 //! # Features
 //!
-//! * `sqlite` (default): the embedded second tier, `SqliteTier`.
+//! * `sqlite` (default): the embedded second tier, `SqliteTier`; processes of one machine can share
+//!   its file.
+//! * `postgres`: the second tier in a PostgreSQL database, `PostgresTier`, whose invalidations can
+//!   take part in the transactions of the application.
+//! * `redis`: the second tier in Redis or Valkey, `RedisTier`: one server, Sentinel or Cluster.
+//! * `tower`: scopes for services built with tower, `ScopeLayer`.
 //! * `service`: the command `forewarm`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -84,6 +92,10 @@ mod foresight;
 mod l1;
 mod resource;
 mod stats;
+
+// Changes that commit with the application's.
+#[cfg(feature = "postgres")]
+mod transaction;
 
 // Work behind the readers.
 mod background;
@@ -146,5 +158,9 @@ pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
     Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
+#[cfg(feature = "postgres")]
+pub use self::tier::{PostgresOptions, PostgresTier};
+#[cfg(feature = "redis")]
+pub use self::tier::{RedisOptions, RedisTier};
 #[cfg(feature = "sqlite")]
 pub use self::tier::{SqliteOptions, SqliteTier};

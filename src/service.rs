@@ -9,6 +9,7 @@ mod demo;
 mod exporter;
 mod replay;
 mod report;
+mod verify;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
 #[derive(Debug, Parser)]
@@ -22,6 +23,10 @@ struct Cli {
 enum Command {
     Demo(demo::Options),
     Replay(replay::Options),
+    Verify(verify::Options),
+    /// One of the processes of `verify`, which starts them itself.
+    #[command(name = verify::NODE, hide = true)]
+    VerifyNode,
 }
 
 /// Runs the command; the whole of the program.
@@ -31,6 +36,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
+        Command::Verify(options) => return verify::run(&options),
+        Command::VerifyNode => verify::run_node(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,12 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
-pub(crate) use self::change::{EXPIRED, Row};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresTier};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOptions, RedisTier};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
+pub(crate) use self::row::{EXPIRED, Row};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
 mod codec;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -24,6 +35,25 @@ mod sqlite;
 /// So a load that began before an invalidation cannot store what it read, however late it ends:
 /// a lost, expired or replaced permit fails closed. (Memcache calls it a lease: Nishtala et al.,
 /// "Scaling Memcache at Facebook", NSDI 2013.)
+///
+/// Several engines can share a store. Each change is noted in its *log*, which the others follow by
+/// [`Tier::poll`]; an engine serves from memory only as long as it has lately heard everything.
+/// Together with what an engine does by itself this makes the promise: after an invalidation has
+/// been applied, nothing that was loaded before it is served by that engine at once, nor by any
+/// other once the coherence window ([`L2Config::window`](crate::L2Config::window)) has passed,
+/// whatever was lost, late, restarted or cut off in between. It is assumed that an invalidation is
+/// called for after the source has committed, that loads read what was committed, and that the
+/// store is linearizable: for each key there is one place where it is decided. What is not
+/// promised: anything for a process that dies between its commit and the call (but see
+/// [`PostgresTier::commit`](crate::PostgresTier)), for changes that no engine was told of, and for
+/// reads that were under way. `ARCHITECTURE.md` has all of it on a page.
+///
+/// What an implementation owes to that, beyond the single methods:
+/// - A store that may have lost what it acknowledged must begin a new *life* before it answers
+///   anything: no value and no permit of the old one counts any more, and every cursor of the old
+///   one has a gap.
+/// - A connection that is made anew must find that out first.
+/// - Each call must be safe to execute at any time later, when its caller has given up long ago.
 ///
 /// Keys are full keys, `{prefix}:{resource}:{text}`. A call that fails or takes long does no harm:
 /// the engine goes on without L2, and repeats invalidations until one has been heard. So every
@@ -234,8 +264,8 @@ pub struct Stored {
     pub fresh_for: Duration,
     /// How much longer it may be served at all.
     pub keep_for: Duration,
-    /// Whether it was stored before this use of the store began, so that invalidations may have
-    /// been missed.
+    /// Whether nobody has used the store for a time since it was stored, so that invalidations may
+    /// have been missed.
     pub is_restored: bool,
     /// Its tags.
     pub tags: Vec<String>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::L2;
 use crate::clock::Moment;
@@ -18,6 +18,12 @@ pub(crate) trait Heed: Send + Sync {
 
     /// Anything may have been changed.
     fn void_all(&self);
+
+    /// Sets apart what began before now.
+    fn mark(&self);
+
+    /// Anything may have been changed before the mark, and nothing after it.
+    fn void_marked(&self);
 }
 
 /// How far the log has been followed.
@@ -39,8 +45,6 @@ struct State {
     cursor: Cursor,
     /// The changes that the last poll told of, which the next may tell of again.
     told: HashSet<u64>,
-    /// A poll has failed before the first one was answered.
-    is_late: bool,
 }
 
 impl L2 {
@@ -68,12 +72,13 @@ impl L2 {
         }
         loop {
             let sent_at = self.clock.now();
+            if state.cursor.0.is_empty() {
+                // Nothing is known of what happened before, and everything of what happens later.
+                self.heed().iter().for_each(|heed| heed.mark());
+            }
             let work = self.tier.poll(&state.cursor);
             let polled = self.call(L2Op::Poll, self.config.write_timeout, work).await;
-            let Some(polled) = polled else {
-                state.is_late |= state.cursor.0.is_empty();
-                return false;
-            };
+            let Some(polled) = polled else { return false };
             let has_more = polled.has_more;
             self.heed_all(&mut state, polled);
             if !has_more {
@@ -99,18 +104,18 @@ impl L2 {
         }
     }
 
+    fn heed(&self) -> Option<Arc<dyn Heed>> {
+        self.following.heed.get().and_then(Weak::upgrade)
+    }
+
     fn heed_all(&self, state: &mut State, polled: Polled) {
-        let heed = self.following.heed.get().and_then(Weak::upgrade);
-        // Whoever has not heard anything for a while cannot tell whether the store has lost what it
-        // acknowledged meanwhile.
-        if polled.is_gap || std::mem::take(&mut state.is_late) {
-            if !state.cursor.0.is_empty() {
-                self.following.gaps.fetch_add(1, Relaxed);
-                tracing::warn!("changes in the second tier were missed: memory is loaded anew");
-            }
-            if let Some(heed) = &heed {
-                heed.void_all();
-            }
+        let heed = self.heed();
+        if state.cursor.0.is_empty() {
+            heed.iter().for_each(|heed| heed.void_marked());
+        } else if polled.is_gap {
+            self.following.gaps.fetch_add(1, Relaxed);
+            tracing::warn!("changes in the second tier were missed: memory is loaded anew");
+            heed.iter().for_each(|heed| heed.void_all());
         }
         let told = std::mem::take(&mut state.told);
         for logged in polled.changes {

@@ -34,6 +34,8 @@ pub(crate) struct Groups {
 #[derive(Debug, Default)]
 struct Live {
     all: u64,
+    /// What began before this generation has been set apart.
+    marked: u64,
     tags: HashMap<Box<str>, u64>,
     patterns: HashMap<Pattern, u64>,
 }
@@ -72,6 +74,20 @@ impl Groups {
         }
         self.generation.store(generation, SeqCst);
         is_full
+    }
+
+    /// Sets apart what began before now, in case [`Groups::void_marked`] is called.
+    pub(crate) fn mark(&self) {
+        let mut live = self.live.lock();
+        live.marked = self.generation() + 1;
+        self.generation.store(live.marked, SeqCst);
+    }
+
+    /// Invalidates what was set apart, and nothing that began later.
+    pub(crate) fn void_marked(&self) {
+        let mut live = self.live.lock();
+        live.all = live.all.max(live.marked);
+        self.generation.store(self.generation() + 1, SeqCst);
     }
 
     /// Whether what was valid as of `since` is valid now: gives the present generation, or `None`
@@ -152,6 +168,18 @@ mod tests {
         groups.invalidate(Group::All);
         assert_eq!((confirm(2, &[], "21"), confirm(3, &["a"], "12")), (None, Some(3)));
         assert_eq!(groups.len(), 0);
+    }
+
+    #[test]
+    fn what_began_after_the_mark_stays() {
+        let groups = Groups::new();
+        let confirm = |since| groups.confirm(since, &Tags::default(), String::new);
+        let before = groups.generation();
+        groups.mark();
+        let after = groups.generation();
+        assert!(confirm(before).is_some() && confirm(after).is_some());
+        groups.void_marked();
+        assert_eq!((confirm(before), confirm(after)), (None, Some(groups.generation())));
     }
 
     #[test]

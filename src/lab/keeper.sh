@@ -43,6 +43,13 @@ end() {
     kill -s KILL "$server"
     wait "$server"
     server=
+    forget
+}
+
+# A PostgreSQL server that is killed leaves shared memory behind, of which a system has only so many
+# pieces. The seventh line of this file names its key and its id.
+forget() {
+    segment=$(sed -n '7s/.* //p' data/postmaster.pid) && ipcrm -m "$segment"
 }
 
 # To a server that has ended by itself there is nothing to be said.

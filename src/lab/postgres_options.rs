@@ -53,6 +53,8 @@ impl PostgresOptions {
             set("fsync", "off"),
             set("full_page_writes", "off"),
             set("shared_buffers", "16MB"),
+            // In files of its own, which go with its directory.
+            set("dynamic_shared_memory_type", "mmap"),
         ];
         if self.has_tls {
             let Certificates { certificate, key, .. } = Certificates::paths(home);

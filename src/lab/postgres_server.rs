@@ -42,7 +42,7 @@ impl PostgresServer {
     async fn launch_once(options: PostgresOptions) -> Result<Self, LabError> {
         let program = program::find_postgres()?.join(PROGRAM);
         let address = port::free()?;
-        let (home, user) = template::home()?;
+        let (home, user) = template::new_home()?;
         if options.has_tls {
             Certificates::make(home.path()).await?;
             user.map_or(Ok(()), |user| Certificates::own(home.path(), user))?;

@@ -12,7 +12,7 @@ use super::certificates::Certificates;
 use super::keeper::Keeper;
 use super::redis_options::RedisOptions;
 use super::start::{self, Data};
-use super::{LabError, Proxy, port, program};
+use super::{LabError, Proxy, home, port, program};
 
 /// A Redis server on a loopback port of its own. When it is dropped, and when this process dies,
 /// it is killed and what it has written is removed.
@@ -41,8 +41,7 @@ impl RedisServer {
         options: RedisOptions,
     ) -> Result<Self, LabError> {
         let program = program::find(PROGRAM, PROGRAM)?;
-        let home = tempfile::Builder::new().prefix("forewarm-redis-").tempdir();
-        let home = home.map_err(|source| LabError::io("making a directory", source))?;
+        let home = home::new("forewarm-redis-")?;
         if options.has_tls {
             Certificates::make(home.path()).await?;
         }

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::keeper::Keeper;
 use super::user::User;
-use super::{LabError, program};
+use super::{LabError, home, program};
 
 /// Whom Debian lets run PostgreSQL, which does not run as root. Also the name of the role that may
 /// do everything.
@@ -22,9 +22,8 @@ static TEMPLATE: OnceCell<Keeper> = OnceCell::const_new();
 const WITH_PASSWORD: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 
 /// A new directory for a server, and who has to own what is in it.
-pub(super) fn home() -> Result<(TempDir, Option<User>), LabError> {
-    let home = tempfile::Builder::new().prefix("forewarm-postgres-").tempdir();
-    let home = home.map_err(|source| LabError::io("making a directory", source))?;
+pub(super) fn new_home() -> Result<(TempDir, Option<User>), LabError> {
+    let home = home::new("forewarm-postgres-")?;
     let user = User::instead_of_root(USER, home.path())?;
     if let Some(user) = user {
         user.own(home.path())?;
@@ -48,10 +47,11 @@ pub(super) async fn copy(
 }
 
 async fn make() -> Result<Keeper, LabError> {
-    let (home, user) = home()?;
+    let (home, user) = new_home()?;
     let arguments = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", USER];
+    // The least that a log of changes may begin with, since it is copied too.
     let mut arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
-    arguments.extend(["-D".into(), home.path().join("data").into()]);
+    arguments.extend(["--wal-segsize=1".into(), "-D".into(), home.path().join("data").into()]);
     let initdb = command(program::find_postgres()?.join("initdb"), &arguments, user);
     program::finish("initdb", initdb, "").await?;
     // There is no server in it: it is kept so that it is removed when this process ends.

@@ -16,15 +16,15 @@ use shuttle::rand::Rng as _;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::AtomicU32;
 
-use super::{ReadOptions, Resource};
+use super::{Delivery, ReadOptions, Resource};
 use crate::builder::Forewarm;
 use crate::entry::Reason;
 use crate::policy::{Capacity, Policy, SourcePolicy};
 use crate::predictor::Candidate;
 use crate::sync::Mutex;
 use crate::tier::{
-    Ask, Begun, Cursor, Fill, Filled, Invalidation, Node, Permit, Polled, Selector, Stored, Swept,
-    Tier, TierError, TierSize, Want,
+    Ask, Begun, Change, Cursor, Fill, Filled, Invalidation, Logged, Mark, Node, Permit, Polled,
+    Selector, Stored, Swept, Tier, TierError, TierSize, Want,
 };
 
 /// Schedules of each exploration.
@@ -34,6 +34,8 @@ const SCHEDULES: usize = 60_000;
 const SEED: u64 = 20;
 
 const KEY: u32 = 7;
+/// What the value is tagged with.
+const TAG: &str = "odd";
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// A source whose one value only grows, and the newest that an invalidation has been acknowledged
@@ -64,12 +66,18 @@ impl World {
                 Ok(value)
             }
         };
-        forewarm.resource("counter").policy(policy).load_with(load).build().unwrap()
+        let counter = forewarm.resource("counter").policy(policy).load_with(load);
+        counter.tags(|_key, _value| [TAG]).build().unwrap()
     }
 
     /// Reads, and fails if the value is older than the newest acknowledged before.
     async fn read(&self, resource: &Resource<u32, u32>, how: Reading) {
         let must = self.acknowledged.load(SeqCst);
+        self.read_at_least(resource, how, must).await;
+    }
+
+    /// Reads, and fails if the value is older than `must`.
+    async fn read_at_least(&self, resource: &Resource<u32, u32>, how: Reading, must: u32) {
         let value = match how {
             Reading::Get => resource.get(&KEY).await.unwrap(),
             Reading::Many => resource.get_many(&[KEY]).await.remove(0).unwrap(),
@@ -92,20 +100,41 @@ impl World {
 
     /// Changes the source, says so, and acknowledges.
     async fn write(&self, resource: &Resource<u32, u32>, how: Writing) {
+        let (value, _is_applied) = self.change(resource, how).await;
+        self.acknowledged.fetch_max(value, SeqCst);
+    }
+
+    /// The same for readers elsewhere, who are promised something once L2 has heard.
+    async fn write_applied(&self, resource: &Resource<u32, u32>, how: Writing) {
+        let (value, is_applied) = self.change(resource, how).await;
+        if is_applied {
+            self.acknowledged.fetch_max(value, SeqCst);
+        }
+    }
+
+    /// Changes the source, and says so; gives the value, and whether L2 has heard.
+    async fn change(&self, resource: &Resource<u32, u32>, how: Writing) -> (u32, bool) {
         let value = self.source.fetch_add(1, SeqCst) + 1;
-        match how {
-            Writing::Invalidate => drop(resource.invalidate(&KEY).await),
-            Writing::Put => drop(resource.put(&KEY, value).await),
+        let delivery = match how {
+            Writing::Invalidate => resource.invalidate(&KEY).await,
+            Writing::Put => resource.put(&KEY, value).await,
+            Writing::All => resource.invalidate_all().await,
+            Writing::Tag => resource.invalidate_tag(TAG).await.unwrap(),
+            Writing::Matching => resource.invalidate_matching("7*").await.unwrap(),
             Writing::Ungated => {
                 let core = &resource.core;
                 drop(core.fence.invalidate(&KEY, core.fence.hash(&KEY), false));
                 let full_key = core.full_key(&KEY).unwrap();
                 let l2 = &core.shared.as_ref().unwrap().l2;
                 let _heard = l2.invalidate(&[Selector::Key(&full_key).into()]).await;
+                Delivery::Applied
             }
-            Writing::Unfenced => resource.core.fence.forget(&KEY, resource.core.fence.hash(&KEY)),
-        }
-        self.acknowledged.fetch_max(value, SeqCst);
+            Writing::Unfenced => {
+                resource.core.fence.forget(&KEY, resource.core.fence.hash(&KEY));
+                Delivery::Applied
+            }
+        };
+        (value, delivery == Delivery::Applied)
     }
 }
 
@@ -122,6 +151,9 @@ enum Reading {
 enum Writing {
     Invalidate,
     Put,
+    All,
+    Tag,
+    Matching,
     /// An invalidation that leaves L2 open for reading, whether or not L2 has heard of it.
     Ungated,
     /// An invalidation without the fence.
@@ -170,6 +202,57 @@ fn meet(
         resource.clear();
         world.read(&resource, Reading::Get).await;
     });
+}
+
+/// Lets one engine change things and another one, over the same L2, read; which holds once it has
+/// heard of the change.
+fn meet_elsewhere(
+    tier: &SimTier,
+    heeds: bool,
+    readings: &'static [Reading],
+    writers: &'static [Writing],
+) {
+    let (here, there) = (tier.clone(), tier.clone());
+    block_on(async move {
+        let world = World::default();
+        let (near, near_resource) = engine(&world, here).await;
+        let (far, far_resource) = engine(&world, there).await;
+        for forewarm in [&near, &far].into_iter().filter(|_| heeds) {
+            forewarm.follow();
+        }
+        let mut tasks = Vec::new();
+        for reading in readings {
+            let (world, far, resource) = (world.clone(), far.clone(), far_resource.clone());
+            tasks.push(shuttle::future::spawn(async move {
+                for _ in 0..2 {
+                    let must = world.acknowledged.load(SeqCst);
+                    let has_heard = far.sync().await;
+                    world
+                        .read_at_least(&resource, *reading, if has_heard { must } else { 0 })
+                        .await;
+                }
+            }));
+        }
+        for writing in writers {
+            let (world, resource) = (world.clone(), near_resource.clone());
+            tasks.push(shuttle::future::spawn(async move {
+                world.write_applied(&resource, *writing).await;
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let must = world.acknowledged.load(SeqCst);
+        if far.sync().await {
+            world.read_at_least(&far_resource, Reading::Get, must).await;
+        }
+    });
+}
+
+async fn engine(world: &World, tier: SimTier) -> (Forewarm, Resource<u32, u32>) {
+    let forewarm = Forewarm::builder().tier(tier).build().await.unwrap();
+    let resource = world.resource(&forewarm);
+    (forewarm, resource)
 }
 
 /// Tries many schedules; gives how many, and whether all went well.
@@ -250,6 +333,35 @@ fn nothing_stale_from_an_l2_that_fails_and_loses_answers() {
     holds("failing L2", || meet(Some(SimTier::failing()), READERS, INVALIDATORS));
 }
 
+#[test]
+fn nothing_stale_after_groups_of_keys_were_invalidated() {
+    const WRITERS: &[&[Writing]] = &[&[Writing::Tag, Writing::Matching], &[Writing::All]];
+    holds("groups in memory", || meet(None, READERS, WRITERS));
+    holds("groups", || meet(Some(SimTier::reliable()), READERS, WRITERS));
+    holds("groups, failing L2", || meet(Some(SimTier::failing()), READERS, WRITERS));
+}
+
+const ELSEWHERE: &[Reading] = &[Reading::Get, Reading::Many, Reading::Refresh];
+const EVERYTHING: &[Writing] =
+    &[Writing::Invalidate, Writing::Tag, Writing::Put, Writing::Matching];
+
+#[test]
+fn nothing_stale_on_an_engine_that_has_heard_of_what_another_changed() {
+    holds("another engine", || meet_elsewhere(&SimTier::reliable(), true, ELSEWHERE, EVERYTHING));
+    holds("another engine, failing L2", || {
+        meet_elsewhere(&SimTier::failing(), true, ELSEWHERE, EVERYTHING);
+    });
+}
+
+/// The same exploration finds the fault if what was heard is not heeded.
+#[test]
+fn without_heeding_the_log_a_stale_read_is_found() {
+    let (schedules, is_ok) =
+        explore(|| meet_elsewhere(&SimTier::reliable(), false, ELSEWHERE, EVERYTHING));
+    println!("without heeding: a stale read in schedule {schedules}");
+    assert!(!is_ok, "{schedules} schedules found nothing");
+}
+
 /// The same exploration finds the fault if the fence is taken out.
 #[test]
 fn without_the_fence_a_stale_read_is_found() {
@@ -277,24 +389,94 @@ fn without_the_gate_a_stale_read_is_found() {
     assert!(!is_ok, "{schedules} schedules found nothing");
 }
 
-/// A second tier in memory, as slow as the scheduler likes.
+/// A second tier in memory, as slow as the scheduler likes. Its clones are connections to the same
+/// store.
+#[derive(Clone)]
 struct SimTier {
-    rows: Mutex<HashMap<String, Row>>,
-    steps: AtomicU32,
+    store: Arc<Mutex<Store>>,
+    steps: Arc<AtomicU32>,
     fails: bool,
     asks_permits: bool,
 }
 
 #[derive(Default)]
+struct Store {
+    rows: HashMap<String, Row>,
+    sequence: u64,
+    /// When each group was invalidated last. There is one key, with one tag, and every pattern
+    /// matches it; so every group is about it.
+    epoch: u64,
+    log: Vec<Logged>,
+}
+
+#[derive(Default)]
 struct Row {
-    value: Option<Vec<u8>>,
-    permit: Option<Permit>,
+    value: Option<(Vec<u8>, u64)>,
+    permit: Option<(Permit, u64)>,
+}
+
+impl Store {
+    fn begin(&mut self, ask: &Ask<'_>) -> Begun {
+        let (sequence, epoch) = (self.sequence, self.epoch);
+        let row = self.rows.entry(ask.key.to_owned()).or_default();
+        match &row.value {
+            Some((value, filled)) if ask.want != Want::Permit && *filled >= epoch => {
+                Begun::Hit(Stored {
+                    value: value.clone(),
+                    age: Duration::ZERO,
+                    fresh_for: LONG,
+                    keep_for: LONG,
+                    is_restored: false,
+                    tags: vec![TAG.to_owned()],
+                })
+            }
+            _ if ask.want == Want::Copy => Begun::Miss,
+            _ => {
+                // A permit may be taken over at any time, as if it had expired.
+                row.permit = Some((ask.permit, sequence));
+                Begun::Permit
+            }
+        }
+    }
+
+    fn fill(&mut self, fill: &Fill<'_>, asks_permits: bool) -> Filled {
+        let (sequence, epoch) = (self.sequence, self.epoch);
+        let row = self.rows.entry(fill.key.to_owned()).or_default();
+        let given = row.permit.filter(|(permit, given)| *permit == fill.permit && *given >= epoch);
+        let as_of = if asks_permits { given.map(|(_, given)| given) } else { Some(sequence) };
+        let Some(as_of) = as_of else { return Filled::Refused };
+        *row = Row { value: Some((fill.value.to_vec(), as_of)), permit: None };
+        Filled::Stored
+    }
+
+    fn put(&mut self, by: Node, put: &Fill<'_>, since: &Cursor) -> Filled {
+        let heard = since.0.first().map(|mark| mark.position);
+        let is_safe = heard.is_some_and(|heard| self.log.iter().all(|logged| logged.id <= heard));
+        self.change(by, Selector::Key(put.key));
+        if !is_safe {
+            return Filled::Refused;
+        }
+        let value = Some((put.value.to_vec(), self.sequence));
+        self.rows.insert(put.key.to_owned(), Row { value, permit: None });
+        Filled::Stored
+    }
+
+    fn change(&mut self, by: Node, selector: Selector<'_>) {
+        self.sequence += 1;
+        let change = crate::tier::Row::from(selector).change(None);
+        if let Change::Key { key, .. } = &change {
+            self.rows.remove(key);
+        } else {
+            self.epoch = self.sequence;
+        }
+        self.log.push(Logged { id: self.sequence, by, change });
+    }
 }
 
 impl SimTier {
     fn reliable() -> Self {
-        let (rows, steps) = (Mutex::default(), AtomicU32::new(0));
-        Self { rows, steps, fails: false, asks_permits: true }
+        let (store, steps) = (Arc::default(), Arc::new(AtomicU32::new(0)));
+        Self { store, steps, fails: false, asks_permits: true }
     }
 
     /// Fails now and then, before or after having done what it was asked.
@@ -307,17 +489,14 @@ impl SimTier {
     }
 
     #[expect(clippy::unused_async, reason = "what calls a store waits for it")]
-    async fn call<T>(
-        &self,
-        act: impl FnOnce(&mut HashMap<String, Row>) -> T,
-    ) -> Result<T, TierError> {
+    async fn call<T>(&self, act: impl FnOnce(&mut Store) -> T) -> Result<T, TierError> {
         let fate = if self.fails { shuttle::rand::thread_rng().gen_range(0..6) } else { 6 };
         // Points at which the scheduler may turn to somebody else.
         self.steps.fetch_add(1, SeqCst);
         if fate == 0 {
             return Err(TierError::new("not done"));
         }
-        let done = act(&mut self.rows.lock());
+        let done = act(&mut self.store.lock());
         self.steps.fetch_add(1, SeqCst);
         if fate == 1 { Err(TierError::new("done, and the answer lost")) } else { Ok(done) }
     }
@@ -329,76 +508,34 @@ impl Tier for SimTier {
         asks: &[Ask<'_>],
         _permit_for: Duration,
     ) -> Result<Vec<Begun>, TierError> {
-        self.call(|rows| {
-            let begin = |ask: &Ask<'_>| {
-                let row = rows.entry(ask.key.to_owned()).or_default();
-                match &row.value {
-                    Some(value) if ask.want != Want::Permit => Begun::Hit(Stored {
-                        value: value.clone(),
-                        age: Duration::ZERO,
-                        fresh_for: LONG,
-                        keep_for: LONG,
-                        is_restored: false,
-                        tags: Vec::new(),
-                    }),
-                    _ if ask.want == Want::Copy => Begun::Miss,
-                    _ => {
-                        // A permit may be taken over at any time, as if it had expired.
-                        row.permit = Some(ask.permit);
-                        Begun::Permit
-                    }
-                }
-            };
-            asks.iter().map(begin).collect()
-        })
-        .await
+        self.call(|store| asks.iter().map(|ask| store.begin(ask)).collect()).await
     }
 
     async fn fill(&self, fills: &[Fill<'_>]) -> Result<Vec<Filled>, TierError> {
-        self.call(|rows| {
-            let fill = |fill: &Fill<'_>| {
-                let row = rows.entry(fill.key.to_owned()).or_default();
-                if self.asks_permits && row.permit != Some(fill.permit) {
-                    return Filled::Refused;
-                }
-                *row = Row { value: Some(fill.value.to_vec()), permit: None };
-                Filled::Stored
-            };
-            fills.iter().map(fill).collect()
-        })
-        .await
+        let asks_permits = self.asks_permits;
+        self.call(|store| fills.iter().map(|fill| store.fill(fill, asks_permits)).collect()).await
     }
 
     async fn put(
         &self,
-        _by: Node,
+        by: Node,
         puts: &[Fill<'_>],
-        _since: &Cursor,
+        since: &Cursor,
     ) -> Result<Vec<Filled>, TierError> {
-        self.call(|rows| {
-            for put in puts {
-                let row = Row { value: Some(put.value.to_vec()), permit: None };
-                rows.insert(put.key.to_owned(), row);
-            }
-            vec![Filled::Stored; puts.len()]
-        })
-        .await
+        self.call(|store| puts.iter().map(|put| store.put(by, put, since)).collect()).await
     }
 
     async fn invalidate(
         &self,
-        _by: Node,
+        by: Node,
         invalidations: &[Invalidation<'_>],
     ) -> Result<(), TierError> {
-        self.call(|rows| {
+        let change = |store: &mut Store| {
             for invalidation in invalidations {
-                match invalidation.selector {
-                    Selector::Key(key) => drop(rows.remove(key)),
-                    _ => rows.clear(),
-                }
+                store.change(by, invalidation.selector);
             }
-        })
-        .await
+        };
+        self.call(change).await
     }
 
     async fn expire(&self, by: Node, keys: &[&str]) -> Result<(), TierError> {
@@ -406,8 +543,15 @@ impl Tier for SimTier {
         self.invalidate(by, &keys).await
     }
 
-    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
-        Ok(Polled::default())
+    async fn poll(&self, since: &Cursor) -> Result<Polled, TierError> {
+        let heard = since.0.first().map_or(0, |mark| mark.position);
+        let poll = |store: &mut Store| Polled {
+            cursor: Cursor(vec![Mark { incarnation: 1, position: store.sequence }]),
+            changes: store.log.iter().filter(|logged| logged.id > heard).cloned().collect(),
+            is_gap: since.0.is_empty(),
+            has_more: false,
+        };
+        self.call(poll).await
     }
 
     async fn sweep(&self, _rows_max: u32) -> Result<Swept, TierError> {

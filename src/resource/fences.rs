@@ -58,7 +58,9 @@ impl Fences {
         let (key, hash) = (key.to_owned(), core.fence.hash(key));
         let what = core.full_key(&key).map_or(What::Unnamed, What::Key);
         let lag = core.policy.replica_lag.map(|lasts| Lag { lasts, min_version: None });
-        let void = move || drop(core.void(&key, hash, lag, false));
+        let void = move || {
+            let _no_gate = core.void(&key, hash, lag, false);
+        };
         self.parts.push(Part { what, lag, void: Box::new(void) });
         self
     }

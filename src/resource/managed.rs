@@ -38,6 +38,14 @@ where
         Self::heed_change(&self, change);
     }
 
+    fn mark(&self) {
+        self.fence.mark();
+    }
+
+    fn void_marked(&self) {
+        self.fence.void_marked();
+    }
+
     fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(Self::share_hot(self, keep_for))
     }

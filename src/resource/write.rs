@@ -207,7 +207,8 @@ where
         core.stored(&landing.entry);
         drop(landing);
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
-        let change = match (bytes, life, lag) {
+        let holds_values = core.shared.as_ref().is_some_and(|shared| shared.holds_values);
+        let change = match (bytes.filter(|_| holds_values), life, lag) {
             (Some(bytes), Some(life), None) => {
                 KeyChange::Put(Put { bytes, life, ticket, tags, since })
             }

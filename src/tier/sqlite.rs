@@ -52,13 +52,20 @@ mod writer;
 
 /// An SQLite file as the second tier.
 ///
-/// The file may be that of the application: all tables are named `forewarm_*`. Several tiers, in
-/// several processes too, may use one file; to each of them, what the others stored counts as
-/// restored. Keys that contain a NUL character are not stored.
+/// The file may be that of the application: all tables are named `forewarm_*`. Keys that contain a
+/// NUL character are not stored.
+///
+/// Several tiers, in several processes of one machine too, may use one file. As long as one of them
+/// does, each trusts what the others stored, and hears of what they invalidate. What was stored
+/// before a time in which nobody used the file counts as restored. Who uses it is told by the lock
+/// of a file beside it, with `-forewarm` at the end of its name; where files cannot be locked, the
+/// coming of each process counts as such a time.
 ///
 /// A file that cannot be used (locked, damaged, read-only, full, gone) is no error of `open`: every
 /// call then fails at once, a warning says what to do, and the first call after a second tries
-/// again. Nothing is ever removed to make place for a new file.
+/// again. Nothing is ever removed to make place for a new file. If another file takes the name, or
+/// the file is removed, every call notices: nothing that was in the first one is served any more,
+/// and the new one is used as soon as no tier holds the first.
 ///
 /// What was acknowledged outlives the process; a loss of power may take the last moments before
 /// it, unless the tier was closed.

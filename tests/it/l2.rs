@@ -7,7 +7,7 @@ mod faults;
 mod faulty;
 mod hung;
 mod interleavings;
-mod log;
+pub(crate) mod log;
 mod outbox;
 mod paths;
 mod permits;

@@ -5,6 +5,9 @@ mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod foresight;
 #[cfg(feature = "sqlite")]
@@ -15,12 +18,18 @@ mod l2;
 mod lab;
 #[cfg(test)]
 mod layers;
+#[cfg(feature = "postgres")]
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod preload_waits;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod readme;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod redis;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
@@ -37,3 +46,6 @@ mod sim;
 mod sqlite;
 #[cfg(test)]
 mod tier_contract;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod verify;

@@ -15,7 +15,7 @@ use crate::tier::{Ask, Begun, Stored, TierError, Want};
 /// A value that was found, and the place of its key among those asked for.
 pub(super) type Found = (usize, Stored);
 
-/// Whether SQLite can tell the key from others: it reads a key in a list up to a NUL only.
+/// Whether SQLite can tell the key from others: its functions read a text up to a NUL only.
 pub(super) fn is_storable(key: &str) -> bool {
     !key.contains('\0')
 }

@@ -16,11 +16,7 @@ pub(super) struct Changes {
     /// `[kind, subject, detail, lag_ms, min_version]` for each.
     rows: Arc<str>,
     count: i64,
-    /// Those that a list cannot hold: it is read up to a NUL only.
-    apart: Vec<Apart>,
 }
-
-type Apart = (String, String, String, i64, String);
 
 /// The sequences that some changes have been given.
 #[derive(Clone, Copy, Debug)]
@@ -50,22 +46,15 @@ const APPEND: &str = "
         ?4
     from json_each(?1) as ask";
 
-const APPEND_ONE: &str = "insert into forewarm_change values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
 impl Changes {
     pub(super) fn new(by: Node, changes: &[(Row<'_>, Option<Lag>)]) -> Result<Self, TierError> {
-        let (mut rows, mut apart) = (Vec::new(), Vec::new());
-        for &(Row { kind, subject, detail }, lag) in changes {
+        let mut rows = Vec::with_capacity(changes.len());
+        for (Row { kind, subject, detail }, lag) in changes {
             let (lag_ms, min_version) = lag.map_or((0, String::new()), told);
-            if subject.contains('\0') || detail.contains('\0') {
-                let [kind, subject, detail] = [kind, subject, detail].map(str::to_owned);
-                apart.push((kind, subject, detail, lag_ms, min_version));
-            } else {
-                rows.push((kind, subject, detail, lag_ms, min_version));
-            }
+            rows.push((kind, subject, detail, lag_ms, min_version));
         }
         let count = i64::try_from(rows.len()).map_err(TierError::new)?;
-        Ok(Self { by, rows: json(&rows)?, count, apart })
+        Ok(Self { by, rows: json(&rows)?, count })
     }
 
     /// Gives the changes their sequences; `None` if there are none.
@@ -73,12 +62,11 @@ impl Changes {
         &self,
         db: &mut SqliteConnection,
     ) -> Result<Option<Logging>, sqlx::Error> {
-        let count = self.count.saturating_add_unsigned(self.apart.len() as u64);
-        if count == 0 {
+        if self.count == 0 {
             return Ok(None);
         }
-        let (last, cut) = query_as(RAISE_SEQUENCE).bind(count).fetch_one(db).await?;
-        Ok(Some(Logging { before: last - count, last, cut }))
+        let (last, cut) = query_as(RAISE_SEQUENCE).bind(self.count).fetch_one(db).await?;
+        Ok(Some(Logging { before: last - self.count, last, cut }))
     }
 
     /// Notes them in the log.
@@ -88,16 +76,8 @@ impl Changes {
         logging: Logging,
         turn: Turn,
     ) -> Result<(), sqlx::Error> {
-        let node = self.by.0.cast_signed();
-        if self.count > 0 {
-            let append = query(APPEND).bind(&*self.rows).bind(logging.before).bind(node);
-            append.bind(turn.now).execute(&mut *db).await?;
-        }
-        for (nth, (kind, subject, detail, lag_ms, min_version)) in (1..).zip(&self.apart) {
-            let append = query(APPEND_ONE).bind(logging.before + self.count + nth).bind(node);
-            let append = append.bind(kind).bind(subject).bind(detail).bind(lag_ms);
-            append.bind(min_version).bind(turn.now).execute(&mut *db).await?;
-        }
+        let append = query(APPEND).bind(&*self.rows).bind(logging.before);
+        append.bind(self.by.0.cast_signed()).bind(turn.now).execute(&mut *db).await?;
         // Not with every change: to remove many at once is cheaper.
         if logging.last - logging.cut > turn.log_rows + turn.log_rows / 8 {
             cut(db, logging.last - turn.log_rows).await?;
@@ -158,6 +138,17 @@ pub(super) async fn sweep(
     }
     let next: i64 = old(1).fetch_one(db).await?;
     Ok(next > 0)
+}
+
+const MIDDLE: &str = "select (min(sequence) + max(sequence)) / 2 from forewarm_change";
+
+/// Removes the older half of the log, as where nothing else is left to make room.
+pub(super) async fn halve(db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let middle: Option<i64> = query_scalar(MIDDLE).fetch_one(&mut *db).await?;
+    if let Some(middle) = middle {
+        cut(db, middle).await?;
+    }
+    Ok(())
 }
 
 /// One statement, so that what it says of the log and what it reads of it are of one moment.

@@ -14,11 +14,10 @@ use super::queue::Write;
 use super::turn::Turn;
 use crate::tier::{Cursor, Fill, Mark, Node, Row, Selector, TierError};
 
-/// Invalidates keys and stores their new values, where nobody else has changed them meanwhile; the
+/// Invalidates keys and stores their new values, where nobody has changed them meanwhile; the
 /// last value of a key that comes twice stays.
 #[derive(Debug)]
 pub(super) struct PutIn {
-    by: Node,
     /// What the caller has heard of, if it can have been in this file.
     since: Option<Mark>,
     keys: Arc<str>,
@@ -26,8 +25,8 @@ pub(super) struct PutIn {
     changes: Changes,
 }
 
-/// Node 0 is nobody in particular, and its changes concern everybody. Of a pattern it is enough
-/// that it is for the resource: which keys it matched is not worth finding out.
+/// What the putting node has changed itself counts too: this may be executed late. Of a pattern it is
+/// enough that it is for the resource: which keys it matched is not worth finding out.
 const PUT: &str = "
     insert into forewarm_entry
         (key, session, sequence, loaded_at, fresh_until, keep_until, tags, value)
@@ -48,13 +47,11 @@ const PUT: &str = "
           select 1 from forewarm_change as change
           where change.subject = ask.value ->> 0
             and change.sequence > ?4
-            and (change.node <> ?6 or change.node = 0)
       )
       and not exists (
           select 1 from forewarm_change as change
           where change.subject = ask.value ->> 9
             and change.sequence > ?4
-            and (change.node <> ?6 or change.node = 0)
             and (
                 change.kind <> 'tag'
                 or change.detail in (select tag.value from json_each(ask.value, '$[7]') as tag)
@@ -81,7 +78,6 @@ impl PutIn {
         let changes = puts.iter().map(|put| (Row::from(Selector::Key(put.key)), None));
         let changes: Vec<_> = changes.collect();
         Ok(Self {
-            by,
             since: if let [mark] = since.0[..] { Some(mark) } else { None },
             keys: json(&storable().map(|put| put.key).collect::<Vec<_>>())?,
             values: Values::new(storable(), now)?,
@@ -102,7 +98,6 @@ impl PutIn {
             .bind(since.incarnation.cast_signed())
             .bind(since.position.cast_signed())
             .bind(logging.before)
-            .bind(self.by.0.cast_signed())
             .fetch_all(db)
             .await?;
         Ok(stored.into_iter().collect())

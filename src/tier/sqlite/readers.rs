@@ -19,6 +19,8 @@ use crate::tier::{Cursor, Mark, Polled, TierSize};
 pub(super) struct Readers {
     pool: SqlitePool,
     is_of_no_session: bool,
+    /// Whether not even that is worth anything.
+    gives_nothing: bool,
     file: FileId,
 }
 
@@ -48,11 +50,20 @@ impl Readers {
         if FileId::of(&options.path) != Some(open.file) {
             return Err(OpenError::Replaced);
         }
-        Ok(Self { pool, is_of_no_session: open.is_of_no_session, file: open.file })
+        let (is_of_no_session, file) = (open.is_of_no_session, open.file);
+        Ok(Self { pool, is_of_no_session, gives_nothing: false, file })
+    }
+
+    /// Finds no values any more: none of them can be trusted, not even for want of a better one.
+    pub(super) const fn give_nothing(&mut self) {
+        self.gives_nothing = true;
     }
 
     /// The values of the keys in a [`key_list`](super::begin::key_list).
     pub(super) async fn look_up(&self, keys: &str, now: i64) -> Result<Vec<Found>, sqlx::Error> {
+        if self.gives_nothing {
+            return Ok(Vec::new());
+        }
         let mut db = self.pool.acquire().await?;
         let mut found = look_up(&mut db, keys, now).await?;
         for (_, stored) in &mut found {

@@ -37,7 +37,6 @@ const REMOVE_VOID: &str = "
         where epoch.kind = 'resource'
           and entry.resource = epoch.resource
           and entry.sequence < epoch.sequence
-          and ?1 > 0
         limit ?2
     )";
 
@@ -106,6 +105,9 @@ impl Write for Sweep {
             let (limit, excess) = (left.cast_signed(), excess.cast_signed());
             let removed = query(EVICT).bind(limit).bind(excess).execute(&mut *db).await?;
             swept.evicted = removed.rows_affected();
+            if swept.evicted == 0 {
+                log::halve(db).await?;
+            }
         }
         // If nothing could be evicted, the room is taken by others: trying again would not help.
         let may_evict = swept.evicted > 0 || left == 0;

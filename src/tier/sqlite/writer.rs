@@ -16,8 +16,9 @@ use super::file::FileId;
 use super::group;
 use super::hold::Hold;
 use super::options::SqliteOptions;
-use super::queue::{Command, Queued};
+use super::queue::{Command, Queued, Waiting};
 use super::readers::Readers;
+use super::sweep::Sweep;
 use super::turn::Turn;
 use crate::clock::Moment;
 use crate::task::timeout_at;
@@ -30,6 +31,8 @@ pub(super) struct Writer {
     state: Arc<State>,
     /// Keeps the session of the file going, also while there is no connection to it.
     hold: Option<Hold>,
+    /// The file that was used first.
+    used: Option<FileId>,
     /// The connection, or why there is none.
     open: Result<Open, TierError>,
     /// Whether a new connection may get on better than this one.
@@ -74,6 +77,9 @@ const GROUP_MAX: usize = 128;
 /// How long after a failure the file is opened anew, or permits are written again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How many rows are removed when there is no more room.
+const ROWS_FOR_ROOM: u32 = 1000;
+
 /// A look-up whose caller does not poll it must not hold up the rest for longer than this.
 const READERS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -83,6 +89,7 @@ impl Writer {
             options,
             state,
             hold: None,
+            used: None,
             open: Err(TierError::new(Refusal::Closed)),
             is_doubtful: false,
             retry_at: Moment::START,
@@ -136,20 +143,23 @@ impl Writer {
         if waiting.is_empty() {
             return;
         }
-        let (clock, turn) = (self.options.clock.clone(), Turn::new(&self.options));
+        let (clock, max_bytes) = (self.options.clock.clone(), self.options.max_bytes);
+        let turn = Turn::new(&self.options);
         let open = match self.ready().await {
             Ok(open) => open,
             Err(error) => return group::end(waiting.drain(..), &Err(error)),
         };
-        match group::write(&mut open.connection, turn, waiting).await {
-            Ok(()) => self.report.all_is_well(&self.options.path),
-            Err(error) => {
-                self.note(&error);
-                if Trouble::of(&error).lasts() {
-                    let until = clock.now().plus(RETRY_AFTER);
-                    self.state.no_permits_until.store(until.as_micros(), Relaxed);
-                }
-            }
+        let Err(error) = group::write(&mut open.connection, turn, waiting).await else {
+            return self.report.all_is_well(&self.options.path);
+        };
+        let trouble = Trouble::of(&error);
+        if trouble == Trouble::Full {
+            make_room(open, turn, max_bytes).await;
+        }
+        self.note(&error);
+        if trouble.lasts() {
+            let until = clock.now().plus(RETRY_AFTER);
+            self.state.no_permits_until.store(until.as_micros(), Relaxed);
         }
     }
 
@@ -179,7 +189,12 @@ impl Writer {
 
     async fn connect(&mut self) -> Result<Open, OpenError> {
         let open = Open::new(&self.options, &mut self.hold).await?;
-        let readers = Readers::open(&open, &self.options).await?;
+        let mut readers = Readers::open(&open, &self.options).await?;
+        let used = *self.used.get_or_insert(open.file);
+        if open.is_of_no_session && used != open.file {
+            // What this tier has invalidated in the other file may be in this one as it was.
+            readers.give_nothing();
+        }
         self.is_doubtful = false;
         self.state.readers.store(Some(Arc::new(readers)));
         Ok(open)
@@ -208,6 +223,14 @@ impl Writer {
     }
 }
 
+/// Removes what ends soonest: until the next sweep, others could not even be told what is
+/// invalidated.
+async fn make_room(open: &mut Open, turn: Turn, max_bytes: u64) {
+    let (sweep, _nobody_asks) = Waiting::new(Sweep::new(ROWS_FOR_ROOM, max_bytes));
+    // If it fails, so does the next write, which says why.
+    group::write(&mut open.connection, turn, &mut vec![Box::new(sweep)]).await.ok();
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -216,7 +239,7 @@ mod tests {
     use sqlx::{ConnectOptions as _, query, query_scalar};
     use tokio::sync::oneshot::error::RecvError;
 
-    use super::super::queue::{Waiting, Write};
+    use super::super::queue::Write;
     use super::*;
 
     /// Raises the number of claims, and tells it.

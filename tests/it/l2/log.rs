@@ -8,7 +8,7 @@ use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 
 /// What is logged on this thread while it lives.
-pub(super) struct Log {
+pub(crate) struct Log {
     lines: Lines,
     _guard: DefaultGuard,
 }
@@ -17,7 +17,7 @@ pub(super) struct Log {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -28,12 +28,12 @@ impl Log {
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.lines.0.lock().clone()).unwrap()
     }
 
     /// How many lines have all of these words.
-    pub(super) fn count(&self, words: &[&str]) -> usize {
+    pub(crate) fn count(&self, words: &[&str]) -> usize {
         let has_all = |line: &&str| words.iter().all(|word| line.contains(word));
         self.text().lines().filter(has_all).count()
     }

@@ -19,7 +19,8 @@ fn wanting(permit: u64) -> [Ask<'static>; 1] {
 /// C17: a permit that was given back is worth nothing, and the next load gets one at once.
 #[tokio::test]
 async fn a_permit_that_was_given_back_is_given_to_the_next() {
-    let tier = World::new().options().open().await.unwrap();
+    let world = World::new();
+    let tier = world.options().open().await.unwrap();
     assert_eq!(tier.begin(&wanting(1), MINUTE).await.unwrap(), [Begun::Permit]);
     tier.release(&[(KEY, Permit(2)), ("p:user:2", Permit(1))]).await.unwrap();
     assert_eq!(tier.begin(&wanting(3), MINUTE).await.unwrap(), [Begun::Busy], "it still stands");

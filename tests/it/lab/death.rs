@@ -45,12 +45,13 @@ async fn hold_servers() {
     let postgres = PostgresServer::launch(PostgresOptions::default()).await.unwrap();
     // A stopped process cannot end by itself.
     postgres.freeze().unwrap();
+    let mut said = String::new();
     for (pid, directory) in
         [(redis.pid(), redis.directory()), (postgres.pid(), postgres.directory())]
     {
-        println!("\ntrace=/proc/{}\ntrace={}", pid.unwrap(), directory.display());
+        said += &format!("\ntrace=/proc/{}\ntrace={}", pid.unwrap(), directory.display());
     }
-    println!("ready");
+    std::io::stdout().write_all(format!("{said}\nready\n").as_bytes()).unwrap();
     std::io::stdout().flush().unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }

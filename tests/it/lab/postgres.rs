@@ -96,3 +96,17 @@ async fn an_encrypted_server_is_trusted_through_its_own_authority_alone() {
         assert_eq!(connected.is_ok(), is_trusted);
     }
 }
+
+#[tokio::test]
+async fn a_killed_server_leaves_no_shared_memory_behind() {
+    let server = PostgresServer::launch(PostgresOptions::default()).await.unwrap();
+    let file = std::fs::read_to_string(server.directory().join("data/postmaster.pid")).unwrap();
+    let id = file.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap();
+    let is_there = || {
+        let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+        segments.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
+    };
+    assert!(is_there());
+    server.kill().unwrap();
+    assert!(!is_there());
+}

@@ -31,7 +31,7 @@ async fn roles(server: &RedisServer) -> std::io::Result<String> {
 }
 
 #[tokio::test]
-async fn the_replica_becomes_master_when_the_master_is_frozen_and_that_one_a_replica() {
+async fn the_replica_becomes_master_when_the_master_is_frozen() {
     let setup = Sentinel::launch(RedisOptions::default(), 3).await.unwrap();
     let [master, replica] = setup.servers() else { panic!("not two servers") };
     assert_eq!((setup.master().await.unwrap(), setup.urls().len()), (0, 3));
@@ -42,12 +42,10 @@ async fn the_replica_becomes_master_when_the_master_is_frozen_and_that_one_a_rep
     until_master(&setup, 1).await;
     until_role(replica, "master").await;
     assert_eq!(ask(&mut connect(replica.addr()).await, "DBSIZE").await.unwrap(), ":1\r\n");
-    master.thaw().unwrap();
-    until_role(master, "slave").await;
 }
 
 #[tokio::test]
-async fn one_sentinel_fails_over_when_the_network_before_the_master_is_cut() {
+async fn a_master_that_was_cut_off_goes_on_until_the_network_heals_and_then_follows() {
     let options = RedisOptions::default().password("s3cret");
     let setup = Sentinel::launch_behind_proxies(options, 1).await.unwrap();
     let [proxy, _] = setup.proxies() else { panic!("not two proxies") };

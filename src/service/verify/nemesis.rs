@@ -1,0 +1,201 @@
+//! The one who makes things fail.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{Fault, Part};
+use super::file;
+use super::fleet::Fleet;
+use super::history::now;
+use super::store::Store;
+use crate::lab::{Data, Proxy, Way};
+use crate::service::console::Failure;
+
+/// The one who makes things fail, one after the other.
+#[derive(Debug)]
+pub(super) struct Nemesis<'a> {
+    pub(super) store: &'a Store,
+    pub(super) fleet: &'a Fleet,
+    /// The network before each node; none if there is no network.
+    pub(super) proxies: &'a [Proxy],
+    pub(super) random: fastrand::Rng,
+}
+
+/// What was made to fail, and one thing more meanwhile; from when to when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incident {
+    pub(super) fault: Fault,
+    pub(super) within: Option<Fault>,
+    pub(super) began: u64,
+    pub(super) healed: u64,
+}
+
+/// What fails just now.
+struct Failing {
+    fault: Fault,
+    node: usize,
+    /// The network before all nodes, or before one.
+    first: usize,
+    count: usize,
+    held: Held,
+}
+
+/// For how long, in milliseconds, nothing fails after something has.
+const CALM_MILLIS: std::ops::Range<u64> = 2_000..4_000;
+/// The same before the first.
+const FIRST_MILLIS: u64 = 500;
+
+const DELAY: Duration = Duration::from_millis(500);
+
+/// How many connections of a node lose a reply, and fall silent by that.
+const LOST_REPLIES: u64 = 3;
+
+/// What is held while something fails.
+enum Held {
+    Nothing,
+    Lock(SqliteConnection),
+    Copy(std::path::PathBuf),
+}
+
+impl Nemesis<'_> {
+    /// Makes things fail until it is told to stop; then everything is well again.
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<Vec<Incident>, Failure> {
+        let (mut deck, mut incidents) = (Vec::new(), Vec::new());
+        let mut calm = FIRST_MILLIS;
+        while !is_stopped_within(stop, calm).await {
+            calm = self.random.u64(CALM_MILLIS);
+            if deck.is_empty() {
+                // Each comes as often as the others, in an order that changes.
+                deck = Fault::all(self.store);
+                self.random.shuffle(&mut deck);
+            }
+            let Some(fault) = deck.pop() else { break };
+            let within = self.companion(fault);
+            let began = now();
+            self.inflict(fault, within, stop).await?;
+            incidents.push(Incident { fault, within, began, healed: now() });
+        }
+        Ok(incidents)
+    }
+
+    /// Another fault that comes while one lasts, now and then: of another part of the whole.
+    fn companion(&mut self, fault: Fault) -> Option<Fault> {
+        let mut others = Fault::all(self.store);
+        others.retain(|other| other.part() != fault.part());
+        let is_alone = self.random.u32(..4) > 0;
+        self.random.choice(others).filter(|_| !is_alone)
+    }
+
+    async fn inflict(
+        &mut self,
+        fault: Fault,
+        within: Option<Fault>,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let failing = self.begin(fault).await?;
+        if let Some(within) = within {
+            let failing = self.begin(within).await?;
+            self.last(within, stop).await;
+            self.end(failing).await?;
+        }
+        self.last(fault, stop).await;
+        self.end(failing).await
+    }
+
+    async fn last(&mut self, fault: Fault, stop: &CancellationToken) {
+        let (least, most) = fault.lasts_millis();
+        is_stopped_within(stop, self.random.u64(least..=most)).await;
+    }
+
+    async fn begin(&mut self, fault: Fault) -> Result<Failing, Failure> {
+        let node = self.random.usize(..self.fleet.size());
+        let (first, count) = if self.random.u32(..3) == 0 { (0, usize::MAX) } else { (node, 1) };
+        if fault.part() == Part::Network {
+            for proxy in self.proxies.iter().skip(first).take(count) {
+                self.disturb(fault, proxy).await;
+            }
+        }
+        let held = self.break_down(fault, node).await?;
+        Ok(Failing { fault, node, first, count, held })
+    }
+
+    async fn end(&self, failing: Failing) -> Result<(), Failure> {
+        let Failing { fault, node, first, count, held } = failing;
+        if fault.part() == Part::Network {
+            for proxy in self.proxies.iter().skip(first).take(count) {
+                proxy.heal().await;
+            }
+        }
+        self.mend(fault, node, held).await
+    }
+
+    async fn disturb(&self, fault: Fault, proxy: &Proxy) {
+        match fault {
+            Fault::Cut => proxy.cut().await,
+            Fault::Reset => proxy.reset().await,
+            Fault::NoRequests => proxy.block(Way::ToServer),
+            Fault::NoReplies => proxy.block(Way::ToClient),
+            Fault::LoseReplies => proxy.lose_replies(LOST_REPLIES),
+            Fault::Delay => {
+                proxy.delay(Way::ToServer, DELAY / 2);
+                proxy.delay(Way::ToClient, DELAY / 2);
+            }
+            _ => {}
+        }
+    }
+
+    async fn break_down(&self, fault: Fault, node: usize) -> Result<Held, Failure> {
+        match fault {
+            Fault::FreezeServer => self.store.freeze()?,
+            Fault::KillServer | Fault::EmptyServer => self.store.kill()?,
+            Fault::FreezeNode => self.fleet.freeze(node)?,
+            Fault::KillNode => self.fleet.kill(node)?,
+            Fault::LockFile => {
+                // A node that was stopped in the middle of a write may keep it from being locked.
+                if let Some(path) = self.store.own_file()
+                    && let Ok(connection) = file::lock(path).await
+                {
+                    return Ok(Held::Lock(connection));
+                }
+            }
+            Fault::RestoreFile => {
+                if let Some(path) = self.store.own_file() {
+                    return Ok(Held::Copy(file::copy(path).await?));
+                }
+            }
+            _ => {}
+        }
+        Ok(Held::Nothing)
+    }
+
+    async fn mend(&self, fault: Fault, node: usize, held: Held) -> Result<(), Failure> {
+        match (fault, held) {
+            (Fault::FreezeServer, _) => self.store.thaw()?,
+            (Fault::KillServer, _) => self.store.start(Data::Kept).await?,
+            (Fault::EmptyServer, _) => self.store.start(Data::Lost).await?,
+            (Fault::FreezeNode, _) => self.fleet.thaw(node)?,
+            (Fault::KillNode, _) => self.fleet.restart(node)?,
+            (_, Held::Lock(connection)) => file::unlock(connection).await?,
+            (_, Held::Copy(copy)) => {
+                if let Some(path) = self.store.own_file() {
+                    file::replace(path, Some(&copy))?;
+                }
+            }
+            (Fault::ReplaceFile, _) => {
+                if let Some(path) = self.store.own_file() {
+                    file::replace(path, None)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Waits; gives whether it was told to stop.
+async fn is_stopped_within(stop: &CancellationToken, millis: u64) -> bool {
+    let waited = tokio::time::timeout(Duration::from_millis(millis), stop.cancelled());
+    waited.await.is_ok()
+}

@@ -1,0 +1,205 @@
+//! Several who use one file, and what becomes of them when another file takes its name.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use forewarm::{
+    Ask, Begun, Cursor, Filled, Permit, Polled, Selector, SqliteTier, Stored, Tier as _, Want,
+};
+use tokio::task::yield_now;
+
+use super::{HOUR, Home, SECOND, begin, checkpoint, fill, put, put_all, value};
+use crate::tier_contract::NODE;
+
+async fn stored(tier: &SqliteTier, key: &str) -> Stored {
+    match begin(tier, key, 0).await {
+        Begun::Hit(stored) => stored,
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+/// Names the file that [`a_process_that_uses_a_file`] is to use.
+const FILE: &str = "FOREWARM_TEST_FILE";
+
+/// Another process: it stores a value, says so, and goes on until it is killed.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "its parent waits for it")]
+async fn a_process_that_uses_a_file() {
+    let Ok(path) = std::env::var(FILE) else { return };
+    let tier = SqliteTier::open(path).await.unwrap();
+    put(&tier, "p:user:1", b"Ada").await;
+    println!("it is stored");
+    // It hears nothing until its parent has gone, so that it does not stay behind.
+    let mut nothing = Vec::new();
+    std::io::stdin().read_to_end(&mut nothing).unwrap();
+    tier.close().await;
+}
+
+fn start(path: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "sqlite::sessions::a_process_that_uses_a_file", "--nocapture"]);
+    let command = command.env(FILE, path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("it is stored")));
+    child
+}
+
+#[tokio::test]
+async fn what_a_living_process_has_stored_is_trusted_and_what_a_killed_one_has_is_not() {
+    let home = Home::new();
+    let mut child = start(&home.path());
+    let tier = SqliteTier::open(home.path()).await.unwrap();
+    assert!(!stored(&tier, "p:user:1").await.is_restored);
+    let since = tier.poll(&Cursor::default()).await.unwrap().cursor;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!stored(&tier, "p:user:1").await.is_restored, "this one goes on");
+    let mut child = start(&home.path());
+    let polled = tier.poll(&since).await.unwrap();
+    assert_eq!((polled.is_gap, polled.changes.len()), (false, 1));
+    tier.close().await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let tier = SqliteTier::open(home.path()).await.unwrap();
+    assert!(stored(&tier, "p:user:1").await.is_restored);
+    assert!(tier.poll(&since).await.unwrap().is_gap);
+}
+
+#[tokio::test]
+async fn a_load_from_before_a_gap_is_void() {
+    let home = Home::new();
+    let tier = home.open().await;
+    assert_eq!(begin(&tier, "p:user:1", 1).await, Begun::Permit);
+    let neighbour = home.open().await;
+    tier.close().await;
+    assert_eq!(begin(&neighbour, "p:user:1", 2).await, Begun::Busy, "there is no gap");
+    neighbour.close().await;
+    let tier = home.open().await;
+    assert_eq!(tier.fill(&[fill("p:user:1", 1, b"old")]).await.unwrap(), [Filled::Refused]);
+    assert_eq!(begin(&tier, "p:user:1", 3).await, Begun::Permit);
+}
+
+/// The tables as they were a while ago, under another name.
+async fn copied(home: &Home) -> std::path::PathBuf {
+    checkpoint(home).await;
+    fs::copy(home.path(), home.file("copy.db")).unwrap();
+    home.file("copy.db")
+}
+
+/// What a poll says as soon as the file can be used again.
+async fn polled(home: &Home, tier: &SqliteTier, since: &Cursor) -> Polled {
+    loop {
+        if let Ok(polled) = tier.poll(since).await {
+            return polled;
+        }
+        home.clock.advance(SECOND);
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_file_that_was_replaced_is_served() {
+    let home = Home::new();
+    let other = home.file("other.db");
+    let tier = forewarm::SqliteOptions::new(&other).clock(home.clock.clone()).open().await.unwrap();
+    put(&tier, "p:user:2", b"other").await;
+    tier.close().await;
+
+    let tiers = [home.open().await, home.open().await];
+    for key in ["p:user:1", "p:user:2"] {
+        put(&tiers[0], key, b"first").await;
+    }
+    let since = tiers[0].poll(&Cursor::default()).await.unwrap().cursor;
+    fs::rename(&other, home.path()).unwrap();
+    for tier in tiers.iter().chain(&tiers) {
+        // As long as anybody uses the first file, nobody uses the other.
+        let asks =
+            ["p:user:1", "p:user:2"].map(|key| Ask { key, permit: Permit(1), want: Want::Copy });
+        if let Ok(begun) = tier.begin(&asks, HOUR).await {
+            assert_eq!(begun[0], Begun::Miss);
+            assert!(matches!(&begun[1], Begun::Hit(stored) if stored.value == b"other"));
+        }
+    }
+    for tier in &tiers {
+        assert!(polled(&home, tier, &since).await.is_gap);
+        assert!(stored(tier, "p:user:2").await.is_restored);
+    }
+    put(&tiers[0], "p:user:3", b"new").await;
+    assert!(!stored(&tiers[1], "p:user:3").await.is_restored);
+}
+
+#[tokio::test]
+async fn what_an_older_copy_brings_back_is_not_trusted() {
+    let home = Home::new();
+    let tier = home.open().await;
+    put(&tier, "p:user:1", b"old").await;
+    assert_eq!(begin(&tier, "p:user:2", 1).await, Begun::Permit);
+    let copy = copied(&home).await;
+    let since = tier.poll(&Cursor::default()).await.unwrap().cursor;
+    let selectors = [Selector::Key("p:user:1"), Selector::Key("p:user:2")];
+    tier.invalidate(NODE, &selectors.map(Into::into)).await.unwrap();
+    fs::rename(copy, home.path()).unwrap();
+
+    assert_eq!(tier.fill(&[fill("p:user:2", 1, b"old")]).await.unwrap(), [Filled::Refused]);
+    let filled = tier.put(NODE, &[fill("p:user:3", 0, b"new")], &since).await.unwrap();
+    assert_eq!(filled, [Filled::Refused]);
+    assert!(stored(&tier, "p:user:1").await.is_restored);
+    assert!(polled(&home, &tier, &since).await.is_gap);
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_is_noticed_by_every_call() {
+    for call in ["begin", "fill", "put", "invalidate", "expire", "poll", "sweep", "size", "claim"] {
+        let home = Home::new();
+        let tier = home.open().await;
+        put(&tier, "p:user:1", b"old").await;
+        assert_eq!(begin(&tier, "p:user:2", 1).await, Begun::Permit);
+        let since = tier.poll(&Cursor::default()).await.unwrap().cursor;
+        fs::remove_file(home.path()).unwrap();
+        let (key, fills) = (Selector::Key("p:user:3"), [fill("p:user:2", 1, b"old")]);
+        match call {
+            "begin" => assert_eq!(value(&tier, "p:user:1").await, None),
+            "fill" => assert_eq!(tier.fill(&fills).await.unwrap(), [Filled::Refused]),
+            "put" => {
+                assert_eq!(tier.put(NODE, &fills, &since).await.unwrap(), [Filled::Refused]);
+            }
+            "invalidate" => tier.invalidate(NODE, &[key.into()]).await.unwrap(),
+            "expire" => tier.expire(NODE, &["p:user:3"]).await.unwrap(),
+            "poll" => assert!(tier.poll(&since).await.unwrap().is_gap),
+            "sweep" => drop(tier.sweep(1).await.unwrap()),
+            "size" => assert_eq!(tier.size().await.unwrap().entries, 0),
+            _ => assert!(tier.claim("name", HOUR).await.unwrap()),
+        }
+        assert!(home.path().exists(), "after {call}");
+        assert_eq!(value(&tier, "p:user:1").await, None, "after {call}");
+        assert!(tier.poll(&since).await.unwrap().is_gap, "after {call}");
+        put_all(&tier, &[fill("p:user:1", 0, b"new")]).await.unwrap();
+        assert_eq!(value(&tier, "p:user:1").await.unwrap(), b"new");
+    }
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_connection_that_was_lost() {
+    let home = Home::new();
+    let tier = home.open().await;
+    put(&tier, "p:user:1", b"Ada").await;
+    checkpoint(&home).await;
+    let since = tier.poll(&Cursor::default()).await.unwrap().cursor;
+    let sound = fs::read(home.path()).unwrap();
+    let mut damaged = sound.clone();
+    damaged[4096..].fill(0xaa);
+    fs::write(home.path(), &damaged).unwrap();
+    let asks = [Ask { key: "p:user:1", permit: Permit(1), want: Want::Value }];
+    let mut failures = 0;
+    while failures < 3 {
+        failures += u32::from(tier.begin(&asks, HOUR).await.is_err());
+        home.clock.advance(SECOND);
+        yield_now().await;
+    }
+    fs::write(home.path(), &sound).unwrap();
+    assert!(!polled(&home, &tier, &since).await.is_gap);
+    assert!(!stored(&tier, "p:user:1").await.is_restored);
+}
