@@ -378,6 +378,13 @@ where
         }
     }
 
+    /// Notes that something was changed, and it is not known what.
+    pub(super) fn note_lag_of_all(&self) {
+        if let Some(lasts) = self.policy.replica_lag {
+            self.fence.note_lag_of_all(self.clock.now().plus(lasts));
+        }
+    }
+
     /// Voids a group of keys here, and tells L2.
     pub(super) async fn invalidate_group(self: &Arc<Self>, group: Group) -> Delivery {
         let Some(shared) = &self.shared else {
@@ -410,9 +417,7 @@ where
 
     pub(super) fn void_group(&self, group: Group) {
         // First, so that whoever loads anew knows of it.
-        if let Some(lasts) = self.policy.replica_lag {
-            self.fence.note_lag_of_all(self.clock.now().plus(lasts));
-        }
+        self.note_lag_of_all();
         if self.fence.invalidate_group(group) {
             self.tally.l1.full.one(Full::Groups);
         }
