@@ -13,6 +13,8 @@ async fn lagging() -> (World, [Engine; 2]) {
     world.policy.replica_lag = Some(10 * SECOND);
     world.source.tag(1, &["red"]);
     let engines = world.engines().await;
+    // What was changed just before they began they do not know.
+    sleep(11 * SECOND).await;
     world.source.lag_behind(1);
     (world, engines)
 }
@@ -117,4 +119,15 @@ async fn after_a_gap_an_engine_asks_where_changes_are_made() {
     sleep(SECOND).await;
     assert_eq!(two.named(1).await, ("new".to_owned(), ReadFrom::Source));
     assert_eq!(world.source.at_primary(), 1);
+}
+
+/// Whether it hears of what was changed just before is not sure.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_has_just_begun_asks_where_changes_are_made() {
+    let (world, [one, _two]) = lagging().await;
+    world.source.set(1, "new");
+    assert_eq!(one.users.invalidate(&1).await, Delivery::Applied);
+    world.store.cut_log();
+    let three = world.engine().await;
+    assert_eq!(three.get(1).await, "new");
 }

@@ -3,8 +3,8 @@
 use forewarm::{Delivery, ReadFrom};
 use tokio::time::sleep;
 
-use super::world::{Engine, MILLISECOND, WINDOW, World};
-use crate::sim::{Fate, Op};
+use super::world::{Engine, MILLISECOND, SECOND, WINDOW, World};
+use crate::sim::{Fate, Op, Removed, SimStore};
 
 const KEY: &str = "shop:user:1";
 
@@ -77,4 +77,30 @@ async fn an_engine_without_a_lease_puts_nothing_into_l2() {
     put(&engine, "put").await;
     assert!(!world.store.has(KEY));
     assert_eq!(engine.named(1).await, ("put".to_owned(), ReadFrom::L1));
+}
+
+/// What it brings is older by then than what came meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_executed_late_undoes_no_later_change_of_its_own_engine() {
+    for (removed, is_stored) in [(None, false), (Some(Removed::OwnSince), true)] {
+        let mut world = World::new();
+        world.store = SimStore::without(removed);
+        let [one, two] = world.engines().await;
+        let there = 2 * SECOND;
+        one.line.set(Op::Put, Fate::Takes { there, back: MILLISECOND });
+        world.source.set(1, "put");
+        assert_eq!(one.users.put(&1, "put".to_owned()).await, Delivery::Queued);
+        sleep(SECOND).await;
+        assert_eq!(
+            one.users.stats().queued_invalidations,
+            0,
+            "it was delivered as an invalidation"
+        );
+        world.source.set(1, "new");
+        assert_eq!(one.users.invalidate(&1).await, Delivery::Applied);
+        sleep(there).await;
+        assert_eq!(world.store.has(KEY), is_stored, "{removed:?}");
+        let name = if is_stored { "put" } else { "new" };
+        assert_eq!(two.get(1).await, name, "{removed:?}");
+    }
 }

@@ -100,11 +100,6 @@ fn without_the_cursor_of_puts_something_stale_is_read() {
 }
 
 #[test]
-fn without_the_own_changes_before_puts_something_stale_is_read() {
-    shows(Removed::OwnSince);
-}
-
-#[test]
 fn without_the_answers_of_polls_something_stale_is_read() {
     shows(Removed::Changes);
 }
