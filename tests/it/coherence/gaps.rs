@@ -16,7 +16,7 @@ async fn a_log_that_was_cut_voids_everything() {
     two.forewarm.settled().await;
     two.line.bring_hints(false);
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     world.store.cut_log();
     sleep(WINDOW).await;
     assert_eq!(two.named(1).await, ("new".to_owned(), ReadFrom::Source));
@@ -30,7 +30,7 @@ async fn a_log_that_was_cut_voids_everything() {
 async fn a_log_that_was_cut_behind_its_readers_voids_nothing() {
     let world = World::new();
     let [one, two] = world.engines().await;
-    drop(one.users.invalidate(&2).await);
+    one.invalidate(2).await;
     sleep(2 * MILLISECOND).await;
     two.get(1).await;
     world.store.cut_log();
@@ -45,7 +45,7 @@ async fn a_store_that_restarts_empty_voids_everything() {
     two.get(1).await;
     two.line.bring_hints(false);
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     // What it has acknowledged it knows no more.
     world.store.restart_empty();
     sleep(WINDOW).await;
@@ -60,7 +60,7 @@ async fn what_a_store_holds_that_was_rolled_back_is_not_served() {
     two.forewarm.settled().await;
     world.store.take_snapshot();
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     one.get(1).await;
     world.store.roll_back();
     for engine in [&one, &two] {
@@ -115,7 +115,7 @@ async fn an_engine_that_has_not_heard_anything_yet_may_have_missed_something() {
     let two = world.engine_over(&line).await;
     two.get(1).await;
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     world.store.restart_empty();
     line.clear();
     sleep(WINDOW).await;

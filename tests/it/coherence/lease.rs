@@ -50,7 +50,7 @@ async fn what_others_change_meanwhile_is_seen_a_window_later() {
     two.line.cut_for(MINUTE);
     for name in ["a", "b", "c"] {
         world.source.set(1, name);
-        drop(one.users.invalidate(&1).await);
+        one.invalidate(1).await;
         sleep(WINDOW).await;
         assert_eq!(two.get(1).await, name);
     }
@@ -73,7 +73,7 @@ async fn a_poll_that_is_answered_late_gives_no_lease_from_its_answer() {
     two.line.set(Op::Poll, Fate::Lost);
     sleep(2 * MILLISECOND).await;
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     sleep(back).await;
     assert_eq!(two.named(1).await, ("old".to_owned(), ReadFrom::L1), "within the window");
     sleep(WINDOW - back).await;

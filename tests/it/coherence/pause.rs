@@ -16,7 +16,7 @@ async fn an_engine_that_stood_still_serves_nothing_void_and_asks_once_for_all_of
     // While it stands still, time passes and nothing of it runs.
     two.line.bring_hints(false);
     world.source.set(1, "new");
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     two.clock.advance(MINUTE);
 
     let (polls, loads) = (two.line.calls(Op::Poll), world.source.loads());
@@ -35,7 +35,7 @@ async fn an_engine_that_stood_still_and_is_cut_off_asks_the_source() {
     two.get(1).await;
     world.source.set(1, "new");
     two.line.cut_for(MINUTE);
-    drop(one.users.invalidate(&1).await);
+    one.invalidate(1).await;
     two.clock.advance(MINUTE);
     assert_eq!(two.named(1).await, ("new".to_owned(), ReadFrom::Source));
 }

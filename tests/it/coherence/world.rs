@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forewarm::{
-    Capacity, Clock, Config, Forewarm, L2Config, Policy, PreloadMode, PreloadPolicy, Read,
-    ReadFrom, ReadOptions, Resource, SourcePolicy,
+    Capacity, Clock, Config, Delivery, Forewarm, L2Config, Policy, PreloadMode, PreloadPolicy,
+    Read, ReadFrom, ReadOptions, Resource, SourcePolicy,
 };
 use jiff::Timestamp;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -98,6 +98,16 @@ impl Engine {
     pub(super) async fn named(&self, id: u32) -> (String, ReadFrom) {
         let read = self.read(id).await;
         (read.value.unwrap().to_string(), read.from)
+    }
+
+    /// Invalidates a user, and L2 hears of it.
+    pub(super) async fn invalidate(&self, id: u32) {
+        assert_eq!(self.users.invalidate(&id).await, Delivery::Applied);
+    }
+
+    /// The same for the users with a tag.
+    pub(super) async fn invalidate_tag(&self, tag: &str) {
+        assert_eq!(self.users.invalidate_tag(tag).await.unwrap(), Delivery::Applied);
     }
 
     /// What was counted under this name since the last call, whatever its labels.
