@@ -126,7 +126,7 @@ impl Engine {
         let mut counts = BTreeMap::new();
         for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
             if let DebugValue::Counter(count @ 1..) = value {
-                let labels = key.key().labels().map(|label| label.value()).collect::<Vec<_>>();
+                let labels = key.key().labels().map(metrics::Label::value).collect::<Vec<_>>();
                 *counts.entry(format!("{} {}", key.key().name(), labels.join(" "))).or_default() +=
                     count;
             }

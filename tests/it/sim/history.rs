@@ -31,6 +31,12 @@ pub(super) struct Found {
     pub(super) trace: Vec<String>,
     /// What must not happen.
     pub(super) violations: Vec<String>,
+    pub(super) counts: Counts,
+}
+
+/// How often something happened.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Counts {
     pub(super) reads: usize,
     pub(super) errors: usize,
     pub(super) unverified: usize,
@@ -54,6 +60,7 @@ struct Changed {
 }
 
 /// A change that is under way.
+#[derive(Clone, Copy)]
 pub(super) struct Changing {
     place: usize,
     pub(super) called: u64,
@@ -74,6 +81,17 @@ pub(super) struct Reading {
 pub(super) struct How {
     pub(super) max_age: Option<Duration>,
     pub(super) wants_fresh: bool,
+}
+
+impl Counts {
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            reads: self.reads + other.reads,
+            errors: self.errors + other.errors,
+            unverified: self.unverified + other.unverified,
+            queued: self.queued + other.queued,
+        }
+    }
 }
 
 impl History {
@@ -123,7 +141,7 @@ impl History {
         let (engine, called) = (changed.engine, changed.called);
         drop(changes);
         self.note(&format!("e{engine} change #{called} {delivery:?}"));
-        self.0.found.lock().queued += usize::from(delivery == Delivery::Queued);
+        self.0.found.lock().counts.queued += usize::from(delivery == Delivery::Queued);
     }
 
     /// An engine goes away: nobody delivers what waits there.
@@ -160,7 +178,7 @@ impl History {
 
     /// A read has ended with an error.
     pub(super) fn failed(&self, reading: Reading, key: u32, error: &Error, is_gone: bool) {
-        self.0.found.lock().errors += 1;
+        self.0.found.lock().counts.errors += 1;
         let (from, until) = (reading.started_at, self.0.truth.now());
         let may_fail = match error {
             Error::Overloaded { .. } => true,
@@ -177,7 +195,7 @@ impl History {
 
     /// A read has ended with an answer.
     pub(super) fn ended(&self, reading: Reading, key: u32, thing: Option<&Thing>) {
-        self.0.found.lock().reads += 1;
+        self.0.found.lock().counts.reads += 1;
         let mut line = format!("e{} {} {key} =", reading.engine, reading.kind.name());
         match thing {
             Some(Thing { version, tick, is_put, .. }) => {
@@ -195,7 +213,7 @@ impl History {
 
     /// An answer was labelled as one that may be void.
     pub(super) fn unverified(&self) {
-        self.0.found.lock().unverified += 1;
+        self.0.found.lock().counts.unverified += 1;
     }
 
     /// What is wrong with an answer.

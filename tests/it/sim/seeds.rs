@@ -6,7 +6,7 @@ use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use super::Removed;
-use super::history::Found;
+use super::history::Counts;
 use super::run::simulate;
 
 /// So many take half a minute, unoptimised and on two cores.
@@ -17,7 +17,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Does what a seed leads to, and says how to do it again if it was wrong.
-fn hold(seed: u64) -> Found {
+fn hold(seed: u64) -> Counts {
     let found = simulate(seed, None);
     if let [first, ..] = &found.violations[..] {
         let trace = found.trace.join("\n");
@@ -26,11 +26,12 @@ fn hold(seed: u64) -> Found {
              FOREWARM_SIM_SEED={seed} cargo test --all-features --test it sim::seeds::every_seed"
         );
     }
-    found
+    found.counts
 }
 
 /// One seed if it is given, or else some, on all cores.
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was tried is of interest")]
 fn every_seed_keeps_the_promise() {
     let (first, seeds) = match number("FOREWARM_SIM_SEED") {
         Some(seed) => (seed, 1),
@@ -40,32 +41,21 @@ fn every_seed_keeps_the_promise() {
         }
     };
     let threads = available_parallelism().map_or(1, NonZero::get);
-    let found: Vec<_> = thread::scope(|scope| {
+    let counts: Vec<_> = thread::scope(|scope| {
         let of_thread = |nth: usize| {
             let seeds = (first..first + seeds).skip(nth).step_by(threads);
-            scope.spawn(move || seeds.map(hold).fold(Found::default(), sum))
+            scope.spawn(move || seeds.map(hold).fold(Counts::default(), Counts::plus))
         };
         let running: Vec<_> = (0..threads).map(of_thread).collect();
         running.into_iter().map(|thread| thread.join().expect("every seed holds")).collect()
     });
-    let Found { reads, errors, unverified, queued, .. } =
-        found.into_iter().fold(Found::default(), sum);
+    let Counts { reads, errors, unverified, queued } =
+        counts.into_iter().fold(Counts::default(), Counts::plus);
     println!(
-        "{seeds} seeds from {first}: {reads} reads, of them {errors} failed and {unverified} were \
-         not verified; {queued} changes queued"
+        "{seeds} seeds from {first}: {reads} answers, of them {unverified} not verified, and \
+         {errors} errors; {queued} changes were queued"
     );
     assert!(reads as u64 > 100 * seeds, "{reads} reads show little");
-}
-
-/// Adds up what was counted.
-fn sum(one: Found, other: Found) -> Found {
-    Found {
-        reads: one.reads + other.reads,
-        errors: one.errors + other.errors,
-        unverified: one.unverified + other.unverified,
-        queued: one.queued + other.queued,
-        ..Found::default()
-    }
 }
 
 #[test]

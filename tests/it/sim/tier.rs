@@ -176,7 +176,7 @@ impl Tier for SimTier {
                 return sleep(takes).await;
             }
         }
-        pending().await
+        pending::<()>().await;
     }
 
     async fn merge_hot(

@@ -37,6 +37,9 @@ struct Version {
     is_there: bool,
 }
 
+/// When a load began: as events are counted, and in time since the start.
+type Began = (u64, Duration);
+
 /// The longest that a source takes for a step when it is slow.
 const SLOW: Duration = Duration::from_millis(400);
 
@@ -93,7 +96,7 @@ impl Truth {
 
     /// What a loader that began some time ago reads now: what is there, or of a copy that lags
     /// behind what was there, which is then as old as that.
-    fn read(&self, kind: Kind, key: u32, tick: u64, at: Duration, lags: bool) -> Option<Thing> {
+    fn read(&self, kind: Kind, key: u32, (tick, at): Began, lags: bool) -> Option<Thing> {
         let mut state = self.0.lock();
         let behind = if lags { millis(&mut state.rng, LAG) } else { Duration::ZERO };
         let as_of = state.began.elapsed().saturating_sub(behind).max(state.caught_up_at);
@@ -212,14 +215,14 @@ impl Reader {
     fn answer(
         &self,
         key: u32,
-        (tick, at): (u64, Duration),
+        began: Began,
         cx: &LoadContext<Thing>,
     ) -> Result<Loaded<Thing>, LoadError> {
         if self.truth.is_down() {
             return Err(LoadError::transient("the source is down"));
         }
         let lags = self.kind == Kind::Lagging && !cx.prefers_primary();
-        let thing = self.truth.read(self.kind, key, tick, at, lags);
+        let thing = self.truth.read(self.kind, key, began, lags);
         let tags = thing.as_ref().map(|thing| loaded_tag(thing.colour()));
         Ok(Loaded::from(thing).tags(tags))
     }

@@ -58,6 +58,23 @@ struct Doing<'a> {
 
 impl Doing<'_> {
     async fn act(self, act: Act) {
+        match act {
+            Act::WriteAndInvalidate { after } => {
+                self.write(self.world.locks[&(self.kind, self.key)].lock().await);
+                sleep(after).await;
+                self.invalidate(What::Key(self.key)).await;
+            }
+            Act::WriteAndPut => self.put().await,
+            Act::Invalidate(what) => self.invalidate(what).await,
+            Act::InvalidateEverything => self.invalidate_everything().await,
+            Act::Preload => self.preload().await,
+            Act::Idle => {}
+            look => self.look(look).await,
+        }
+    }
+
+    /// Reads something.
+    async fn look(self, act: Act) {
         let options = ReadOptions::new();
         match act {
             Act::Get if self.world.must_label => self.read(options, How::default()).await,
@@ -76,16 +93,7 @@ impl Doing<'_> {
             }
             Act::Refresh => self.read(options.refresh(), NEW).await,
             Act::Bypass => self.read(options.bypass(), NEW).await,
-            Act::Preload => self.preload().await,
-            Act::WriteAndInvalidate { after } => {
-                self.write(self.world.locks[&(self.kind, self.key)].lock().await);
-                sleep(after).await;
-                self.invalidate(What::Key(self.key)).await;
-            }
-            Act::WriteAndPut => self.put().await,
-            Act::Invalidate(what) => self.invalidate(what).await,
-            Act::InvalidateEverything => self.invalidate_everything().await,
-            Act::Idle => {}
+            other => panic!("no read: {other:?}"),
         }
     }
 

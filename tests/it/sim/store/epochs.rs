@@ -25,7 +25,7 @@ impl Epochs {
         let (resource, group) = match change {
             Change::Resource { resource } => (resource, None),
             Change::Tag { resource, tag } => {
-                self.0.entry(resource.clone()).or_default().tags.insert(tag.clone(), sequence);
+                self.0.entry(resource.clone()).or_default().tags.insert(tag, sequence);
                 (resource, Some(()))
             }
             Change::Pattern { resource, pattern } => {

@@ -7,7 +7,10 @@ use tokio::time::Instant;
 
 /// What each engine has noted of each resource, and until when.
 #[derive(Clone, Default)]
-pub(super) struct Hot(BTreeMap<(String, u64), (Instant, Vec<(String, f64)>)>);
+pub(super) struct Hot(BTreeMap<(String, u64), Noted>);
+
+/// Keys with their scores, and until when they are heeded.
+type Noted = (Instant, Vec<(String, f64)>);
 
 /// More keys are not given.
 const SUMS_MAX: usize = 1_000;
