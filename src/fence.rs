@@ -49,6 +49,8 @@ pub(crate) struct Fence<K, V, T> {
     shards: Box<[Mutex<Shard<K, V, T>>]>,
     l1: L1<K, V>,
     groups: Groups,
+    /// Until when the source may lag behind for any key.
+    lagging_until: AtomicU64,
     recorder: Recorder,
     hasher: FixedState,
     flights: AtomicUsize,
@@ -217,6 +219,7 @@ where
             shards: (0..SHARDS).map(shard).collect(),
             l1,
             groups: Groups::new(),
+            lagging_until: AtomicU64::new(0),
             recorder,
             hasher,
             flights: AtomicUsize::new(0),
@@ -455,9 +458,16 @@ where
         self.with_shard(hash, |shard| shard.lags.note(key, lagging, now))
     }
 
+    /// Notes that the source lags behind, and it is not known for which keys.
+    pub(crate) fn note_lag_of_all(&self, until: Moment) {
+        self.lagging_until.fetch_max(until.to_bits(), Relaxed);
+    }
+
     /// How the source lags behind for a key, if it does.
     pub(crate) fn lagging(&self, key: &K, hash: u64, now: Moment) -> Option<Lagging> {
-        self.with_shard(hash, |shard| shard.lags.of(key, now))
+        let of_key = self.with_shard(hash, |shard| shard.lags.of(key, now));
+        let until = Moment::from_bits(self.lagging_until.load(Relaxed));
+        of_key.or_else(|| (now < until).then_some(Lagging { until, min_version: None }))
     }
 
     /// Invalidates a key, and stores what the caller knows to be its new value.

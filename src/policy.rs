@@ -80,8 +80,11 @@ pub struct Policy {
     pub partition: Partition,
     /// For how long the source may answer from a copy that has not got a change yet. For so long
     /// after an invalidation [`LoadContext::prefers_primary`](crate::LoadContext::prefers_primary)
-    /// says so to the loader, and L2 takes no value of the key. `None` for a source that answers
-    /// with what was committed. Default: `None`.
+    /// says so to the loader: of the key, or of all keys where a group of them was invalidated, or
+    /// where it is not known what was. For so long, L2 takes no value of a key that was
+    /// invalidated by itself; after an invalidation of a group, an engine that has not heard of it
+    /// yet may bring L2 what a copy had before. `None` for a source that answers with what was
+    /// committed. Default: `None`.
     #[serde(with = "crate::span::optional")]
     pub replica_lag: Option<Duration>,
     /// The version of the value's type. Change it when the type changes in a way that old bytes

@@ -362,6 +362,7 @@ where
         let now = self.clock.now();
         let deadline = now.plus(self.policy.source.deadline);
         let cx = LoadContext::new(Origin::Demand, self.clock.instant(deadline), None, None);
+        let cx = cx.preferring_primary(self.fence.lagging(&key, hash, now).is_some());
         let urgency = Arc::new(Urgency::new(Class::Demand));
         if let Some(parent) = &parent {
             parent.lend(&urgency, self.id);

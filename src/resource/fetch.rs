@@ -180,10 +180,12 @@ where
                 }
             };
             let outcome = flight.load().outcome().await;
-            // A load that was under way before the call may have brought what is too old for it.
+            // A load that was under way before the call may have brought what is too old for it;
+            // and L2 was asked for what satisfies whoever began the flight.
             let is_early = flight.load().started < called_at;
             if let Ok(arrival) = &outcome
-                && (is_early && !wanted.is_served_by(&arrival.entry, self.clock.recent())
+                && ((is_early || joined.is_some() && arrival.from == ReadFrom::L2)
+                    && !wanted.is_served_by(&arrival.entry, self.clock.recent())
                     || self.is_void_for(generation, &flight, &arrival.entry))
             {
                 now = self.clock.now();

@@ -39,6 +39,8 @@ where
     }
 
     fn mark(&self) {
+        // What was changed just before it began to listen, it does not hear of for sure.
+        self.note_lag_of_all();
         self.fence.mark();
     }
 

@@ -157,7 +157,8 @@ where
     /// does, from now; one that may not be kept, since it is too large, only invalidates. If two
     /// callers put a key at the same time, one of the two values stays here, and L2 does not keep
     /// the other. Nor does L2 keep a value if the key has been changed by anybody since this engine
-    /// last heard from L2, or if that is longer ago than the coherence window.
+    /// last heard from L2, or if that is longer ago than the coherence window, or if the source
+    /// lags behind ([`Policy::replica_lag`](crate::Policy::replica_lag)).
     ///
     /// It is for who knows that nothing came between its change of the source and this call. If
     /// another engine may change the source in between, what is put here is the older value: then
@@ -182,6 +183,10 @@ where
         }
         let tags = core.tags(&key, Some(&value), []);
         let is_refused = refusal.is_some() || tags.is_none();
+        let lag = InvalidateOptions::new().lag(core.policy.replica_lag);
+        if let Some(lag) = lag {
+            core.note_lag(&key, hash, lag);
+        }
         let tags = tags.unwrap_or_default();
         // From before the value is stored here: what others change later is newer.
         let since = core.shared.as_ref().map(|shared| shared.l2.heard()).unwrap_or_default();
@@ -203,9 +208,12 @@ where
         drop(landing);
         let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
         let holds_values = core.shared.as_ref().is_some_and(|shared| shared.holds_values);
-        let change = match (bytes.filter(|_| holds_values), life) {
-            (Some(bytes), Some(life)) => KeyChange::Put(Put { bytes, life, ticket, tags, since }),
-            _ => KeyChange::Invalidate { lag: None },
+        let change = match (bytes.filter(|_| holds_values), life, lag) {
+            (Some(bytes), Some(life), None) => {
+                KeyChange::Put(Put { bytes, life, ticket, tags, since })
+            }
+            // What others load from a copy that lags behind could take the place of a put value.
+            _ => KeyChange::Invalidate { lag },
         };
         core.deliver_one(key, hash, full_key, change).await
     }
@@ -370,6 +378,13 @@ where
         }
     }
 
+    /// Notes that something was changed, and it is not known what.
+    pub(super) fn note_lag_of_all(&self) {
+        if let Some(lasts) = self.policy.replica_lag {
+            self.fence.note_lag_of_all(self.clock.now().plus(lasts));
+        }
+    }
+
     /// Voids a group of keys here, and tells L2.
     pub(super) async fn invalidate_group(self: &Arc<Self>, group: Group) -> Delivery {
         let Some(shared) = &self.shared else {
@@ -401,6 +416,8 @@ where
     }
 
     pub(super) fn void_group(&self, group: Group) {
+        // First, so that whoever loads anew knows of it.
+        self.note_lag_of_all();
         if self.fence.invalidate_group(group) {
             self.tally.l1.full.one(Full::Groups);
         }

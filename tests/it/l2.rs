@@ -13,7 +13,6 @@ mod paths;
 mod permits;
 mod restart;
 mod secrets;
-mod shelf;
 mod source;
 mod trust;
 mod unreadable;

@@ -1,5 +1,7 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(test)]
+mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
@@ -37,10 +39,11 @@ mod replay_sweep;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod sim;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg(test)]
 mod tier_contract;
 #[cfg(feature = "service")]

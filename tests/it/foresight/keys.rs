@@ -1,111 +1,15 @@
 //! Typed keys, and what they are called outside.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::slice::from_ref;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::Duration;
 
-use forewarm::{
-    Ask, Begun, Cursor, Fill, Filled, Forewarm, FullKey, Invalidation, Node, Permit, Polled,
-    Segments, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
-};
-use parking_lot::Mutex;
+use forewarm::{Forewarm, FullKey, Segments};
 use proptest::prelude::{ProptestConfig, prop, proptest};
 use proptest::prop_assert_eq;
 
 use super::source::{Source, config, engine, plain};
-
-/// A store in memory that outlives the engines that use it.
-#[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Rows>>);
-
-#[derive(Default)]
-struct Rows {
-    values: HashMap<String, Vec<u8>>,
-    permits: HashMap<String, Permit>,
-}
-
-impl Shelf {
-    fn keys(&self) -> Vec<String> {
-        self.0.lock().values.keys().cloned().collect()
-    }
-}
-
-impl Tier for Shelf {
-    async fn begin(&self, asks: &[Ask<'_>], _for: Duration) -> Result<Vec<Begun>, TierError> {
-        let mut rows = self.0.lock();
-        let begin = |ask: &Ask<'_>| match rows.values.get(ask.key) {
-            Some(value) if ask.want != Want::Permit => Begun::Hit(Stored {
-                value: value.clone(),
-                age: Duration::ZERO,
-                fresh_for: Duration::from_secs(60),
-                keep_for: Duration::from_secs(60),
-                is_restored: false,
-                tags: Vec::new(),
-            }),
-            _ if ask.want == Want::Copy => Begun::Miss,
-            _ => {
-                rows.permits.insert(ask.key.to_owned(), ask.permit);
-                Begun::Permit
-            }
-        };
-        Ok(asks.iter().map(begin).collect())
-    }
-
-    async fn fill(&self, fills: &[Fill<'_>]) -> Result<Vec<Filled>, TierError> {
-        let mut rows = self.0.lock();
-        let fill = |fill: &Fill<'_>| {
-            if rows.permits.remove(fill.key) != Some(fill.permit) {
-                return Filled::Refused;
-            }
-            rows.values.insert(fill.key.to_owned(), fill.value.to_owned());
-            Filled::Stored
-        };
-        Ok(fills.iter().map(fill).collect())
-    }
-
-    async fn put(
-        &self,
-        _by: Node,
-        puts: &[Fill<'_>],
-        _since: &Cursor,
-    ) -> Result<Vec<Filled>, TierError> {
-        for put in puts {
-            self.0.lock().values.insert(put.key.to_owned(), put.value.to_owned());
-        }
-        Ok(vec![Filled::Stored; puts.len()])
-    }
-
-    async fn poll(&self, _since: &Cursor) -> Result<Polled, TierError> {
-        Ok(Polled::default())
-    }
-
-    async fn invalidate(&self, _by: Node, selectors: &[Invalidation<'_>]) -> Result<(), TierError> {
-        for selector in selectors {
-            if let Selector::Key(key) = selector.selector {
-                self.0.lock().values.remove(key);
-            }
-        }
-        Ok(())
-    }
-
-    async fn expire(&self, _by: Node, keys: &[&str]) -> Result<(), TierError> {
-        keys.iter().for_each(|key| drop(self.0.lock().values.remove(*key)));
-        Ok(())
-    }
-
-    async fn sweep(&self, _rows_max: u32) -> Result<Swept, TierError> {
-        Ok(Swept::default())
-    }
-
-    async fn size(&self) -> Result<TierSize, TierError> {
-        Ok(TierSize { entries: self.0.lock().values.len() as u64, bytes: 0 })
-    }
-
-    async fn close(&self) {}
-}
+use crate::sim::SimStore;
 
 /// What the keys of one user's data are called: one place that both those who load ahead and those
 /// who read use.
@@ -135,8 +39,8 @@ impl FromStr for PersonKey {
 
 /// What the keys of an engine are called in L2.
 async fn full_keys(prefix: &str, keys: &[Segments]) -> Vec<String> {
-    let shelf = Shelf::default();
-    let builder = Forewarm::builder().config(config()).prefix(prefix).tier(shelf.clone());
+    let store = SimStore::new();
+    let builder = Forewarm::builder().config(config()).prefix(prefix).tier(store.connect());
     let forewarm = builder.build().await.unwrap();
     let resource = forewarm.resource::<Segments, String>("project").policy(plain());
     let projects = resource.loader(Source::new()).build().unwrap();
@@ -144,7 +48,7 @@ async fn full_keys(prefix: &str, keys: &[Segments]) -> Vec<String> {
         projects.get(key).await.unwrap();
     }
     forewarm.settled().await;
-    shelf.keys()
+    store.keys()
 }
 
 /// C02: `zsxq` and `zsxq:` are the same prefix.
@@ -159,10 +63,10 @@ async fn a_prefix_with_and_without_colon_gives_equal_keys() {
 /// prefix do.
 #[tokio::test(start_paused = true)]
 async fn engines_share_what_has_the_same_prefix_and_nothing_else() {
-    let shelf = Shelf::default();
+    let store = SimStore::new();
     let source = Source::new();
     for (prefix, loads) in [("shop", 1), ("shop:", 1), ("blog", 2), ("shop2", 3)] {
-        let builder = Forewarm::builder().config(config()).prefix(prefix).tier(shelf.clone());
+        let builder = Forewarm::builder().config(config()).prefix(prefix).tier(store.connect());
         let forewarm = builder.build().await.unwrap();
         let resource = forewarm.resource::<u64, String>("user").policy(plain());
         let users = resource.loader(source.clone()).build().unwrap();

@@ -7,9 +7,9 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::faulty::{Mode, Op};
-use super::shelf::Shelf;
 use super::source::Source;
 use super::world::{Run, SECOND, Setup, TTL};
+use crate::sim::SimStore;
 
 /// After user 1 comes one of these, each as often as the other.
 const FOLLOWERS: [u32; 2] = [2, 3];
@@ -30,12 +30,12 @@ fn predicting() -> PreloadPolicy {
 
 impl Ground {
     async fn new(preload: PreloadPolicy) -> Self {
-        let (source, shelf) = (Source::new(), Shelf::default());
+        let (source, store) = (Source::new(), SimStore::new());
         let mut setup = Setup::timed();
         setup.config.seed = Some(7);
-        let other = setup.clone().begin(None, &source, shelf.clone()).await;
+        let other = setup.clone().begin(None, &source, store.connect()).await;
         setup.policy.preload = preload;
-        let run = setup.begin(None, &source, shelf).await;
+        let run = setup.begin(None, &source, store.connect()).await;
         for _ in 0..30 {
             for follower in FOLLOWERS {
                 run.read(1).await;

@@ -8,16 +8,16 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::faulty::{Mode, Op};
 use super::log::Log;
-use super::shelf::Shelf;
 use super::source::Source;
 use super::world::{Run, SECOND, Setup};
+use crate::sim::SimStore;
 
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 async fn shelved() -> (Source, Run) {
     let source = Source::new();
-    let run = Setup::timed().begin(None, &source, Shelf::default()).await;
+    let run = Setup::timed().begin(None, &source, SimStore::new().connect()).await;
     // The first sweep.
     sleep(SECOND).await;
     (source, run)
@@ -67,7 +67,7 @@ async fn what_fails_is_counted_by_what_was_asked() {
     let mut setup = Setup::timed();
     setup.config.l2.breaker_failures = 100;
     setup.config.l2.sweep_every = 10 * SECOND;
-    let run = setup.begin(None, &Source::new(), Shelf::default()).await;
+    let run = setup.begin(None, &Source::new(), SimStore::new().connect()).await;
     sleep(SECOND).await;
     run.counted();
     assert!(run.get(1).await.is_some());
@@ -201,8 +201,8 @@ async fn a_tier_that_comes_and_goes_does_not_fill_the_log() {
 #[tokio::test(start_paused = true)]
 async fn an_engine_starts_without_its_tier() {
     let log = Log::new();
-    let (source, shelf) = (Source::new(), Shelf::default());
-    let (tier, remote) = super::faulty::Faulty::new(shelf);
+    let (source, store) = (Source::new(), SimStore::new());
+    let (tier, remote) = super::faulty::Faulty::new(store.connect());
     remote.set_all(Mode::Hangs);
     let began = Instant::now();
     let run = Setup::timed().begin(None, &source, tier).await;

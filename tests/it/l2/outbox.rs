@@ -6,9 +6,9 @@ use forewarm::{Delivery, Policy, ReadFrom, ReadOptions};
 use tokio::time::sleep;
 
 use super::faulty::{Mode, Op};
-use super::shelf::Shelf;
 use super::source::Source;
 use super::world::{Run, SECOND, Setup, World};
+use crate::sim::SimStore;
 
 /// C21: while an invalidation is queued the key is not read from L2, whatever L2 says; then it is.
 #[tokio::test]
@@ -39,27 +39,27 @@ async fn a_queued_invalidation_keeps_the_old_row_from_being_seen() {
     assert_eq!((read.from, read.value.unwrap().as_str()), (ReadFrom::L2, "new"));
 }
 
-/// A run over a shelf, in paused time.
-async fn shelved(setup: Setup) -> (Source, Shelf, Run) {
-    let (source, shelf) = (Source::new(), Shelf::default());
-    let run = setup.begin(None, &source, shelf.clone()).await;
-    (source, shelf, run)
+/// A run over a store, in paused time.
+async fn shelved(setup: Setup) -> (Source, SimStore, Run) {
+    let (source, store) = (Source::new(), SimStore::new());
+    let run = setup.begin(None, &source, store.connect()).await;
+    (source, store, run)
 }
 
 /// C21: a queued invalidation is tried again and again, however long L2 is away.
 #[tokio::test(start_paused = true)]
 async fn a_queued_invalidation_is_delivered_however_long_l2_was_away() {
     for outage in [Duration::from_millis(100), 3 * SECOND, Duration::from_hours(1)] {
-        let (source, shelf, run) = shelved(Setup::timed()).await;
+        let (source, store, run) = shelved(Setup::timed()).await;
         run.load(1).await;
         run.tier.set_all(Mode::Fails);
         source.set(1, "new");
         assert_eq!(run.users.invalidate(&1).await, Delivery::Queued);
         sleep(outage).await;
         run.tier.set_all(Mode::Works);
-        assert!(shelf.has("shop:user:1"));
+        assert!(store.has("shop:user:1"));
         sleep(2 * SECOND).await;
-        assert!(!shelf.has("shop:user:1"), "after {outage:?}");
+        assert!(!store.has("shop:user:1"), "after {outage:?}");
         assert_eq!(run.users.stats().queued_invalidations, 0, "after {outage:?}");
         let tried = run.tier.calls(Op::Invalidate);
         sleep(Duration::from_mins(1)).await;
@@ -70,7 +70,7 @@ async fn a_queued_invalidation_is_delivered_however_long_l2_was_away() {
 /// C21: the gate opens with the last invalidation of a key, not with the first.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_invalidated_again_meanwhile_stays_closed() {
-    let (source, _shelf, run) = shelved(Setup::timed()).await;
+    let (source, _store, run) = shelved(Setup::timed()).await;
     run.load(1).await;
     run.tier.set(Op::Invalidate, Mode::Fails);
     assert_eq!(run.users.invalidate(&1).await, Delivery::Queued);
@@ -92,8 +92,8 @@ async fn an_outbox_that_overflows_closes_the_whole_resource() {
     let mut setup = Setup::timed();
     setup.config.l2.outbox_max = 3;
     setup.config.l2.breaker_failures = 1_000;
-    let (source, shelf) = (Source::new(), Shelf::default());
-    let (tier, remote) = super::faulty::Faulty::new(shelf.clone());
+    let (source, store) = (Source::new(), SimStore::new());
+    let (tier, remote) = super::faulty::Faulty::new(store.connect());
     let forewarm = forewarm::Forewarm::builder().config(setup.config).tier(tier);
     let forewarm = forewarm.build().await.unwrap();
     let resource = |name: &str| {
@@ -128,8 +128,8 @@ async fn an_outbox_that_overflows_closes_the_whole_resource() {
     remote.set(Op::Invalidate, Mode::Works);
     sleep(2 * SECOND).await;
     assert_eq!(users.stats().queued_invalidations, 0);
-    assert!(!shelf.has("shop:user:1") && !shelf.has("shop:user:20"));
-    assert!(shelf.has("shop:team:1"));
+    assert!(!store.has("shop:user:1") && !store.has("shop:user:20"));
+    assert!(store.has("shop:team:1"));
     forewarm.clear();
     for from in [ReadFrom::Source, ReadFrom::L2] {
         let read = users.read(&1, &ReadOptions::new()).await.unwrap();

@@ -6,9 +6,9 @@ use forewarm::{Ask, Begun, Fill, Filled, Permit, Tier as _, Want};
 use tokio::time::{Instant, advance};
 
 use super::faulty::{Mode, Op};
-use super::shelf::Shelf;
 use super::source::Source;
 use super::world::{MINUTE, SECOND, Setup, World};
+use crate::sim::SimStore;
 
 const KEY: &str = "p:user:1";
 
@@ -37,10 +37,10 @@ async fn a_permit_that_was_given_back_is_given_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_load_that_brought_nothing_does_not_hold_up_the_next() {
     for case in ["the source failed", "the fill failed", "there was nothing to keep"] {
-        let (source, shelf) = (Source::new(), Shelf::default());
+        let (source, store) = (Source::new(), SimStore::new());
         let mut setup = Setup::timed();
         setup.policy.absent_ttl = None;
-        let run = setup.begin(None, &source, shelf.clone()).await;
+        let run = setup.begin(None, &source, store.connect()).await;
         match case {
             "the source failed" => source.fail(true),
             "the fill failed" => run.tier.set(Op::Fill, Mode::Fails),
@@ -58,7 +58,7 @@ async fn a_load_that_brought_nothing_does_not_hold_up_the_next() {
             assert!(run.get(id).await.is_some(), "{case}");
             assert_eq!(began.elapsed(), Duration::ZERO, "{case}: nobody else is loading it");
             run.forewarm.settled().await;
-            assert!(shelf.has(&format!("shop:user:{id}")), "{case}: it gets to L2");
+            assert!(store.has(&format!("shop:user:{id}")), "{case}: it gets to L2");
         }
     }
 }
