@@ -161,7 +161,7 @@ async fn reads_go_on_while_the_file_is_locked() {
     let exclusive = world.other_options().locking_mode(SqliteLockingMode::Exclusive);
     let mut other = exclusive.connect().await.unwrap();
     query("create table application (id integer)").execute(&mut other).await.unwrap();
-    let run = world.run(watchful()).await;
+    let run = world.run_over(watchful(), world.hasty_options()).await;
     goes_on_without(&world, &run, &log, "locked").await;
     other.close().await.unwrap();
     is_used_again(&world, &run).await;
@@ -193,7 +193,7 @@ async fn reads_go_on_while_the_directory_is_gone() {
 async fn hits_are_hits_while_another_connection_holds_the_lock() {
     let log = Log::new();
     let world = World::new();
-    let run = world.run(Setup::new()).await;
+    let run = world.run_over(Setup::new(), world.hasty_options()).await;
     run.load(1).await;
     let mut other = world.other().await;
     query("begin exclusive").execute(&mut other).await.unwrap();
@@ -318,8 +318,7 @@ async fn a_file_that_took_the_name_is_used_instead() {
     }
     fs::rename(&other_path, world.path()).unwrap();
     world.clock.advance(SECOND);
-    let sweeps = run.tier.calls(Op::Sweep);
-    run.tier.begun(Op::Sweep, sweeps + 3).await;
+    run.has_followed().await;
     run.forget().await;
     // What was there before may be what this engine has invalidated in the other file.
     for id in [1, 2] {
@@ -341,8 +340,7 @@ async fn a_file_that_is_deleted_is_made_anew() {
         fs::remove_file(world.file(name)).unwrap();
     }
     world.clock.advance(SECOND);
-    let sweeps = run.tier.calls(Op::Sweep);
-    run.tier.begun(Op::Sweep, sweeps + 3).await;
+    run.has_followed().await;
     run.forget().await;
     assert_eq!(run.read(1).await.from, ReadFrom::Source);
     run.forget().await;

@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions as _, Connection as _, query, query_as};
 use tempfile::TempDir;
 use tokio::task::yield_now;
 
-use super::faulty::{Faulty, Mode, Remote};
+use super::faulty::{Faulty, Mode, Op, Remote};
 use super::source::Source;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -130,8 +130,14 @@ impl World {
         self.file("cache.db")
     }
 
+    /// However busy the machine is, engines that write at once wait for each other.
     pub(super) fn options(&self) -> SqliteOptions {
-        SqliteOptions::new(self.path()).clock(self.clock.clone())
+        SqliteOptions::new(self.path()).clock(self.clock.clone()).busy_timeout(MINUTE)
+    }
+
+    /// Those of an engine that does not wait long for others.
+    pub(super) fn hasty_options(&self) -> SqliteOptions {
+        self.options().busy_timeout(Duration::from_millis(50))
     }
 
     /// Begins an engine over the file.
@@ -261,6 +267,13 @@ impl Run {
     /// What is published of whether L2 answers.
     pub(super) fn is_l2_up(&self) -> bool {
         self.publish()["forewarm_l2_up"] > 0.5
+    }
+
+    /// Waits until the engine has heeded what it heard of L2 after this call began.
+    pub(super) async fn has_followed(&self) {
+        // The answer of one has been heeded before the next one begins.
+        let polls = self.tier.calls(Op::Poll);
+        self.tier.begun(Op::Poll, polls + 2).await;
     }
 
     /// Mends the tier, and waits until what is queued has been delivered.

@@ -1,7 +1,7 @@
 //! Several who use one file, and what becomes of them when another file takes its name.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -30,7 +30,7 @@ async fn a_process_that_uses_a_file() {
     let Ok(path) = std::env::var(FILE) else { return };
     let tier = SqliteTier::open(path).await.unwrap();
     put(&tier, "p:user:1", b"Ada").await;
-    println!("it is stored");
+    writeln!(std::io::stdout(), "it is stored").unwrap();
     // It hears nothing until its parent has gone, so that it does not stay behind.
     let mut nothing = Vec::new();
     std::io::stdin().read_to_end(&mut nothing).unwrap();

@@ -222,17 +222,14 @@ async fn more_patterns_than_are_remembered_are_all_void<B: Bed>(world: World<B>)
     let texts: Vec<_> = (0..300).map(|nth| format!("{nth}x")).collect();
     let chosen = [0, 1, 127, 128, 255, 299];
     let keys = chosen.map(|nth| format!("p:user:{}", texts[nth]));
-    for key in &keys {
-        world.load(key, b"Ada").await;
-    }
+    let puts: Vec<_> = keys.iter().map(|key| fill::<B>(key, Permit(0), b"Ada")).collect();
+    world.put_all(&puts).await;
     let loading = world.loading("p:user:2x").await;
     world.load("p:team:0x", b"A").await;
     for texts in texts.chunks(100) {
-        let selectors: Vec<_> = texts
-            .iter()
-            .map(|pattern| Selector::Pattern { resource: "p:user", pattern }.into())
-            .collect();
-        world.tier.invalidate(NODE, &selectors).await.unwrap();
+        let selector = |pattern| Selector::Pattern { resource: "p:user", pattern };
+        let selectors: Vec<_> = texts.iter().map(|text| selector(text)).collect();
+        world.select_all(&selectors).await;
     }
     assert_eq!(world.which(&keys).await, [false; 6]);
     assert_eq!(world.fill("p:user:2x", loading, b"old").await, Filled::Refused);

@@ -135,7 +135,13 @@ impl<B: Bed> World<B> {
 
     /// Invalidates what one selector names.
     pub(super) async fn select(&self, selector: Selector<'_>) {
-        self.tier.invalidate(NODE, &[selector.into()]).await.unwrap();
+        self.select_all(&[selector]).await;
+    }
+
+    /// Invalidates what several selectors name, in one step.
+    pub(super) async fn select_all(&self, selectors: &[Selector<'_>]) {
+        let invalidations: Vec<_> = selectors.iter().copied().map(Into::into).collect();
+        self.tier.invalidate(NODE, &invalidations).await.unwrap();
     }
 
     /// What is stored for a key that must be there.
