@@ -65,7 +65,8 @@ mod writer;
 /// call then fails at once, a warning says what to do, and the first call after a second tries
 /// again. Nothing is ever removed to make place for a new file. If another file takes the name, or
 /// the file is removed, every call notices: nothing that was in the first one is served any more,
-/// and the new one is used as soon as no tier holds the first.
+/// and the new one is used as soon as no tier holds the first. The values in that one are removed,
+/// since it may be an older copy.
 ///
 /// What was acknowledged outlives the process; a loss of power may take the last moments before
 /// it, unless the tier was closed.
