@@ -124,7 +124,8 @@ impl Connections {
             };
             let trouble = Trouble::of(&error);
             self.shared.meet(lease, trouble, &error);
-            let may_help = trouble == Trouble::Conflict && !is_lock_timeout(&error)
+            // Who has waited for a row in vain has waited long enough.
+            let may_help = trouble == Trouble::Conflict && !has_state(&error, "55P03")
                 || trouble.is_of_the_connection() && (trouble.is_definite() || C::RESENDS);
             if tries == TRIES_MAX || !may_help {
                 return Err(error.into());
@@ -185,10 +186,9 @@ impl Connections {
     }
 }
 
-/// Who has waited for a row in vain has waited long enough.
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
+fn has_state(error: &sqlx::Error, state: &str) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.as_deref() == Some("55P03")
+    code.as_deref() == Some(state)
 }
 
 impl State {
@@ -218,8 +218,8 @@ impl Shared {
     async fn make(&self) {
         let clock = self.clocks.ours();
         let deadline = clock.instant(clock.now().plus(self.options.connect_timeout));
-        let making = pin!(connect::connect(&self.options, &self.memory, &self.clocks));
-        let made = timeout_at(deadline, making).await.unwrap_or(Err(ConnectError::Late));
+        let made =
+            timeout_at(deadline, pin!(self.connect())).await.unwrap_or(Err(ConnectError::Late));
         let retry_at = clock.now().plus(RETRY_AFTER);
         let failed = {
             let mut state = self.state.lock();
@@ -247,6 +247,15 @@ impl Shared {
             None => self.all_is_well(),
         }
         self.turned.notify_waiters();
+    }
+
+    /// Connects; once more if somebody ended the session meanwhile, which says nothing of the server.
+    async fn connect(&self) -> Result<PgConnection, ConnectError> {
+        let connect = || connect::connect(&self.options, &self.memory, &self.clocks);
+        match connect().await {
+            Err(ConnectError::Sql(error)) if has_state(&error, "57P01") => connect().await,
+            made => made,
+        }
     }
 
     /// Notes what a call has met.

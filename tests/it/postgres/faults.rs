@@ -135,9 +135,6 @@ async fn connections_that_were_closed_by_the_server_are_replaced_unnoticed() {
     let kill = "
         select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = $1 and pid <> pg_backend_pid()";
-    let are_made = "
-        select bool_and(state = 'idle' and query ~ 'with (boot|sample) as')
-        from pg_stat_activity where application_name = $1 and query !~ 'LISTEN'";
     let url = format!("{}?application_name=to_be_killed", home.url);
     let doomed = PostgresOptions::new(&url).unwrap().schema(home.schema.clone());
     let doomed = doomed.connections(4).open().await.unwrap();
@@ -147,15 +144,10 @@ async fn connections_that_were_closed_by_the_server_are_replaced_unnoticed() {
             size.unwrap();
         }
         let mut db = home.other().await;
-        // One that is being made when it is killed is a failure of its own.
-        until("all are made", async || {
-            query_scalar(are_made).bind("to_be_killed").fetch_one(&mut db).await.unwrap()
-        })
-        .await;
         query(kill).bind("to_be_killed").execute(&mut db).await.unwrap();
         let key = format!("p:user:{round}");
         load(&tier, &key, b"Ada").await;
-        // The first call that meets a dead connection makes a new one.
+        // Whatever became of the connections that were idle, or being made.
         assert_eq!(value(&doomed, &key).await.unwrap(), b"Ada");
         invalidate(&doomed, Selector::Key(&key)).await;
     }
