@@ -65,7 +65,8 @@ mod writer;
 /// call then fails at once, a warning says what to do, and the first call after a second tries
 /// again. Nothing is ever removed to make place for a new file. If another file takes the name, or
 /// the file is removed, every call notices: nothing that was in the first one is served any more,
-/// and the new one is used as soon as no tier holds the first.
+/// and the new one is used as soon as no tier holds the first. The values in that one are removed,
+/// since it may be an older copy.
 ///
 /// What was acknowledged outlives the process; a loss of power may take the last moments before
 /// it, unless the tier was closed.
@@ -112,11 +113,8 @@ impl SqliteTier {
     }
 
     /// The answers that need no permit; nothing is written.
-    async fn look_up(
-        &self,
-        readers: &Readers,
-        asks: &[Ask<'_>],
-    ) -> Result<Vec<Option<Begun>>, TierError> {
+    async fn look_up(&self, asks: &[Ask<'_>]) -> Result<Vec<Option<Begun>>, TierError> {
+        let readers = self.readers().await?;
         let gets_no_permit = |ask: &Ask<'_>| ask.want == Want::Copy || !is_storable(ask.key);
         let unless_found = |ask: &Ask<'_>| gets_no_permit(ask).then_some(Begun::Miss);
         let mut begun: Vec<_> = asks.iter().map(unless_found).collect();
@@ -151,12 +149,9 @@ impl SqliteTier {
 
 impl Tier for SqliteTier {
     async fn begin(&self, asks: &[Ask<'_>], permit_for: Duration) -> Result<Vec<Begun>, TierError> {
-        let readers = self.readers().await?;
-        let mut begun = self.look_up(&readers, asks).await?;
+        let mut begun = self.look_up(asks).await?;
         let missing = asks.iter().zip(&begun).filter(|(_, begun)| begun.is_none());
-        // What is there of a foreign file was not good enough.
-        let want = |ask: &Ask<'_>| if readers.is_foreign() { Want::Permit } else { ask.want };
-        let missing: Vec<_> = missing.map(|(ask, _)| Ask { want: want(ask), ..*ask }).collect();
+        let missing: Vec<_> = missing.map(|(ask, _)| *ask).collect();
         if !missing.is_empty() {
             // A store that can only be read still serves what it has.
             let granted = self.grant(&missing, permit_for).await.unwrap_or_default();

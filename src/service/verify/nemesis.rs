@@ -21,6 +21,7 @@ pub(super) struct Nemesis<'a> {
     /// The network before each node; none if there is no network.
     pub(super) proxies: &'a [Proxy],
     pub(super) random: fastrand::Rng,
+    pub(super) havoc: Havoc,
 }
 
 /// What was made to fail, and one thing more meanwhile; from when to when.
@@ -32,9 +33,25 @@ pub(super) struct Incident {
     pub(super) healed: u64,
 }
 
+/// When a node was stopped where it stood. What it was about to answer then had to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    pub(super) node: u32,
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+/// All that was made to fail.
+#[derive(Debug, Default)]
+pub(super) struct Havoc {
+    pub(super) incidents: Vec<Incident>,
+    pub(super) stops: Vec<Stop>,
+}
+
 /// What fails just now.
 struct Failing {
     fault: Fault,
+    began: u64,
     node: usize,
     /// The network before all nodes, or before one.
     first: usize,
@@ -61,9 +78,8 @@ enum Held {
 
 impl Nemesis<'_> {
     /// Makes things fail until it is told to stop; then everything is well again.
-    pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<Vec<Incident>, Failure> {
-        let (mut deck, mut incidents) = (Vec::new(), Vec::new());
-        let mut calm = FIRST_MILLIS;
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<Havoc, Failure> {
+        let (mut deck, mut calm) = (Vec::new(), FIRST_MILLIS);
         while !is_stopped_within(stop, calm).await {
             calm = self.random.u64(CALM_MILLIS);
             if deck.is_empty() {
@@ -75,9 +91,9 @@ impl Nemesis<'_> {
             let within = self.companion(fault);
             let began = now();
             self.inflict(fault, within, stop).await?;
-            incidents.push(Incident { fault, within, began, healed: now() });
+            self.havoc.incidents.push(Incident { fault, within, began, healed: now() });
         }
-        Ok(incidents)
+        Ok(self.havoc)
     }
 
     /// Another fault that comes while one lasts, now and then: of another part of the whole.
@@ -110,7 +126,7 @@ impl Nemesis<'_> {
     }
 
     async fn begin(&mut self, fault: Fault) -> Result<Failing, Failure> {
-        let node = self.random.usize(..self.fleet.size());
+        let (began, node) = (now(), self.random.usize(..self.fleet.size()));
         let (first, count) = if self.random.u32(..3) == 0 { (0, usize::MAX) } else { (node, 1) };
         if fault.part() == Part::Network {
             for proxy in self.proxies.iter().skip(first).take(count) {
@@ -118,17 +134,22 @@ impl Nemesis<'_> {
             }
         }
         let held = self.break_down(fault, node).await?;
-        Ok(Failing { fault, node, first, count, held })
+        Ok(Failing { fault, began, node, first, count, held })
     }
 
-    async fn end(&self, failing: Failing) -> Result<(), Failure> {
-        let Failing { fault, node, first, count, held } = failing;
+    async fn end(&mut self, failing: Failing) -> Result<(), Failure> {
+        let Failing { fault, began, node, first, count, held } = failing;
         if fault.part() == Part::Network {
             for proxy in self.proxies.iter().skip(first).take(count) {
                 proxy.heal().await;
             }
         }
-        self.mend(fault, node, held).await
+        self.mend(fault, node, held).await?;
+        if fault == Fault::FreezeNode {
+            let node = u32::try_from(node)?;
+            self.havoc.stops.push(Stop { node, from: began, until: now() });
+        }
+        Ok(())
     }
 
     async fn disturb(&self, fault: Fault, proxy: &Proxy) {

@@ -72,7 +72,7 @@ pub(super) struct Work {
     pub(super) tasks: Tasks,
 }
 
-const READERS: u64 = 8;
+const READERS: u64 = 16;
 const WRITERS: u64 = 4;
 
 /// Between two writes of figures and of what was done.

@@ -8,9 +8,10 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use serde::Serialize;
 
-use super::checker::{self, Verdict};
+use super::checker::{self, Account, Verdict};
 use super::fault::Fault;
-use super::history::{Event, Kind as ErrorKind};
+use super::history::{Event, Kind as ErrorKind, Member};
+use super::nemesis::Stop;
 use super::recovery::Recovery;
 use super::store::Kind;
 use super::story;
@@ -43,6 +44,8 @@ struct Figures {
     queued: u64,
     stale_here: u64,
     stale_elsewhere: u64,
+    /// The reads that failed, and the time that the slowest took, but for those of a node that was
+    /// stopped meanwhile.
     errors: BTreeMap<ErrorKind, u64>,
     slowest_ms: f64,
     /// How often what was made to fail.
@@ -111,19 +114,29 @@ impl Figures {
     fn new(trial: &Trial, verdict: &Verdict) -> Self {
         let (mut applied, mut queued, mut slowest) = (0, 0, 0);
         let mut errors = BTreeMap::<_, u64>::new();
-        for event in trial.accounts.iter().flat_map(|account| &account.events) {
-            match event {
-                Event::Read(reads) => slowest = slowest.max(reads.slowest),
-                Event::Change(changed) if changed.is_applied => applied += 1,
-                Event::Change(_) => queued += 1,
-                Event::Failed(failed) => {
-                    *errors.entry(failed.kind).or_default() += 1;
-                    slowest = slowest.max(failed.end.saturating_sub(failed.start));
+        for Account { member, events } in &trial.accounts {
+            // Nobody answers in time while he cannot move.
+            let is_timely = |event: &&Event| !was_stopped(&trial.havoc.stops, *member, event);
+            for event in events {
+                match event {
+                    Event::Change(changed) if changed.is_applied => applied += 1,
+                    Event::Change(_) => queued += 1,
+                    Event::Read(_) | Event::Failed(_) => {}
+                }
+            }
+            for event in events.iter().filter(is_timely) {
+                match event {
+                    Event::Read(reads) => slowest = slowest.max(reads.slowest),
+                    Event::Failed(failed) => {
+                        *errors.entry(failed.kind).or_default() += 1;
+                        slowest = slowest.max(failed.end.saturating_sub(failed.start));
+                    }
+                    Event::Change(_) => {}
                 }
             }
         }
         let mut faults = BTreeMap::<_, u64>::new();
-        for incident in &trial.incidents {
+        for incident in &trial.havoc.incidents {
             for fault in [Some(incident.fault), incident.within].into_iter().flatten() {
                 *faults.entry(fault).or_default() += 1;
             }
@@ -140,7 +153,7 @@ impl Figures {
             errors,
             slowest_ms: millis(Duration::from_nanos(slowest)),
             faults,
-            recovery: Recovered::new(&Recovery::of(&trial.incidents, &trial.accounts)),
+            recovery: Recovered::new(&Recovery::of(&trial.havoc.incidents, &trial.accounts)),
         }
     }
 
@@ -187,6 +200,16 @@ impl Recovered {
             unfinished: *unfinished,
         }
     }
+}
+
+/// Whether a node was stopped while something went on there, or so little before that it had not
+/// got over it.
+fn was_stopped(stops: &[Stop], member: Member, event: &Event) -> bool {
+    const AFTER: u64 = 250_000_000;
+    let is_within = |stop: &&Stop| {
+        stop.node == member.node && event.end() >= stop.from && event.start() <= stop.until + AFTER
+    };
+    stops.iter().any(|stop| is_within(&stop))
 }
 
 fn millis(span: Duration) -> f64 {

@@ -12,7 +12,7 @@ use super::checker::Account;
 use super::counters::Counters;
 use super::fleet::Fleet;
 use super::history::Member;
-use super::nemesis::{Incident, Nemesis};
+use super::nemesis::{Havoc, Nemesis};
 use super::node::Orders;
 use super::store::{Kind, Store};
 use super::totals::Totals;
@@ -46,7 +46,7 @@ pub(super) struct Trial {
     pub(super) took: Duration,
     pub(super) totals: Totals,
     pub(super) accounts: Vec<Account>,
-    pub(super) incidents: Vec<Incident>,
+    pub(super) havoc: Havoc,
 }
 
 /// How long after the end of a window it still goes on, so that the last changes bind somebody.
@@ -66,23 +66,24 @@ impl Terms {
         let calm = CancellationToken::new();
         let nemesis = async {
             if !self.has_nemesis {
-                return Ok(Vec::new());
+                return Ok(Havoc::default());
             }
             let random = fastrand::Rng::with_seed(self.seed);
             let (store, fleet, proxies) = (&store, &fleet, proxies.as_slice());
-            Nemesis { store, fleet, proxies, random }.run(&calm).await
+            let havoc = Havoc::default();
+            Nemesis { store, fleet, proxies, random, havoc }.run(&calm).await
         };
         let work = async {
             self.until_done(&fleet, stop).await?;
             calm.cancel();
             Ok(())
         };
-        let (incidents, ()) = tokio::try_join!(nemesis, work)?;
+        let (havoc, ()) = tokio::try_join!(nemesis, work)?;
         tokio::time::sleep(self.window + AFTER_WINDOW).await;
         let (took, totals) = (began.elapsed(), fleet.totals());
         let accounts = fleet.end().await?;
         folder.close()?;
-        Ok(Trial { took, totals, accounts, incidents })
+        Ok(Trial { took, totals, accounts, havoc })
     }
 
     /// A network before each node, where there is one.

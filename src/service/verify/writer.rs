@@ -42,27 +42,38 @@ impl Writer {
     }
 
     async fn turn(&mut self) -> io::Result<()> {
-        // Some keys are changed more often than others, and all of them are read alike.
-        let share = self.random.f64();
+        let key = self.key();
+        match self.random.u32(..10_000) {
+            0..7_900 => self.invalidate(key).await,
+            7_900..8_300 => self.demand_version(key).await,
+            8_300..9_500 => self.put(key).await,
+            9_500..9_850 => {
+                let _delivery = self.work.resource.expire(&key).await;
+                Ok(())
+            }
+            9_850..9_880 => self.invalidate_tag(key).await,
+            9_880..9_910 => self.invalidate_matching(key).await,
+            9_910..9_912 => self.invalidate_all(key).await,
+            _ => self.go_away(key).await,
+        }
+    }
+
+    /// Half of the keys are changed often, and some of them more than others: so that changes meet
+    /// loads. The other half is changed so seldom that what is stale would be so for longer than a
+    /// window.
+    fn key(&mut self) -> u32 {
+        const SELDOM: f64 = 0.02;
+        let (half, share) = (self.work.keys / 2, self.random.f64());
+        if self.random.f64() < SELDOM {
+            return self.random.u32(half..self.work.keys);
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a share of a number of keys"
         )]
-        let key = (share * share * f64::from(self.work.keys)) as u32;
-        match self.random.u32(..1_000) {
-            0..770 => self.invalidate(key).await,
-            770..810 => self.demand_version(key).await,
-            810..930 => self.put(key).await,
-            930..960 => {
-                let _delivery = self.work.resource.expire(&key).await;
-                Ok(())
-            }
-            960..975 => self.invalidate_tag(key).await,
-            975..990 => self.invalidate_matching(key).await,
-            990..992 => self.invalidate_all(key).await,
-            _ => self.go_away(key).await,
-        }
+        let often = (share * share * f64::from(half)) as u32;
+        often
     }
 
     async fn invalidate(&self, key: u32) -> io::Result<()> {

@@ -25,10 +25,12 @@ pub(super) struct Open {
 
 impl Open {
     /// Opens the file, creates it if it is missing, and brings its tables up to date. `hold` is
-    /// what was held of it before, if anything, and what is held of it then.
+    /// what was held of it before, if anything, and what is held of it then; `used` is the file
+    /// that was used before, if any was.
     pub(super) async fn new(
         options: &SqliteOptions,
         hold: &mut Option<Hold>,
+        used: Option<FileId>,
     ) -> Result<Self, OpenError> {
         file::check(&options.path)?;
         file::create(&options.path).map_err(OpenError::Create)?;
@@ -37,7 +39,9 @@ impl Open {
         let mut connection =
             connect_options(options).synchronous(SqliteSynchronous::Normal).connect().await?;
         limit(&mut connection, options.max_bytes).await?;
-        let is_of_no_session = match prepare(&mut connection, start.begins_session()).await {
+        let is_another = used.is_some_and(|used| used != file);
+        let prepared = prepare(&mut connection, start.begins_session(), is_another).await;
+        let is_of_no_session = match prepared {
             // A file that cannot be written can still be read, if it has been prepared before.
             Err(error) if error.trouble() == Trouble::ReadOnly => true,
             prepared => {
@@ -140,15 +144,27 @@ const BEGIN_SESSION: &str = "update forewarm_meta set session = random()";
 /// What was being loaded when somebody last used the file may have become wrong since.
 const VOID_PERMITS: &str = "delete from forewarm_permit";
 
+/// A file that has taken the name of another may be a copy of it: then it holds what has been
+/// invalidated since, and nothing tells of that.
+const FORGET: &str =
+    "delete from forewarm_entry where session <> (select session from forewarm_meta)";
+
 /// Brings the tables up to date, in one transaction, so that two processes that open a new file at
 /// once do not meet half-way.
-async fn prepare(db: &mut SqliteConnection, begins_session: bool) -> Result<(), OpenError> {
+async fn prepare(
+    db: &mut SqliteConnection,
+    begins_session: bool,
+    is_another: bool,
+) -> Result<(), OpenError> {
     query(LOG_BESIDE).execute(&mut *db).await?;
     let mut transaction = db.begin_with("begin immediate").await?;
     migrator().run_direct(None, &mut *transaction, false).await?;
     if begins_session {
         query(BEGIN_SESSION).execute(&mut *transaction).await?;
         query(VOID_PERMITS).execute(&mut *transaction).await?;
+    }
+    if is_another {
+        query(FORGET).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(())

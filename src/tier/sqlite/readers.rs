@@ -19,7 +19,8 @@ use crate::tier::{Cursor, Mark, Polled, TierSize};
 pub(super) struct Readers {
     pool: SqlitePool,
     is_of_no_session: bool,
-    is_foreign: bool,
+    /// Whether not even that is worth anything.
+    gives_nothing: bool,
     file: FileId,
 }
 
@@ -31,11 +32,7 @@ impl Readers {
     ///
     /// All of them connect now: one that came later might find another file under the name, and
     /// serve from it what has been invalidated in this one.
-    pub(super) async fn open(
-        open: &Open,
-        options: &SqliteOptions,
-        is_foreign: bool,
-    ) -> Result<Self, OpenError> {
+    pub(super) async fn open(open: &Open, options: &SqliteOptions) -> Result<Self, OpenError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(options.readers)
             .test_before_acquire(false)
@@ -53,24 +50,25 @@ impl Readers {
         if FileId::of(&options.path) != Some(open.file) {
             return Err(OpenError::Replaced);
         }
-        Ok(Self { pool, is_of_no_session: open.is_of_no_session, is_foreign, file: open.file })
+        let (is_of_no_session, file) = (open.is_of_no_session, open.file);
+        Ok(Self { pool, is_of_no_session, gives_nothing: false, file })
     }
 
-    /// Whether the file took the place of another one that this tier has used. Then what was stored
-    /// before is not even good for want of something better: what this tier has invalidated may be
-    /// in this file as it was.
-    pub(super) const fn is_foreign(&self) -> bool {
-        self.is_foreign
+    /// Finds no values any more: none of them can be trusted, not even for want of a better one.
+    pub(super) const fn give_nothing(&mut self) {
+        self.gives_nothing = true;
     }
 
     /// The values of the keys in a [`key_list`](super::begin::key_list).
     pub(super) async fn look_up(&self, keys: &str, now: i64) -> Result<Vec<Found>, sqlx::Error> {
+        if self.gives_nothing {
+            return Ok(Vec::new());
+        }
         let mut db = self.pool.acquire().await?;
         let mut found = look_up(&mut db, keys, now).await?;
         for (_, stored) in &mut found {
             stored.is_restored |= self.is_of_no_session;
         }
-        found.retain(|(_, stored)| !(self.is_foreign && stored.is_restored));
         Ok(found)
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Writer {
     state: Arc<State>,
     /// Keeps the session of the file going, also while there is no connection to it.
     hold: Option<Hold>,
-    /// The file that was used first.
+    /// The file that was used last, and that could be written, if it was not the first.
     used: Option<FileId>,
     /// The connection, or why there is none.
     open: Result<Open, TierError>,
@@ -188,9 +188,15 @@ impl Writer {
     }
 
     async fn connect(&mut self) -> Result<Open, OpenError> {
-        let open = Open::new(&self.options, &mut self.hold).await?;
-        let is_foreign = *self.used.get_or_insert(open.file) != open.file;
-        let readers = Readers::open(&open, &self.options, is_foreign).await?;
+        let open = Open::new(&self.options, &mut self.hold, self.used).await?;
+        let mut readers = Readers::open(&open, &self.options).await?;
+        if !open.is_of_no_session || self.used.is_none() {
+            self.used = Some(open.file);
+        } else if self.used != Some(open.file) {
+            // What this tier has invalidated in the other file may be in this one as it was, and
+            // cannot be removed.
+            readers.give_nothing();
+        }
         self.is_doubtful = false;
         self.state.readers.store(Some(Arc::new(readers)));
         Ok(open)

@@ -124,14 +124,14 @@ async fn nothing_of_a_file_that_was_replaced_is_served() {
     }
     for tier in &tiers {
         assert!(polled(&home, tier, &since).await.is_gap);
-        assert_eq!(value(tier, "p:user:2").await, None);
+        assert_eq!(begin(tier, "p:user:2", 1).await, Begun::Permit);
     }
     put(&tiers[0], "p:user:3", b"new").await;
     assert!(!stored(&tiers[1], "p:user:3").await.is_restored);
 }
 
 #[tokio::test]
-async fn what_an_older_copy_brings_back_is_not_trusted() {
+async fn what_an_older_copy_brings_back_is_not_served() {
     let home = Home::new();
     let tier = home.open().await;
     put(&tier, "p:user:1", b"old").await;
@@ -147,6 +147,23 @@ async fn what_an_older_copy_brings_back_is_not_trusted() {
     assert_eq!(filled, [Filled::Refused]);
     assert_eq!(value(&tier, "p:user:1").await, None);
     assert!(polled(&home, &tier, &since).await.is_gap);
+    // Nor by one who comes later, and does not know of the other file.
+    assert_eq!(value(&home.open().await, "p:user:1").await, None);
+}
+
+#[tokio::test]
+async fn a_file_that_comes_back_has_missed_what_came_meanwhile() {
+    let home = Home::new();
+    let tier = home.open().await;
+    put(&tier, "p:user:1", b"old").await;
+    checkpoint(&home).await;
+    fs::rename(home.path(), home.file("aside.db")).unwrap();
+    tier.invalidate(NODE, &[Selector::Key("p:user:1").into()]).await.unwrap();
+    put(&tier, "p:user:2", b"new").await;
+    fs::rename(home.file("aside.db"), home.path()).unwrap();
+    assert_eq!(value(&tier, "p:user:1").await, None);
+    put(&tier, "p:user:2", b"newer").await;
+    assert_eq!(value(&tier, "p:user:2").await.unwrap(), b"newer");
 }
 
 #[tokio::test]
