@@ -424,9 +424,6 @@ async fn checkpoint(home: &Home) {
     other.close().await.unwrap();
 }
 
-/// Brings the sound bytes back.
-type Mend = fn(&Home, &[u8]);
-
 #[tokio::test]
 async fn damaged_pages_are_an_error_until_they_are_mended() {
     type Mend = fn(&Home, &[u8]);

@@ -25,7 +25,6 @@ const FILE: &str = "FOREWARM_TEST_FILE";
 
 /// Another process: it stores a value, says so, and goes on until it is killed.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "its parent waits for it")]
 async fn a_process_that_uses_a_file() {
     let Ok(path) = std::env::var(FILE) else { return };
     let tier = SqliteTier::open(path).await.unwrap();

@@ -217,7 +217,6 @@ async fn a_pattern_that_cannot_be_read_is_not_passed_over<B: Bed>(world: World<B
     }
 }
 
-#[expect(clippy::cognitive_complexity, reason = "one case after the other")]
 async fn more_patterns_than_are_remembered_are_all_void<B: Bed>(world: World<B>) {
     let texts: Vec<_> = (0..300).map(|nth| format!("{nth}x")).collect();
     let chosen = [0, 1, 127, 128, 255, 299];

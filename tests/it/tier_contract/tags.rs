@@ -282,7 +282,6 @@ async fn a_void_load_does_not_come_back_after_a_sweep<B: Bed>(world: World<B>) {
     }
 }
 
-#[expect(clippy::cognitive_complexity, reason = "one case after the other")]
 async fn more_tags_than_are_remembered_are_all_void<B: Bed>(world: World<B>) {
     let tags: Vec<_> = (0..10_100).map(|nth| format!("tag {nth}")).collect();
     let chosen = [0, 1, 5_000, 9_999, 10_000, 10_099];
