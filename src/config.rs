@@ -110,7 +110,7 @@ pub struct L2Config {
     pub busy_wait: Duration,
     /// After this many failures in a row L2 is left alone. Default: 5.
     pub breaker_failures: u32,
-    /// How long L2 is left alone before one call tries it again. Default: 1 s.
+    /// How long L2 is left alone before one call tries it again. Default: 500 ms.
     #[serde(with = "crate::span")]
     pub breaker_open_for: Duration,
     /// The invalidations of a resource that may wait for L2; when there are more, the whole
@@ -161,7 +161,7 @@ impl Default for L2Config {
             write_timeout: Duration::from_millis(500),
             busy_wait: Duration::from_millis(250),
             breaker_failures: 5,
-            breaker_open_for: Duration::from_secs(1),
+            breaker_open_for: Duration::from_millis(500),
             outbox_max: 100_000,
             compress_over_bytes: 1024,
             window: Duration::from_secs(2),

@@ -62,7 +62,7 @@ mod writer;
 /// coming of each process counts as such a time.
 ///
 /// A file that cannot be used (locked, damaged, read-only, full, gone) is no error of `open`: every
-/// call then fails at once, a warning says what to do, and the first call after a second tries
+/// call then fails at once, a warning says what to do, and the first call after 400 ms tries
 /// again. Nothing is ever removed to make place for a new file. If another file takes the name, or
 /// the file is removed, every call notices: nothing that was in the first one is served any more,
 /// and the new one is used as soon as no tier holds the first. The values in that one are removed,

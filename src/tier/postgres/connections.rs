@@ -2,7 +2,8 @@
 //!
 //! A connection whose call was given up is closed: nobody knows what is still to come on it, and a
 //! server that has stopped answering must not hold it for ever. Connections are made in the
-//! background, so that those who give up early get one all the same, the next time.
+//! background, so that those who give up early get one all the same, the next time; and again and
+//! again after a failure, so that whoever asks rarely finds one as soon as the server is back.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -20,7 +21,7 @@ use super::fault::{ConnectError, Failure, Refusal, Report, Trouble};
 use super::options::PostgresOptions;
 use super::turn::{Clocks, Turn};
 use crate::clock::Moment;
-use crate::task::{Tasks, timeout_at};
+use crate::task::{Tasks, sleep_until, timeout_at};
 
 /// Something that the server is asked.
 pub(super) trait Call: Sync {
@@ -62,6 +63,8 @@ struct State {
     open: u32,
     making: u32,
     failed: Option<Failed>,
+    /// When somebody last needed one that was not there.
+    missed_at: Option<Moment>,
     is_closed: bool,
 }
 
@@ -88,7 +91,11 @@ const MAKING_MAX: u32 = 2;
 const TRIES_MAX: u32 = 3;
 
 /// How long after a failure another connection is tried.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// For how long connections are tried after the last call that needed one: longer than an engine
+/// leaves a failing tier alone, which makes one call then and must not meet what was tried before.
+const TRY_FOR: Duration = Duration::from_secs(5);
 
 /// A server that does not answer is not waited for when the tier is closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -186,6 +193,13 @@ impl Connections {
     }
 }
 
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // Nobody will need what is still being made.
+        self.shared.state.lock().is_closed = true;
+    }
+}
+
 fn has_state(error: &sqlx::Error, state: &str) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.as_deref() == Some(state)
@@ -199,6 +213,7 @@ impl State {
         if let Some(db) = self.idle.pop() {
             return Step::Use(db);
         }
+        self.missed_at = Some(now);
         if let Some(failed) = self.failed.as_ref().filter(|failed| now < failed.retry_at) {
             // While others go on, one of them will be free.
             let nobody_goes_on = self.open == 0;
@@ -208,14 +223,42 @@ impl State {
         if self.open >= connections || self.making >= MAKING_MAX {
             return Step::Wait;
         }
+        self.begin_making();
+        Step::Make
+    }
+
+    /// Whether another connection is made, now that one could not be, though nobody asks for it at
+    /// the moment.
+    fn tries_again(&mut self, now: Moment) -> bool {
+        let is_missed = self.missed_at.is_some_and(|missed_at| now.since(missed_at) < TRY_FOR);
+        // While there is one, or one is being made, others see to it.
+        let tries = is_missed && self.open == 0 && !self.is_closed;
+        if tries {
+            self.begin_making();
+        }
+        tries
+    }
+
+    fn begin_making(&mut self) {
         self.open += 1;
         self.making += 1;
-        Step::Make
     }
 }
 
 impl Shared {
+    /// Makes a connection; if that fails, again for as long as it may be needed.
     async fn make(&self) {
+        let clock = self.clocks.ours();
+        while let Some(retry_at) = self.make_once().await {
+            sleep_until(clock.instant(retry_at)).await;
+            if !self.state.lock().tries_again(clock.now()) {
+                break;
+            }
+        }
+    }
+
+    /// Makes a connection; gives when the next one may be tried if that failed.
+    async fn make_once(&self) -> Option<Moment> {
         let clock = self.clocks.ours();
         let deadline = clock.instant(clock.now().plus(self.options.connect_timeout));
         let made =
@@ -242,11 +285,12 @@ impl Shared {
                 }
             }
         };
-        match failed {
-            Some(error) => self.warn(error.trouble(), &error),
+        match &failed {
+            Some(error) => self.warn(error.trouble(), error),
             None => self.all_is_well(),
         }
         self.turned.notify_waiters();
+        failed.map(|_error| retry_at)
     }
 
     /// Connects; once more if somebody ended the session meanwhile, which says nothing of the server.

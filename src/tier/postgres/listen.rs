@@ -41,7 +41,7 @@ pub(super) struct Listening {
 }
 
 /// How long after the connection was lost another one is tried.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// A connection on which nothing was heard for so long is tried.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

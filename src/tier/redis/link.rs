@@ -75,7 +75,9 @@ enum Next {
 
 /// Between the beginnings of two attempts, at first.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
+/// Shorter than an engine leaves a failing tier alone, which makes one call then: that must not meet
+/// the failure of an attempt from before.
+const RETRY_AFTER_MAX: Duration = Duration::from_millis(250);
 
 /// A call waits for an attempt as long as one takes if all is well. A server that does not answer
 /// must not hold up every call until the attempt is given up.

@@ -28,7 +28,7 @@ pub(super) struct Subscriber {
 
 /// Between the beginnings of two attempts to listen.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
 /// A connection on which nothing comes is asked for a sign of life this often.
 const PING_EVERY: Duration = Duration::from_secs(5);

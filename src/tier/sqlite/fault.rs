@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 
+use super::writer::RETRY_AFTER;
 use crate::clock::Moment;
 use crate::error::ConfigError;
 
@@ -44,7 +45,7 @@ impl OpenError {
         match self {
             // Others are about to let go.
             Self::Occupied | Self::Replaced => Duration::from_millis(20),
-            _ => Duration::from_secs(1),
+            _ => RETRY_AFTER,
         }
     }
 

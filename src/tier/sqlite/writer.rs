@@ -74,8 +74,9 @@ impl State {
 /// How many commands make up one transaction at most.
 const GROUP_MAX: usize = 128;
 
-/// How long after a failure the file is opened anew, or permits are written again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long after a failure the file is opened anew, or permits are written again: shorter than an
+/// engine leaves a failing tier alone, which makes one call then.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(400);
 
 /// How many rows are removed when there is no more room.
 const ROWS_FOR_ROOM: u32 = 1000;
@@ -164,7 +165,7 @@ impl Writer {
     }
 
     /// The connection; a new one if there is none or it is in doubt, but not more than one attempt
-    /// a second. If another file has taken the name, there is one attempt at once.
+    /// in [`RETRY_AFTER`]. If another file has taken the name, there is one attempt at once.
     async fn ready(&mut self) -> Result<&mut Open, TierError> {
         let now = self.options.clock.now();
         let file = FileId::of(&self.options.path);
