@@ -105,7 +105,8 @@ fn all(kind: Kind) -> Vec<Cell> {
 fn some(kind: Kind, seed: u64) -> Vec<Cell> {
     let mut faults = Fault::all(kind);
     faults.retain(|fault| !fault.is_long());
-    let mut random = fastrand::Rng::with_seed(seed);
+    // Others for each L2.
+    let mut random = fastrand::Rng::with_seed(seed ^ ((kind as u64) << 32));
     random.shuffle(&mut faults);
     let first = random.usize(..Load::ALL.len());
     let count = SOME.min(faults.len() * if kind == Kind::FarRedis { 1 } else { Load::ALL.len() });

@@ -41,5 +41,10 @@ if [ -n "$server" ]; then
     kill -s KILL "$server"
     wait "$server"
 fi
-# Its ends of the cables go with it, and with them the others.
+# The kernel takes its time with the ends that go with the namespace.
+cable=0
+while [ "$cable" -lt "$cables" ]; do
+    ip link del "${name}n$cable" 2>/dev/null
+    cable=$((cable + 1))
+done
 ip netns del "$name" 2>/dev/null
