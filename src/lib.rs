@@ -119,8 +119,8 @@ pub mod service;
 #[doc(hidden)]
 pub mod measured;
 
-// So that the example in the README is compiled and run.
-#[cfg(all(doctest, feature = "sqlite"))]
+// So that the examples in the README are compiled, and run where they need no server.
+#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 

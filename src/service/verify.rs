@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
+use self::pace::Rates;
 use self::report::Report;
 use self::store::Kind;
 use self::trial::{Terms, Trial, Until};
@@ -20,17 +21,20 @@ mod history;
 mod loads;
 mod nemesis;
 mod node;
+mod pace;
 mod place;
 mod reader;
 mod recovery;
 mod report;
 mod route;
 mod rows;
+mod samples;
 mod store;
 mod story;
 mod totals;
 mod trial;
 mod unfenced;
+mod usage;
 mod writer;
 
 pub(super) use self::fleet::COMMAND as NODE;
@@ -67,6 +71,12 @@ pub(super) struct Options {
     /// How many keys there are, 8 to 4096.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=4_096), value_name = "N")]
     keys: u32,
+    /// How many reads a second they make, all together; as many as there are, if it is not said.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    reads_per_second: Option<u32>,
+    /// The same for changes.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    changes_per_second: Option<u32>,
     /// The coherence window, 250ms to 60s.
     #[arg(long, default_value = "2s", value_parser = parse_window, value_name = "SPAN")]
     window: Duration,
@@ -76,6 +86,9 @@ pub(super) struct Options {
     /// Whether things are made to fail.
     #[arg(long, value_enum, default_value = "on", value_name = "WHETHER")]
     nemesis: Switch,
+    /// How often something is made to fail, 1s or more; after pauses of chance, if it is not said.
+    #[arg(long, value_parser = parse_duration, value_name = "SPAN")]
+    fault_every: Option<Duration>,
     /// Prints an object instead of a table.
     #[arg(long)]
     json: bool,
@@ -150,16 +163,23 @@ impl Options {
             window: self.window,
             seed: self.seed,
             has_nemesis: self.nemesis == Switch::On,
+            fault_every: self.fault_every,
+            rates: Rates {
+                reads: self.reads_per_second.map(f64::from),
+                changes: self.changes_per_second.map(f64::from),
+            },
             is_fenced: true,
             until: self.gets.map_or(Until::Passed(self.duration), Until::Reads),
         }
     }
 
-    /// Long enough for what is stale to be so for longer than a window.
+    /// Long enough for what is stale to be so for longer than a window, and with as many changes as
+    /// it takes for that.
     fn control_terms(&self) -> Terms {
         const AFTER_WINDOW: Duration = Duration::from_secs(2);
         let until = Until::Passed(self.window * 2 + AFTER_WINDOW);
-        Terms { has_nemesis: false, is_fenced: false, until, ..self.terms() }
+        let rates = Rates::default();
+        Terms { has_nemesis: false, is_fenced: false, rates, until, ..self.terms() }
     }
 }
 

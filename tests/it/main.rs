@@ -13,6 +13,9 @@ mod demo;
 mod faults;
 #[cfg(test)]
 mod foresight;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod herd;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod l2;

@@ -75,9 +75,51 @@ fn a_file_that_was_given_is_used_and_kept() {
 }
 
 #[test]
+fn rates_are_kept_and_it_is_said_what_the_nodes_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = [
+        "--l2=sqlite",
+        "--duration=4s",
+        "--window=250ms",
+        "--nodes=2",
+        "--reads-per-second=1500",
+        "--changes-per-second=60",
+        "--fault-every=1s",
+        "--json",
+    ];
+    let Output { status, stdout, stderr } = verify(folder.path(), &options).output().unwrap();
+    let (report, notes) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(0), "{notes}\n{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let real = &report["real"];
+    let seconds = real["seconds"].as_f64().unwrap();
+    // Who is killed or stopped at the end cannot make up for it; and nobody overtakes the rate by
+    // more than those who are late may.
+    for (what, rate) in [("reads", 1_500.0), ("changes", 60.0)] {
+        let rate_seen = real["reads"][what].as_f64().unwrap() / seconds;
+        assert!((rate * 0.3..rate * 1.2).contains(&rate_seen), "{what}: {rate_seen}: {report}");
+    }
+    let faults: u64 = real["faults"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    assert!((1..=8).contains(&faults), "{report}");
+    let usage = &real["usage"];
+    let [nodes, too_young] = ["nodes", "too_young"].map(|of| usage[of].as_array().unwrap());
+    assert_eq!(nodes.len() + too_young.len(), 2, "{report}");
+    // The nodes of the control run are not killed.
+    for node in nodes.iter().chain(report["control"]["usage"]["nodes"].as_array().unwrap()) {
+        for figure in ["resident_mib", "handles", "tasks"] {
+            let course = ["early", "late"].map(|when| node[figure][when].as_f64().unwrap());
+            assert!(course.iter().all(|figure| *figure > 1.0), "{figure}: {report}");
+        }
+        assert!(node["growth"].is_number(), "{report}");
+    }
+    assert_eq!(report["control"]["usage"]["nodes"].as_array().unwrap().len(), 2, "{report}");
+    assert_is_empty(folder.path());
+}
+
+#[test]
 fn options_that_cannot_work_are_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (&[], &["--l2", "sqlite", "redis", "postgres"]),
         (&["--l2=mysql"], &["mysql", "sqlite", "redis", "postgres"]),
         (&["--l2=sqlite", "--nodes=1"], &["--nodes", "2..=16"]),
@@ -85,6 +127,9 @@ fn options_that_cannot_work_are_refused_and_named() {
         (&["--l2=sqlite", "--duration=10ms"], &["--duration", "1s or more"]),
         (&["--l2=sqlite", "--window=1h"], &["--window", "250ms to 60s"]),
         (&["--l2=sqlite", "--nemesis=maybe"], &["--nemesis", "on", "off"]),
+        (&["--l2=sqlite", "--reads-per-second=0"], &["--reads-per-second", "1..=1000000"]),
+        (&["--l2=sqlite", "--changes-per-second=x"], &["--changes-per-second"]),
+        (&["--l2=sqlite", "--fault-every=5ms"], &["--fault-every", "1s or more"]),
         (&["--l2=sqlite", "--gets=5", "--duration=2s"], &["--gets", "--duration"]),
         (&["--l2=redis", "--url=postgres://u:secret@h"], &["redis://", "rediss://"]),
     ];

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::checker::Account;
 use super::history::{self, Member};
 use super::node::Orders;
+use super::samples::{self, Sample};
 use super::totals::Totals;
 use crate::service::console::Failure;
 
@@ -76,6 +77,12 @@ impl Fleet {
         let mut sum = Totals::default();
         self.lives().iter().for_each(|orders| sum += Totals::read(&orders.totals()));
         sum
+    }
+
+    /// What each node has taken of the machine so far, in each of its lives.
+    pub(super) fn samples(&self) -> Vec<(Member, Vec<Sample>)> {
+        let of = |orders: Orders| (orders.member, samples::read(&orders.samples()));
+        self.lives().into_iter().map(of).collect()
     }
 
     /// Stops a node where it stands.

@@ -23,10 +23,10 @@ pub(super) enum Event {
     Failed(Failed),
 }
 
-/// Reads of a key, one after the other, that gave the same.
+/// Reads of a key that gave the same.
 ///
-/// What is demanded of a read only grows with the time at which it begins; so if the last of them
-/// may give this, all of them may.
+/// What is demanded of a read only grows with the time at which it begins; so if the one that began
+/// last may give this, all of them may.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Reads {
     pub(super) key: u32,
@@ -35,10 +35,10 @@ pub(super) struct Reads {
     pub(super) is_verified: bool,
     /// How many.
     pub(super) count: u64,
-    /// When the first began.
+    /// When the first and the last of them began.
     pub(super) first_start: u64,
-    /// When the last began, and ended.
     pub(super) start: u64,
+    /// When all had ended.
     pub(super) end: u64,
     /// How long the slowest took.
     pub(super) slowest: u64,
@@ -116,15 +116,18 @@ impl Reads {
         Self { key, version, way, is_verified, count, first_start, start, end, slowest }
     }
 
-    /// Takes a later read in; gives it back if it gave something else.
-    pub(super) fn join(&mut self, later: Self) -> Result<(), Self> {
+    /// Takes others in; gives them back if they gave something else.
+    pub(super) fn join(&mut self, other: Self) -> Result<(), Self> {
         let said = |reads: &Self| (reads.key, reads.version, reads.way, reads.is_verified);
-        if said(self) != said(&later) {
-            return Err(later);
+        if said(self) != said(&other) {
+            return Err(other);
         }
-        self.count += later.count;
-        self.slowest = self.slowest.max(later.slowest);
-        (self.start, self.end) = (later.start, later.end);
+        self.count += other.count;
+        self.slowest = self.slowest.max(other.slowest);
+        // Who began first need not be the one who ends first.
+        self.first_start = self.first_start.min(other.first_start);
+        self.start = self.start.max(other.start);
+        self.end = self.end.max(other.end);
         Ok(())
     }
 }
@@ -225,6 +228,9 @@ mod tests {
         reads.join(later).unwrap();
         assert_eq!(reads, Reads { count: 2, start: 20, end: 29, slowest: 9, ..reads });
         assert_eq!(reads.first_start, 10);
+        let earlier = Reads { first_start: 5, start: 5, end: 40, slowest: 35, ..one };
+        reads.join(earlier).unwrap();
+        assert_eq!((reads.first_start, reads.start, reads.end), (5, 20, 40));
         let other = Reads { version: 6, ..later };
         assert_eq!(reads.join(other), Err(other));
     }

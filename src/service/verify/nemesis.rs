@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{Fault, Part};
@@ -21,6 +22,8 @@ pub(super) struct Nemesis<'a> {
     /// The network before each node; none if there is no network.
     pub(super) proxies: &'a [Proxy],
     pub(super) random: fastrand::Rng,
+    /// How often a fault begins; after pauses of chance, if it is not said.
+    pub(super) every: Option<Duration>,
     pub(super) havoc: Havoc,
 }
 
@@ -79,9 +82,9 @@ enum Held {
 impl Nemesis<'_> {
     /// Makes things fail until it is told to stop; then everything is well again.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Result<Havoc, Failure> {
-        let (mut deck, mut calm) = (Vec::new(), FIRST_MILLIS);
-        while !is_stopped_within(stop, calm).await {
-            calm = self.random.u64(CALM_MILLIS);
+        let (mut deck, mut begins) =
+            (Vec::new(), Instant::now() + Duration::from_millis(FIRST_MILLIS));
+        while !is_stopped_before(stop, begins).await {
             if deck.is_empty() {
                 // Each comes as often as the others, in an order that changes.
                 deck = Fault::all(self.store);
@@ -92,8 +95,23 @@ impl Nemesis<'_> {
             let began = now();
             self.inflict(fault, within, stop).await?;
             self.havoc.incidents.push(Incident { fault, within, began, healed: now() });
+            begins = self.next_after(begins);
         }
         Ok(self.havoc)
+    }
+
+    /// When the next fault begins, after one that began at `last` has ended.
+    fn next_after(&mut self, last: Instant) -> Instant {
+        let now = Instant::now();
+        let Some(every) = self.every else {
+            return now + Duration::from_millis(self.random.u64(CALM_MILLIS));
+        };
+        let mut next = last + every;
+        // What is past by now is left out.
+        while next <= now {
+            next += every;
+        }
+        next
     }
 
     /// Another fault that comes while one lasts, now and then: of another part of the whole.
@@ -122,7 +140,8 @@ impl Nemesis<'_> {
 
     async fn last(&mut self, fault: Fault, stop: &CancellationToken) {
         let (least, most) = fault.lasts_millis();
-        is_stopped_within(stop, self.random.u64(least..=most)).await;
+        let span = Duration::from_millis(self.random.u64(least..=most));
+        is_stopped_before(stop, Instant::now() + span).await;
     }
 
     async fn begin(&mut self, fault: Fault) -> Result<Failing, Failure> {
@@ -216,7 +235,6 @@ impl Nemesis<'_> {
 }
 
 /// Waits; gives whether it was told to stop.
-async fn is_stopped_within(stop: &CancellationToken, millis: u64) -> bool {
-    let waited = tokio::time::timeout(Duration::from_millis(millis), stop.cancelled());
-    waited.await.is_ok()
+async fn is_stopped_before(stop: &CancellationToken, instant: Instant) -> bool {
+    tokio::time::timeout_at(instant, stop.cancelled()).await.is_ok()
 }

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::counters::Counters;
 use super::history::{Log, Member};
 use super::loads::{Loads, TTL, tag_of};
+use super::pace::{Pace, Rates};
 use super::place::Place;
 use super::reader::Reader;
+use super::rows::Rows;
+use super::samples::Samples;
 use super::totals::Totals;
 use super::writer::Writer;
 use crate::builder::Forewarm;
@@ -32,6 +36,8 @@ pub(super) struct Orders {
     pub(super) window: Duration,
     pub(super) keys: u32,
     pub(super) seed: u64,
+    /// What this node is to do of all.
+    pub(super) rates: Rates,
     /// Whether the tier does what it promises.
     pub(super) is_fenced: bool,
     /// Where the counters are, and where the node writes.
@@ -47,6 +53,11 @@ impl Orders {
     /// Where the node writes its figures.
     pub(super) fn totals(&self) -> PathBuf {
         self.file("totals")
+    }
+
+    /// Where the node writes what it takes of the machine.
+    pub(super) fn samples(&self) -> PathBuf {
+        self.file("samples")
     }
 
     fn file(&self, what: &str) -> PathBuf {
@@ -68,15 +79,29 @@ pub(super) struct Work {
     pub(super) resource: Resource<u32, u64>,
     pub(super) counters: Arc<Counters>,
     pub(super) log: Arc<Log>,
+    pub(super) rows: Rows,
     pub(super) keys: u32,
     pub(super) tasks: Tasks,
+    pub(super) read_pace: Option<Pace>,
+    pub(super) change_pace: Option<Pace>,
+    /// The changes made so far.
+    pub(super) changes: AtomicU64,
 }
 
+/// How many read and change, where no rate is said.
 const READERS: u64 = 16;
 const WRITERS: u64 = 4;
+/// How many do where one is: so many for each one who does it so often in a second, so that the rate
+/// is kept while each has to wait for something.
+const READS_EACH: f64 = 100.0;
+const CHANGES_EACH: f64 = 10.0;
+const TASKS_MAX: u64 = 128;
 
 /// Between two writes of figures and of what was done.
 const NOTE_EVERY: Duration = Duration::from_millis(50);
+
+/// After so many of them, what the node takes of the machine is written as well.
+const NOTES_PER_SAMPLE: u64 = 5;
 
 /// How long what is under way at the end may take.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -101,33 +126,68 @@ async fn serve(orders: &Orders) -> Result<(), Failure> {
     let resource = declare(orders, &engine, Arc::clone(&counters))?;
     engine.start().await?;
     let tasks = Tasks::of_this_runtime().ok_or("there is no runtime")?;
-    let work = Arc::new(Work { resource, counters, log, keys: orders.keys, tasks });
-    for nth in 0..READERS {
+    let Rates { reads, changes } = orders.rates;
+    let work = Arc::new(Work {
+        resource,
+        counters,
+        rows: Rows::new(Arc::clone(&log)),
+        log,
+        keys: orders.keys,
+        tasks,
+        read_pace: reads.map(Pace::new),
+        change_pace: changes.map(Pace::new),
+        changes: AtomicU64::new(0),
+    });
+    let readers = tasks_for(reads, READS_EACH, READERS);
+    for nth in 0..readers {
         let reader = Reader::new(Arc::clone(&work), orders.random(nth));
         work.tasks.spawn_loop(reader.run());
     }
-    for nth in 0..WRITERS {
-        let writer = Writer::new(Arc::clone(&work), orders.random(READERS + nth));
+    for nth in 0..tasks_for(changes, CHANGES_EACH, WRITERS) {
+        let writer = Writer::new(Arc::clone(&work), orders.random(readers + nth));
         work.tasks.spawn_loop(writer.run());
     }
     let ended = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin().lock(), &mut io::sink()));
     let totals = orders.totals();
+    let samples = Samples::create(&orders.samples())?;
     tokio::select! {
         // However it ends, it is time to go.
         _ = ended => {}
-        () = note(&work, &totals) => {}
+        () = note(&work, &totals, samples) => {}
     }
     work.tasks.shut_down(END_WITHIN).await;
     engine.shutdown(END_WITHIN).await;
+    work.rows.write();
     work.log.flush();
-    Totals::of(&work.resource.stats()).write(&totals)?;
+    work.totals().write(&totals)?;
     Ok(())
 }
 
+/// How many tasks it takes to do something so often, if each does it `each` times a second.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of tasks that is bounded"
+)]
+fn tasks_for(rate: Option<f64>, each: f64, least: u64) -> u64 {
+    rate.map_or(least, |rate| ((rate / each) as u64).clamp(least, TASKS_MAX))
+}
+
+impl Work {
+    fn totals(&self) -> Totals {
+        Totals::of(&self.resource.stats(), self.changes.load(Relaxed))
+    }
+}
+
 /// Lets others see how it goes, and what was done so far; ends if that cannot be written.
-async fn note(work: &Work, totals: &Path) {
-    while Totals::of(&work.resource.stats()).write(totals).is_ok() {
+async fn note(work: &Work, totals: &Path, mut samples: Samples) {
+    let mut notes = 0_u64;
+    while work.totals().write(totals).is_ok() {
         work.log.flush();
+        if notes.is_multiple_of(NOTES_PER_SAMPLE) {
+            samples.take();
+        }
+        notes += 1;
         tokio::time::sleep(NOTE_EVERY).await;
     }
 }

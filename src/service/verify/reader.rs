@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::counters::last_absent;
 use super::history::{Event, Failed, Kind, Reads, Way, now};
 use super::node::Work;
-use super::rows::Rows;
+use super::pace::Pace;
 use crate::error::Error;
 use crate::flight::ReadFrom;
 use crate::resource::{Read, ReadOptions};
@@ -18,7 +18,6 @@ use crate::resource::{Read, ReadOptions};
 pub(super) struct Reader {
     work: Arc<Work>,
     random: fastrand::Rng,
-    rows: Rows,
 }
 
 /// After so many reads it rests, so that a node that answers everything from memory does not take
@@ -30,11 +29,32 @@ const REST_MAX: Duration = Duration::from_millis(50);
 
 impl Reader {
     pub(super) fn new(work: Arc<Work>, random: fastrand::Rng) -> Self {
-        let rows = Rows::new(Arc::clone(&work.log));
-        Self { work, random, rows }
+        Self { work, random }
     }
 
     pub(super) async fn run(mut self) {
+        let work = Arc::clone(&self.work);
+        match &work.read_pace {
+            Some(pace) => {
+                // One who waits for his turn has nothing to end.
+                tokio::select! {
+                    () = work.tasks.stopped() => {}
+                    () = self.run_at(pace) => {}
+                }
+            }
+            None => self.run_freely().await,
+        }
+    }
+
+    async fn run_at(&mut self, pace: &Pace) {
+        let mut reads = 1;
+        loop {
+            pace.wait_after(reads).await;
+            reads = self.turn().await;
+        }
+    }
+
+    async fn run_freely(&mut self) {
         let mut rest = REST;
         while !self.work.tasks.is_stopping() {
             for _ in 0..BURST {
@@ -47,13 +67,14 @@ impl Reader {
         }
     }
 
-    async fn turn(&mut self) {
+    /// Reads; gives how many keys.
+    async fn turn(&mut self) -> u32 {
         let key = self.random.u32(..self.work.keys);
         match self.random.u32(..1_000) {
             0..650 => self.get(key).await,
             650..750 => self.with(key).await,
             750..960 => self.read(key, ReadOptions::new()).await,
-            960..975 => self.get_many().await,
+            960..975 => return self.get_many().await,
             975..980 => self.read(key, ReadOptions::new().refresh()).await,
             980..985 => {
                 let max_age = Duration::from_millis(self.random.u64(1..500));
@@ -61,8 +82,12 @@ impl Reader {
             }
             985..990 => self.read(key, ReadOptions::new().fresh_only()).await,
             990..995 => self.go_away(key).await,
-            _ => drop(self.work.resource.preload(&[key]).await),
+            _ => {
+                let _preloaded = self.work.resource.preload(&[key]).await;
+                return 0;
+            }
         }
+        1
     }
 
     async fn get(&mut self, key: u32) {
@@ -94,7 +119,7 @@ impl Reader {
         }
     }
 
-    async fn get_many(&mut self) {
+    async fn get_many(&mut self) -> u32 {
         const KEYS_MAX: u32 = 6;
         let count = self.random.u32(1..=KEYS_MAX);
         let keys: Vec<_> = (0..count).map(|_| self.random.u32(..self.work.keys)).collect();
@@ -103,6 +128,7 @@ impl Reader {
         for (key, result) in keys.into_iter().zip(results) {
             self.note(key, Way::GetMany, start, result.map(|value| value.as_deref().copied()));
         }
+        count
     }
 
     /// Begins to read, and does not wait for the answer.
@@ -111,7 +137,7 @@ impl Reader {
         drop(tokio::time::timeout(patience, self.work.resource.get(&key)).await);
     }
 
-    fn note(&mut self, key: u32, way: Way, start: u64, result: Result<Option<u64>, Error>) {
+    fn note(&self, key: u32, way: Way, start: u64, result: Result<Option<u64>, Error>) {
         match result {
             Ok(version) => self.note_value(Reads::one(key, 0, way, start), version),
             Err(error) => {
@@ -122,7 +148,7 @@ impl Reader {
     }
 
     /// Writes a read down; `version` is what it gave.
-    fn note_value(&mut self, reads: Reads, version: Option<u64>) {
+    fn note_value(&self, reads: Reads, version: Option<u64>) {
         // That there is nothing does not say as of when: as of the last time there was nothing, at
         // best.
         let version = match version {
@@ -130,7 +156,7 @@ impl Reader {
             None => self.work.counters.read(reads.key).map(last_absent),
         };
         if let Ok(version) = version {
-            self.rows.note(Reads { version, ..reads });
+            self.work.rows.note(Reads { version, ..reads });
         }
     }
 }

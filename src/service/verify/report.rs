@@ -17,6 +17,7 @@ use super::store::Kind;
 use super::story;
 use super::totals::Totals;
 use super::trial::Trial;
+use super::usage::{Course, Taken, Usage};
 use crate::service::console::{self, grouped};
 use crate::stats::ratio;
 
@@ -51,6 +52,7 @@ struct Figures {
     /// How often what was made to fail.
     faults: BTreeMap<Fault, u64>,
     recovery: Recovered,
+    usage: Usage,
 }
 
 /// How long it took after a fault until all was well.
@@ -154,6 +156,7 @@ impl Figures {
             slowest_ms: millis(Duration::from_nanos(slowest)),
             faults,
             recovery: Recovered::new(&Recovery::of(&trial.havoc.incidents, &trial.accounts)),
+            usage: trial.usage.clone(),
         }
     }
 
@@ -169,13 +172,14 @@ impl Figures {
         let recovered = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.0} ms"));
         vec![
             ("seconds", format!("{:.1}", self.seconds)),
-            ("reads", grouped(self.reads.reads)),
+            ("reads", self.with_rate(self.reads.reads)),
             ("  from memory", share(self.reads.l1)),
             ("  from L2", share(self.reads.l2)),
             ("  from the source", share(self.reads.source)),
             ("  old, since the source failed", share(self.reads.stale_on_error)),
             ("reads checked", grouped(self.checked)),
             ("  labelled unverified", grouped(self.unverified)),
+            ("changes", self.with_rate(self.reads.changes)),
             ("invalidations of keys, applied", grouped(self.applied)),
             ("  queued", grouped(self.queued)),
             ("stale on the same node (G1)", grouped(self.stale_here)),
@@ -186,7 +190,40 @@ impl Figures {
             ("recovery, median", recovered(p50_ms)),
             ("  longest", recovered(max_ms)),
             ("  not before the next fault", grouped(unfinished)),
+            ("memory, after a tenth and at the end", self.usage.memory()),
+            ("  open files and connections", self.usage.courses(|taken| taken.handles)),
+            ("  tasks", self.usage.courses(|taken| taken.tasks)),
         ]
+    }
+
+    fn with_rate(&self, count: u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let rate = count as f64 / self.seconds.max(f64::MIN_POSITIVE);
+        format!("{} ({rate:.0} a second)", grouped(count))
+    }
+}
+
+impl Usage {
+    fn memory(&self) -> String {
+        let line = |taken: &Taken| {
+            let Course { early, late } = taken.resident_mib;
+            let growth = taken.growth.map_or_else(String::new, |growth| {
+                format!(" ({growth:+.2} % in 10 min, over {:.0} s)", taken.seconds)
+            });
+            format!("node {}: {early:.1}, {late:.1} MiB{growth}", story::name(taken.member))
+        };
+        let too_young =
+            |member: &Member| format!("node {}: started too late to tell", story::name(*member));
+        let lines = self.nodes.iter().map(line).chain(self.too_young.iter().map(too_young));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn courses(&self, figure: impl Fn(&Taken) -> Course) -> String {
+        let line = |taken: &Taken| {
+            let Course { early, late } = figure(taken);
+            format!("node {}: {early:.0}, {late:.0}", story::name(taken.member))
+        };
+        self.nodes.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -19,10 +19,12 @@ pub(super) struct Totals {
     pub(super) stale_on_error: u64,
     pub(super) errors: u64,
     pub(super) loads: u64,
+    /// The changes that were made, of one key or of many.
+    pub(super) changes: u64,
 }
 
 impl Totals {
-    pub(super) fn of(stats: &ResourceStats) -> Self {
+    pub(super) fn of(stats: &ResourceStats, changes: u64) -> Self {
         Self {
             reads: stats.total_accesses,
             l1: stats.l1_hits + stats.l1_stale,
@@ -31,6 +33,7 @@ impl Totals {
             stale_on_error: stats.stale_on_error,
             errors: stats.errors,
             loads: stats.loads,
+            changes,
         }
     }
 
@@ -57,5 +60,6 @@ impl AddAssign for Totals {
         self.stale_on_error += other.stale_on_error;
         self.errors += other.errors;
         self.loads += other.loads;
+        self.changes += other.changes;
     }
 }

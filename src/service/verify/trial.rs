@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::checker::Account;
 use super::counters::Counters;
 use super::fleet::Fleet;
-use super::history::Member;
+use super::history::{Member, now};
 use super::nemesis::{Havoc, Nemesis};
 use super::node::Orders;
+use super::pace::Rates;
 use super::store::{Kind, Store};
 use super::totals::Totals;
+use super::usage::Usage;
 use crate::lab::{LabError, Proxy};
 use crate::service::console::{self, Failure};
 
@@ -29,6 +31,10 @@ pub(super) struct Terms {
     pub(super) window: Duration,
     pub(super) seed: u64,
     pub(super) has_nemesis: bool,
+    /// How often something is made to fail; after pauses of chance, if it is not said.
+    pub(super) fault_every: Option<Duration>,
+    /// Over all nodes.
+    pub(super) rates: Rates,
     pub(super) is_fenced: bool,
     pub(super) until: Until,
 }
@@ -47,6 +53,7 @@ pub(super) struct Trial {
     pub(super) totals: Totals,
     pub(super) accounts: Vec<Account>,
     pub(super) havoc: Havoc,
+    pub(super) usage: Usage,
 }
 
 /// How long after the end of a window it still goes on, so that the last changes bind somebody.
@@ -62,7 +69,7 @@ impl Terms {
         let store = Store::launch(self.kind, self.url.as_deref(), folder.path()).await?;
         let proxies = self.proxies(&store).await?;
         let fleet = Fleet::start(self.orders(&store, &proxies, folder.path())).await?;
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), now());
         let calm = CancellationToken::new();
         let nemesis = async {
             if !self.has_nemesis {
@@ -70,8 +77,8 @@ impl Terms {
             }
             let random = fastrand::Rng::with_seed(self.seed);
             let (store, fleet, proxies) = (&store, &fleet, proxies.as_slice());
-            let havoc = Havoc::default();
-            Nemesis { store, fleet, proxies, random, havoc }.run(&calm).await
+            let (every, havoc) = (self.fault_every, Havoc::default());
+            Nemesis { store, fleet, proxies, random, every, havoc }.run(&calm).await
         };
         let work = async {
             self.until_done(&fleet, stop).await?;
@@ -81,9 +88,10 @@ impl Terms {
         let (havoc, ()) = tokio::try_join!(nemesis, work)?;
         tokio::time::sleep(self.window + AFTER_WINDOW).await;
         let (took, totals) = (began.elapsed(), fleet.totals());
+        let usage = Usage::of(&fleet.samples(), began_at, now());
         let accounts = fleet.end().await?;
         folder.close()?;
-        Ok(Trial { took, totals, accounts, havoc })
+        Ok(Trial { took, totals, accounts, havoc, usage })
     }
 
     /// A network before each node, where there is one.
@@ -108,6 +116,7 @@ impl Terms {
             window: self.window,
             keys: self.keys,
             seed: self.seed,
+            rates: self.rates.shared_by(self.nodes),
             is_fenced: self.is_fenced,
             folder: folder.to_owned(),
         });

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::counters::value_of;
 use super::history::{Changed, Event, How, now};
 use super::loads::{TAGS, tag_of};
 use super::node::Work;
+use super::pace::Pace;
 use crate::resource::{Delivery, InvalidateOptions};
 
 /// A task that changes things.
@@ -27,9 +29,29 @@ impl Writer {
     }
 
     pub(super) async fn run(mut self) {
+        let work = Arc::clone(&self.work);
+        match &work.change_pace {
+            Some(pace) => {
+                // A change that is not ended demands nothing.
+                tokio::select! {
+                    () = work.tasks.stopped() => {}
+                    () = self.run_at(pace) => {}
+                }
+            }
+            None => self.run_freely().await,
+        }
+    }
+
+    async fn run_at(&mut self, pace: &Pace) {
+        loop {
+            pace.wait_after(1).await;
+            self.turn().await;
+        }
+    }
+
+    async fn run_freely(&mut self) {
         while !self.work.tasks.is_stopping() {
-            // What cannot be read or written is not changed.
-            self.turn().await.ok();
+            self.turn().await;
             let pause = self.random.u64(..=self.pause_max());
             tokio::time::sleep(Duration::from_micros(pause)).await;
         }
@@ -41,7 +63,14 @@ impl Writer {
         2_500_000 / u64::from(self.work.keys).clamp(8, 1_000)
     }
 
-    async fn turn(&mut self) -> io::Result<()> {
+    async fn turn(&mut self) {
+        // What cannot be read or written is not changed.
+        if self.try_turn().await.is_ok() {
+            self.work.changes.fetch_add(1, Relaxed);
+        }
+    }
+
+    async fn try_turn(&mut self) -> io::Result<()> {
         let key = self.key();
         match self.random.u32(..10_000) {
             0..7_900 => self.invalidate(key).await,
