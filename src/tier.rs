@@ -254,7 +254,7 @@ pub enum Begun {
 }
 
 /// A value as it was stored.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Stored {
     /// The encoded value.
     pub value: Vec<u8>,
@@ -272,7 +272,7 @@ pub struct Stored {
 }
 
 /// A value to be stored.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Fill<'a> {
     /// The full key.
     pub key: &'a str,
@@ -290,6 +290,32 @@ pub struct Fill<'a> {
     pub tags: &'a [&'a str],
     /// The version that the source gave, if it gives versions: see [`Lag::min_version`].
     pub version: Option<u64>,
+}
+
+/// Without the value.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("bytes", &self.value.len())
+            .field("age", &self.age)
+            .field("fresh_for", &self.fresh_for)
+            .field("keep_for", &self.keep_for)
+            .field("is_restored", &self.is_restored)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the key and the value.
+impl fmt::Debug for Fill<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fill")
+            .field("bytes", &self.value.len())
+            .field("age", &self.age)
+            .field("fresh_for", &self.fresh_for)
+            .field("keep_for", &self.keep_for)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What [`Tier::fill`] did with a value.

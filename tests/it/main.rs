@@ -1,5 +1,8 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
+mod canary;
 #[cfg(test)]
 mod coherence;
 #[cfg(feature = "service")]

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::future::Future;
-use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use forewarm::{
@@ -13,13 +11,13 @@ use forewarm::{
     Tier as _, TierError, Want,
 };
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteLockingMode};
 use sqlx::{ConnectOptions as _, Connection as _, SqlStr, query, query_scalar};
 use tempfile::TempDir;
 use tokio::task::yield_now;
 
+use crate::canary::watch::Watch;
 use crate::tier_contract::{self, Bed, NODE};
 
 mod groups;
@@ -210,7 +208,10 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
     fs::rename(home.path(), home.file("aside")).unwrap();
     let at_once = calls(&tier).await;
     if home.clock.now().since(tried_at) < RETRY_AFTER {
-        assert!(at_once.iter().all(|(_, outcome)| outcome.is_err()), "it is not tried all the time");
+        assert!(
+            at_once.iter().all(|(_, outcome)| outcome.is_err()),
+            "it is not tried all the time"
+        );
     }
     home.clock.advance(SECOND);
     all_work(&tier).await;
@@ -692,35 +693,12 @@ async fn what_a_clock_that_was_ahead_has_left_behind_is_no_hindrance() {
 }
 
 /// What has been logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_fault_is_warned_of_once_a_minute_and_without_any_values() {
     let home = Home::new();
-    let log = Log::default();
-    let writer = log.clone();
-    // For the whole process, since others log from threads of their own.
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .init();
-    let path = home.path().display().to_string();
-    let lines = |word: &str| {
-        let log = String::from_utf8(log.0.lock().clone()).unwrap();
-        log.lines().filter(|line| line.contains(&path) && line.contains(word)).count()
-    };
+    // Of the whole process, since others log from threads of their own.
+    let (log, secrets) = (Watch::of(home.path().display().to_string()), Watch::of("SECRET"));
+    let lines = |word: &str| log.lines().iter().filter(|line| line.contains(word)).count();
 
     fs::write(home.path(), "This is no database.\n".repeat(1000)).unwrap();
     let tier = home.open().await;
@@ -739,7 +717,7 @@ async fn a_fault_is_warned_of_once_a_minute_and_without_any_values() {
     assert_eq!(value(&tier, "p:user:SECRET").await.unwrap(), b"SECRET");
     put(&tier, "p:user:SECRET", b"SECRET").await;
     assert_eq!((lines("WARN"), lines("can be used again")), (2, 1));
-    assert!(!String::from_utf8(log.0.lock().clone()).unwrap().contains("SECRET"));
+    assert_eq!(secrets.lines(), Vec::<String>::new());
     assert!(!format!("{tier:?}").contains("SECRET"));
 }
 

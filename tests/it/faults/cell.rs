@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
 use super::load::Load;
+use super::machine::Stopwatch;
 use super::node::{Node, Seen};
 use super::oracle::{NODES, Oracle};
 use super::outcome::Outcome;
@@ -33,6 +34,8 @@ impl Cell {
         let seen = Arc::default();
         let nodes = self.nodes(&store, &seen).await;
         let panics = machine::panics();
+        let watch = Stopwatch::start();
+        let control = tokio::spawn(machine::control());
         let stop = CancellationToken::new();
         let mut load = self.load.begin(&nodes, &stop);
         assert!(recovered(&nodes).await.is_some(), "{self:?}: it did not even begin to work");
@@ -48,7 +51,9 @@ impl Cell {
         for node in &nodes {
             node.engine.shutdown(END_WITHIN).await;
         }
-        Outcome { cell: self, seen, panics: machine::panics() - panics, recovery }
+        control.abort();
+        let (panics, late) = (machine::panics() - panics, watch.late());
+        Outcome { cell: self, seen, panics, recovery, late }
     }
 
     async fn nodes(self, store: &Store, seen: &Arc<Seen>) -> Vec<Arc<Node>> {

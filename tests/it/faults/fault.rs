@@ -74,6 +74,7 @@ impl Fault {
             Kind::Sqlite => Self::OF_A_FILE.to_vec(),
             // Its disk is not ours to fill.
             Kind::Postgres => Self::OF_A_SERVER.to_vec(),
+            Kind::FarRedis => vec![Self::BlackHole, Self::Split],
             Kind::Redis => [&Self::OF_A_SERVER[..], &[Self::Full]].concat(),
         }
     }

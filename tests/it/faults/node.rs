@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use forewarm::{
-    Capacity, Config, Delivery, Forewarm, L2Config, LoadContext, LoadError, Loaded, Loader,
+    Capacity, Config, Delivery, Error, Forewarm, L2Config, LoadContext, LoadError, Loaded, Loader,
     Partition, Policy, PreloadMode, PreloadPolicy, ReadFrom, ReadOptions, Resource, SourcePolicy,
 };
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::WINDOW;
 use super::load::Load;
+use super::machine::Stopwatch;
 use super::oracle::{KEYS, Oracle};
 use super::store::Store;
 
@@ -43,6 +43,8 @@ pub(super) struct Seen {
     pub(super) queued: AtomicU64,
     pub(super) stale: AtomicU64,
     pub(super) errors: AtomicU64,
+    /// Loads that took too long while the machine was busy.
+    pub(super) overdue: AtomicU64,
     pub(super) slowest_micros: AtomicU64,
     pub(super) loads_at_once: AtomicUsize,
     pub(super) notes: Mutex<Vec<String>>,
@@ -111,13 +113,17 @@ impl Node {
     /// Reads a key, and sees whether the answer is right and in time.
     pub(super) async fn get(&self, key: u32) {
         let floor = self.oracle.floor(self.which, key);
-        let began = Instant::now();
+        let watch = Stopwatch::start();
         let read = self.counters.read(&key, &ReadOptions::new()).await;
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap();
+        let micros = u64::try_from(watch.took().as_micros()).unwrap();
         self.seen.gets.fetch_add(1, Relaxed);
         self.seen.slowest_micros.fetch_max(micros, Relaxed);
         let which = self.which;
         match read {
+            // A machine that has kept everybody waiting for as long has let the load wait too.
+            Err(Error::Deadline { .. }) if watch.late() >= DEADLINE / 2 => {
+                self.seen.overdue.fetch_add(1, Relaxed);
+            }
             Err(error) => {
                 self.seen.errors.fetch_add(1, Relaxed);
                 self.seen.note(|| format!("node {which}, key {key}: {error:?}"));

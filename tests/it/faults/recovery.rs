@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use super::machine::Stopwatch;
 use super::node::Node;
 
 /// The next of the keys that only this uses, and never twice.
@@ -18,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits until, on every node, an invalidation is applied and a read is answered by L2. Gives how
 /// long that took.
 pub(super) async fn recovered(nodes: &[Arc<Node>]) -> Option<Duration> {
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let each = nodes.iter().enumerate().map(|(which, node)| {
         let other = &nodes[(which + 1) % nodes.len()];
         is_well(node, other)
     });
-    timeout(PATIENCE, join_all(each)).await.ok().map(|_| began.elapsed())
+    timeout(PATIENCE, join_all(each)).await.ok().map(|_| watch.took())
 }
 
 async fn is_well(node: &Node, other: &Node) {

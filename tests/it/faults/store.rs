@@ -6,12 +6,14 @@ use forewarm::Builder;
 use forewarm::lab::{Proxy, Way};
 use tokio::time::{Instant, sleep};
 
+use self::far::FarRedis;
 use self::file::FileStore;
 use self::postgres::PostgresStore;
 use self::redis::RedisStore;
 use super::fault::Fault;
 use super::oracle::NODES;
 
+pub(super) mod far;
 mod file;
 mod postgres;
 mod redis;
@@ -22,6 +24,8 @@ pub(super) enum Kind {
     Sqlite,
     Postgres,
     Redis,
+    /// A Redis server in a network namespace of its own.
+    FarRedis,
 }
 
 /// An L2, and the network before each node if there is one.
@@ -34,6 +38,7 @@ enum Place {
     File(FileStore),
     Postgres(PostgresStore),
     Redis(RedisStore),
+    Far(FarRedis),
 }
 
 /// What is held while a fault lasts.
@@ -62,6 +67,7 @@ impl Store {
                 let upstream = store.server.addr();
                 (Place::Redis(store), Some(upstream))
             }
+            Kind::FarRedis => (Place::Far(FarRedis::launch().await), None),
         };
         let mut proxies = Vec::new();
         if let Some(upstream) = upstream {
@@ -78,6 +84,7 @@ impl Store {
             Place::File(store) => builder.tier(store.open().await),
             Place::Postgres(store) => builder.tier(store.open(self.proxies[node].addr()).await),
             Place::Redis(store) => builder.tier(store.open(self.proxies[node].addr()).await),
+            Place::Far(store) => builder.tier(store.open(node).await),
         }
     }
 
@@ -109,6 +116,7 @@ impl Store {
             Place::File(store) => return store.begin(fault).await,
             Place::Postgres(store) => store.begin(fault).await,
             Place::Redis(store) => store.begin(fault).await,
+            Place::Far(store) => store.begin(fault),
         }
         Disturbance::Nothing
     }
@@ -139,6 +147,7 @@ impl Store {
             Place::File(store) => store.end(fault, disturbance).await,
             Place::Postgres(store) => store.end(fault).await,
             Place::Redis(store) => store.end(fault).await,
+            Place::Far(store) => store.end(fault),
         }
         for proxy in &self.proxies {
             proxy.heal().await;

@@ -1,10 +1,11 @@
 //! A Redis server.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use forewarm::lab::{self, Data, Persistence, RedisServer};
 use forewarm::{RedisOptions, RedisTier};
-use redis::{FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, FromRedisValue, cmd};
 
 use crate::faults::fault::Fault;
 
@@ -15,6 +16,8 @@ pub(super) struct RedisStore {
 
 const USER: &str = "engine";
 const PASSWORD: &str = "secret";
+
+const IN_TIME: Duration = Duration::from_mins(1);
 
 impl RedisStore {
     pub(super) async fn launch(fault: Fault) -> Self {
@@ -78,7 +81,12 @@ impl RedisStore {
             command.arg(word);
         }
         let client = redis::Client::open(self.server.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        // A machine that is busy is no fault of the server's.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(IN_TIME))
+            .set_response_timeout(Some(IN_TIME));
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connection.await.unwrap();
         command.query_async(&mut connection).await.unwrap()
     }
 }
