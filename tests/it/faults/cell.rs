@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +36,8 @@ impl Cell {
         let nodes = self.nodes(&store, &seen).await;
         let panics = machine::panics();
         let watch = Stopwatch::start();
-        let control = tokio::spawn(machine::control());
+        let mut control = JoinSet::new();
+        control.spawn(machine::control());
         let stop = CancellationToken::new();
         let mut load = self.load.begin(&nodes, &stop);
         assert!(recovered(&nodes).await.is_some(), "{self:?}: it did not even begin to work");
@@ -51,7 +53,7 @@ impl Cell {
         for node in &nodes {
             node.engine.shutdown(END_WITHIN).await;
         }
-        control.abort();
+        control.abort_all();
         let (panics, late) = (machine::panics() - panics, watch.late());
         Outcome { cell: self, seen, panics, recovery, late }
     }
