@@ -91,6 +91,7 @@ mod flight;
 mod foresight;
 mod l1;
 mod resource;
+mod schedule;
 mod stats;
 
 // Changes that commit with the application's.
@@ -150,6 +151,7 @@ pub use self::resource::{
     Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
     Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
+pub use self::schedule::Trigger;
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]
 pub use self::scope_layer::{ScopeLayer, Scoped};
