@@ -17,6 +17,7 @@ use crate::key::Key;
 use crate::metrics::{self, BUILD_INFO, L2_UP};
 use crate::preloader;
 use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
+use crate::schedule::{Job, JobBuilder};
 use crate::scope::Scope;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
@@ -70,6 +71,35 @@ impl Forewarm {
         ResourceBuilder::new(Arc::clone(&self.engine), name, None)
     }
 
+    /// Declares a job: work that is done at set times.
+    ///
+    /// Of engines that share an L2, one runs it each time; see
+    /// [`JobPolicy::on_every_engine`](crate::JobPolicy::on_every_engine).
+    ///
+    /// ```
+    /// # use forewarm::Forewarm;
+    /// # async fn example(forewarm: &Forewarm) -> Result<(), forewarm::Error> {
+    /// let report = forewarm
+    ///     .job("report")
+    ///     .daily_at(2, 0, "Europe/Berlin")
+    ///     .run_with(|context| async move {
+    ///         println!("the report of {}", context.scheduled());
+    ///         Ok(())
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn job(&self, name: &str) -> JobBuilder {
+        JobBuilder::new(Arc::clone(&self.engine.jobs), name)
+    }
+
+    /// The jobs, in the order in which they were declared.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Job> {
+        self.engine.jobs.handles()
+    }
+
     /// Closes the registration, and begins to work in the background: preloads, deliveries to L2,
     /// clean-up.
     ///
@@ -101,6 +131,7 @@ impl Forewarm {
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
+        self.engine.jobs.start();
         let prefix = self.engine.prefix.as_str();
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
@@ -169,6 +200,7 @@ impl Forewarm {
             resource.publish();
         }
         self.engine.foresight.publish();
+        self.engine.jobs.publish();
         if let Some(l2) = &self.engine.l2 {
             l2.publish();
             ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
@@ -211,6 +243,7 @@ impl Forewarm {
     /// whatever would have to be loaded is an error.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
+        self.engine.jobs.end();
         if in_time {
             // What L2 has not heard of would be forgotten with this process.
             for resource in self.engine.resources() {

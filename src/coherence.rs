@@ -149,6 +149,12 @@ impl L2 {
         self.call(L2Op::MergeHot, self.config.write_timeout, work).await
     }
 
+    /// Takes a name that can be taken once; gives whether it was this call that took it.
+    pub(crate) async fn claim(&self, name: &str, keep_for: Duration) -> Option<bool> {
+        let work = self.tier.claim(name, keep_for);
+        self.call(L2Op::Claim, self.config.write_timeout, work).await
+    }
+
     pub(crate) async fn sweep(&self, rows_max: u32) -> Option<Swept> {
         self.call(L2Op::Sweep, Self::UPKEEP_TIMEOUT, self.tier.sweep(rows_max)).await
     }

@@ -16,6 +16,7 @@ use crate::foresight::{Foreseen, Foresight};
 use crate::key::Name;
 use crate::limits::Slots;
 use crate::predictor::LearnerTerms;
+use crate::schedule::Jobs;
 use crate::stats::ResourceStats;
 use crate::sync::Mutex;
 use crate::task::Tasks;
@@ -39,6 +40,7 @@ pub(crate) struct Engine {
     /// Wakes the task that delivers queued invalidations.
     pub(crate) undelivered: Arc<Notify>,
     pub(crate) foresight: Arc<Foresight>,
+    pub(crate) jobs: Arc<Jobs>,
     registry: Mutex<Registry>,
 }
 
@@ -107,18 +109,21 @@ impl Engine {
         let EngineParts { config, prefix, clock, tasks, l2, seed, is_exact } = parts;
         // Preloads are held back source by source.
         let slots = Slots::new(config.loads_max, config.loads_max);
+        let (tasks, l2) = (Arc::new(tasks), l2.map(Arc::new));
+        let jobs = Jobs::new(clock.clone(), Arc::clone(&tasks), l2.clone(), prefix.clone(), seed);
         Self {
             config,
             prefix,
             clock,
-            tasks: Arc::new(tasks),
-            l2: l2.map(Arc::new),
+            tasks,
+            l2,
             slots,
             seed,
             is_exact,
             wake: Arc::new(Notify::new()),
             undelivered: Arc::new(Notify::new()),
             foresight: Arc::new(Foresight::new(is_exact)),
+            jobs: Arc::new(jobs),
             registry: Mutex::new(Registry::default()),
         }
     }

@@ -69,6 +69,14 @@ pub enum Error {
         /// The limit, in keys.
         flights: usize,
     },
+    /// So many runs of the job are waiting that another one is refused.
+    #[error("job `{job}` already has {waiting} runs that wait")]
+    JobBusy {
+        /// The job.
+        job: Arc<str>,
+        /// The limit, in runs.
+        waiting: usize,
+    },
     /// The engine has been shut down; what is in memory can still be read.
     #[error("the engine has been shut down")]
     ShutDown,
@@ -83,7 +91,10 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Load { source, .. } => source.is_transient(),
-            Self::Deadline { .. } | Self::BreakerOpen { .. } | Self::Overloaded { .. } => true,
+            Self::Deadline { .. }
+            | Self::BreakerOpen { .. }
+            | Self::Overloaded { .. }
+            | Self::JobBusy { .. } => true,
             Self::Panicked { .. } | Self::Recursive { .. } | Self::ShutDown | Self::Config(_) => {
                 false
             }
@@ -158,6 +169,11 @@ impl ConfigError {
         remedy: impl Into<String>,
     ) -> Self {
         Self { field: field.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// The same setting as part of `whole`.
+    pub(crate) fn within(self, whole: &str) -> Self {
+        Self { field: format!("{whole}.{}", self.field), ..self }
     }
 
     /// The setting, such as `user.ttl`.

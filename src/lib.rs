@@ -46,6 +46,8 @@
 //!   [`Resource::invalidate_all`]): the entry goes, the flight under way can no longer store or be
 //!   joined, then L2 hears of it, and from its log the other engines do. [`Tier`] says what is
 //!   promised, and what is not.
+//! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
+//!   runs with attempts and a deadline, and is one row of the log.
 //!
 //! `ARCHITECTURE.md` in the repository tells the rest.
 //!
@@ -151,7 +153,10 @@ pub use self::resource::{
     Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
     Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
-pub use self::schedule::Trigger;
+pub use self::schedule::{
+    CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,
+    RunReason, Trigger,
+};
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]
 pub use self::scope_layer::{ScopeLayer, Scoped};

@@ -69,6 +69,8 @@ pub(crate) const PROBABILITY_ERROR: &str = "forewarm_preload_probability_error";
 pub(crate) const BRIER_SCORE: &str = "forewarm_preload_brier_score";
 pub(crate) const MUTED: &str = "forewarm_preload_muted";
 pub(crate) const BREAKER: &str = "forewarm_breaker_state";
+pub(crate) const JOB_RUNS: &str = "forewarm_job_runs_total";
+pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_seconds";
 pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
 
 const fn counter(
@@ -174,6 +176,16 @@ pub const METRICS: &[Metric] = &[
         BREAKER,
         &["resource"],
         "0 while the source is asked, 1 while one load tries it again, 2 while it is left alone",
+    ),
+    counter(
+        JOB_RUNS,
+        &["job", "outcome"],
+        "Runs of jobs, by how they ended, and those that were missed",
+    ),
+    gauge(
+        JOB_LAST_SUCCESS,
+        &["job"],
+        "When a run of the job last succeeded here, in seconds since 1970",
     ),
     gauge(BUILD_INFO, &["version"], "Always 1"),
 ];

@@ -1,5 +1,19 @@
 //! Jobs: work that is done at set times, on one engine of those that share an L2.
 
+pub use self::builder::JobBuilder;
+pub use self::context::{JobContext, JobError};
+pub use self::job::{Job, JobStatus};
+pub(crate) use self::jobs::Jobs;
+pub use self::log::{Run, RunId, RunOutcome, RunReason};
+pub use self::policy::{CatchUp, JobPolicy};
 pub use self::trigger::Trigger;
 
+mod builder;
+mod context;
+mod job;
+mod jobs;
+mod log;
+mod plan;
+mod policy;
+mod runner;
 mod trigger;

@@ -409,6 +409,7 @@ pub(crate) trait AnyTier: Send + Sync + 'static {
         hot: &'a [(&'a str, f64)],
         keep_for: Duration,
     ) -> Answer<'a, Vec<HotSum>>;
+    fn claim<'a>(&'a self, name: &'a str, keep_for: Duration) -> Answer<'a, bool>;
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept>;
     fn size(&self) -> Answer<'_, TierSize>;
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -460,6 +461,10 @@ impl<T: Tier> AnyTier for T {
         keep_for: Duration,
     ) -> Answer<'a, Vec<HotSum>> {
         Box::pin(Tier::merge_hot(self, by, resource, hot, keep_for))
+    }
+
+    fn claim<'a>(&'a self, name: &'a str, keep_for: Duration) -> Answer<'a, bool> {
+        Box::pin(Tier::claim(self, name, keep_for))
     }
 
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept> {

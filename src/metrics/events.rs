@@ -341,6 +341,7 @@ pub(crate) enum L2Op {
     Size,
     Poll,
     MergeHot,
+    Claim,
     /// Not a call: a key was not there, and no permit to fill it could be given.
     Permit,
     /// Not a call: a row that could not be read.
@@ -348,7 +349,7 @@ pub(crate) enum L2Op {
 }
 
 impl L2Op {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Begin,
         Self::Fill,
         Self::Release,
@@ -359,6 +360,7 @@ impl L2Op {
         Self::Size,
         Self::Poll,
         Self::MergeHot,
+        Self::Claim,
         Self::Permit,
         Self::Decode,
     ];
@@ -375,6 +377,7 @@ impl L2Op {
             Self::Size => "size",
             Self::Poll => "poll",
             Self::MergeHot => "merge_hot",
+            Self::Claim => "claim",
             Self::Permit => "permit",
             Self::Decode => "decode",
         }

@@ -52,7 +52,7 @@ pub struct Trigger(Kind);
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     Every(Duration),
-    Cron(Cron),
+    Cron(Box<Cron>),
     Daily(TimeOfDay, Zone),
     DayChange(Zone),
     OnceAt(Timestamp),
@@ -84,7 +84,8 @@ impl Trigger {
     ///
     /// The pattern cannot be read, or no day ever matches it; or the zone is not known.
     pub fn cron(pattern: &str, zone: &str) -> Result<Self, ConfigError> {
-        Ok(Self(Kind::Cron(Cron::parse(pattern, Zone::find("zone", zone)?)?)))
+        let cron = Cron::parse(pattern, Zone::find("zone", zone)?)?;
+        Ok(Self(Kind::Cron(Box::new(cron))))
     }
 
     /// Every day at this time in a zone.

@@ -46,6 +46,8 @@ mod replay_sweep;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod sim;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl TryFrom<Written> for Trigger {
         let zone = || Zone::find("zone", zone.as_deref().unwrap_or("UTC"));
         let mut triggers = [
             every.map(Self::every),
-            cron.map(|text| Ok(Self(Kind::Cron(Cron::parse(&text, zone()?)?)))),
+            cron.map(|text| Ok(Self(Kind::Cron(Box::new(Cron::parse(&text, zone()?)?))))),
             daily_at.map(|text| Ok(Self(Kind::Daily(TimeOfDay::parse(&text)?, zone()?)))),
             day_change_in.map(|zone| Self::day_change(&zone)),
             once_at.map(|at| Ok(Self::once_at(at))),

@@ -168,6 +168,8 @@ fn kind(error: &Error) -> Kind {
         Error::Overloaded { .. } => Kind::Overloaded,
         Error::BreakerOpen { .. } => Kind::BreakerOpen,
         Error::Panicked { .. } => Kind::Panicked,
-        Error::Recursive { .. } | Error::ShutDown | Error::Config(_) => Kind::Other,
+        Error::Recursive { .. } | Error::JobBusy { .. } | Error::ShutDown | Error::Config(_) => {
+            Kind::Other
+        }
     }
 }

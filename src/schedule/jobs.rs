@@ -1,0 +1,335 @@
+//! The jobs of an engine, and what is known of each.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+
+use super::context::{JobContext, JobError};
+use super::log::{Run, RunId, RunLog, RunOutcome};
+use super::plan::{Due, Looked, Plan, Present, Terms};
+use super::policy::JobPolicy;
+use super::runner;
+use crate::clock::{Clock, Moment};
+use crate::coherence::L2;
+use crate::error::{ConfigError, Error};
+use crate::key::Name;
+use crate::metrics::{Counters, JOB_LAST_SUCCESS};
+use crate::sync::Mutex;
+use crate::task::Tasks;
+
+/// The jobs of an engine.
+pub(crate) struct Jobs {
+    pub(super) clock: Clock,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) l2: Option<Arc<L2>>,
+    pub(super) prefix: Name,
+    pub(super) seed: u64,
+    /// Wakes the loop that looks what is due.
+    pub(super) wake: Arc<Notify>,
+    run_ids: AtomicU64,
+    /// How far the wall clock has been set forward, at most, since the clock was made.
+    ahead: Mutex<SignedDuration>,
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Registry {
+    jobs: Vec<Arc<JobCore>>,
+    is_closed: bool,
+}
+
+/// What a job does.
+pub(super) type Work = Arc<dyn Fn(JobContext) -> Working + Send + Sync>;
+pub(super) type Working = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+
+/// A job.
+pub(super) struct JobCore {
+    pub(super) name: Arc<str>,
+    pub(super) policy: JobPolicy,
+    seed: u64,
+    resume_after: Option<Timestamp>,
+    outcomes: Counters<RunOutcome>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Taken when the engine is shut down, since it may hold a handle of the engine.
+    work: Option<Work>,
+    /// What is due; from the start of the engine.
+    plan: Option<Plan>,
+    log: RunLog,
+    last_success: Option<Timestamp>,
+    /// The runs that have failed since the last one that succeeded.
+    failures: u64,
+}
+
+/// What a job is made of.
+pub(super) struct JobParts {
+    pub(super) name: Name,
+    pub(super) policy: JobPolicy,
+    pub(super) resume_after: Option<Timestamp>,
+    pub(super) work: Work,
+}
+
+/// How a job is doing at the moment.
+pub(super) struct Figures {
+    pub(super) next_run: Option<Timestamp>,
+    pub(super) is_paused: bool,
+    pub(super) running: usize,
+    pub(super) waiting: usize,
+    pub(super) last_success: Option<Timestamp>,
+    pub(super) failures: u64,
+}
+
+impl Jobs {
+    pub(crate) fn new(
+        clock: Clock,
+        tasks: Arc<Tasks>,
+        l2: Option<Arc<L2>>,
+        prefix: Name,
+        seed: u64,
+    ) -> Self {
+        Self {
+            clock,
+            tasks,
+            l2,
+            prefix,
+            seed,
+            wake: Arc::new(Notify::new()),
+            // Not of the seed: engines that share one must not share these.
+            run_ids: AtomicU64::new(random()),
+            ahead: Mutex::new(SignedDuration::ZERO),
+            registry: Mutex::new(Registry::default()),
+        }
+    }
+
+    pub(super) fn register(&self, parts: JobParts) -> Result<Arc<JobCore>, Error> {
+        let JobParts { name, policy, resume_after, work } = parts;
+        let mut registry = self.registry.lock();
+        let field = || format!("job `{}`", name.as_str());
+        if registry.is_closed {
+            let remedy = "declare every job before `start`";
+            return Err(ConfigError::new(field(), "is declared after `start`", remedy).into());
+        }
+        if registry.jobs.iter().any(|job| &*job.name == name.as_str()) {
+            let remedy = "give each job a name of its own";
+            return Err(ConfigError::new(field(), "is declared twice", remedy).into());
+        }
+        let log = RunLog::new(policy.log_kept_for, policy.log_runs_max);
+        let state = State { work: Some(work), plan: None, log, last_success: None, failures: 0 };
+        let core = Arc::new(JobCore {
+            seed: xxhash_rust::xxh3::xxh3_64_with_seed(name.as_str().as_bytes(), self.seed),
+            name: name.as_str().into(),
+            policy,
+            resume_after,
+            outcomes: Counters::new(),
+            state: Mutex::new(state),
+        });
+        registry.jobs.push(Arc::clone(&core));
+        Ok(core)
+    }
+
+    /// Closes the registration, and begins to run what is due.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let jobs = {
+            let mut registry = self.registry.lock();
+            registry.is_closed = true;
+            registry.jobs.clone()
+        };
+        let present = self.present();
+        for job in jobs {
+            let plan = Plan::new(&job.policy, job.resume_after, present);
+            job.state.lock().plan = Some(plan);
+        }
+        runner::start(self);
+    }
+
+    /// Lets go of what the jobs hold: they are not run any more.
+    pub(crate) fn end(&self) {
+        for job in self.all() {
+            let work = job.state.lock().work.take();
+            // Outside of the lock, since it may hold the last handle of something.
+            drop(work);
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<JobCore>> {
+        self.registry.lock().jobs.clone()
+    }
+
+    pub(super) fn present(&self) -> Present {
+        let (now, wall, steady) = (self.clock.now(), self.clock.wall(), self.clock.steady_wall());
+        let mut ahead = self.ahead.lock();
+        *ahead = (*ahead).max(wall.duration_since(steady));
+        Present { now, wall, onward: steady.checked_add(*ahead).unwrap_or(steady) }
+    }
+
+    /// A name that no other run has, on any engine: numbered from a random start, and spread by an
+    /// odd factor.
+    pub(super) fn new_id(&self) -> RunId {
+        let nth = self.run_ids.fetch_add(1, Relaxed);
+        RunId(nth.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Brings the figures to the `metrics` facade.
+    pub(crate) fn publish(&self) {
+        for job in self.all() {
+            let label =
+                metrics::Label::new("job", metrics::SharedString::from(job.name.to_string()));
+            job.outcomes.publish(std::slice::from_ref(&label));
+            if let Some(at) = job.state.lock().last_success {
+                let gauge = metrics::gauge!(JOB_LAST_SUCCESS, vec![label]);
+                gauge.set(at.as_duration().as_secs_f64());
+            }
+        }
+    }
+}
+
+/// A number that nobody can foresee: the standard library's hasher draws one for each process, and
+/// another one for each hasher.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one("forewarm")
+}
+
+impl JobCore {
+    /// What is to be started now, and when to look again.
+    pub(super) fn look(&self, jobs: &Jobs) -> (Vec<Due>, Moment) {
+        let (present, new_id) = (jobs.present(), || jobs.new_id());
+        let terms = self.terms(&new_id);
+        let mut state = self.state.lock();
+        let Some(plan) = &mut state.plan else { return (Vec::new(), Moment::NEVER) };
+        let Looked { start, missed } = plan.look(&terms, present);
+        let next = plan.next_look(&terms, present);
+        for due in missed {
+            tracing::warn!(job = %self.name, scheduled = %due.scheduled, "the job was not run in time");
+            self.outcomes.one(RunOutcome::Missed);
+            state.log.add(self.row(&due), present.now);
+            state.log.end(due.run_id, RunOutcome::Missed, present.now, present.wall);
+        }
+        (start, next)
+    }
+
+    const fn terms<'a>(&'a self, new_id: &'a dyn Fn() -> RunId) -> Terms<'a> {
+        Terms { policy: &self.policy, seed: self.seed, new_id }
+    }
+
+    fn row(&self, due: &Due) -> Run {
+        Run {
+            run_id: due.run_id,
+            job: Arc::clone(&self.name),
+            reason: due.reason,
+            scheduled: due.scheduled,
+            started: None,
+            ended: None,
+            took: None,
+            attempts: 0,
+            outcome: None,
+            error: None,
+        }
+    }
+
+    pub(super) fn work(&self) -> Option<Work> {
+        self.state.lock().work.clone()
+    }
+
+    /// Notes that a run begins. One that was asked for is in the log already.
+    pub(super) fn begin(&self, jobs: &Jobs, due: &Due) {
+        let now = jobs.clock.now();
+        let mut state = self.state.lock();
+        if due.reason != super::RunReason::Manual {
+            state.log.add(self.row(due), now);
+        }
+    }
+
+    pub(super) fn attempt(&self, jobs: &Jobs, run_id: RunId) {
+        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
+        self.state.lock().log.attempt(run_id, now, wall);
+    }
+
+    pub(super) fn failure(&self, run_id: RunId, error: &JobError) {
+        self.state.lock().log.failure(run_id, &error.to_string());
+    }
+
+    /// A run has ended; without an outcome if it was another engine's.
+    pub(super) fn ended(&self, jobs: &Jobs, run_id: RunId, outcome: Option<RunOutcome>) {
+        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
+        let mut state = self.state.lock();
+        if let Some(plan) = &mut state.plan {
+            plan.ended();
+        }
+        let Some(outcome) = outcome else { return };
+        state.log.end(run_id, outcome, now, wall);
+        self.outcomes.one(outcome);
+        if outcome == RunOutcome::Succeeded {
+            (state.last_success, state.failures) = (Some(wall), 0);
+        } else {
+            state.failures += 1;
+            drop(state);
+            tracing::error!(job = %self.name, %run_id, ?outcome, "the job has failed");
+        }
+    }
+
+    /// Asks for a run.
+    pub(super) fn ask(&self, jobs: &Jobs) -> Result<RunId, Error> {
+        if jobs.tasks.is_stopping() {
+            return Err(Error::ShutDown);
+        }
+        let (present, run_id) = (jobs.present(), jobs.new_id());
+        let mut state = self.state.lock();
+        let Some(plan) = &mut state.plan else {
+            let field = format!("job `{}`", self.name);
+            let remedy = "start the engine first";
+            return Err(ConfigError::new(field, "is told to run too early", remedy).into());
+        };
+        let Some(due) = plan.ask(run_id, present) else {
+            let waiting = plan.waiting();
+            return Err(Error::JobBusy { job: Arc::clone(&self.name), waiting });
+        };
+        let row = self.row(&due);
+        state.log.add(row, present.now);
+        drop(state);
+        jobs.wake.notify_one();
+        Ok(run_id)
+    }
+
+    pub(super) fn pause(&self, jobs: &Jobs, is_paused: bool) {
+        let (present, new_id) = (jobs.present(), || jobs.new_id());
+        let terms = self.terms(&new_id);
+        if let Some(plan) = &mut self.state.lock().plan {
+            plan.pause(&terms, present, is_paused);
+        }
+        jobs.wake.notify_one();
+    }
+
+    pub(super) fn newest(&self, jobs: &Jobs, count: usize) -> Vec<Run> {
+        self.state.lock().log.newest(count, jobs.clock.now())
+    }
+
+    pub(super) fn figures(&self, jobs: &Jobs) -> Figures {
+        let (present, new_id) = (jobs.present(), || jobs.new_id());
+        let terms = self.terms(&new_id);
+        let state = self.state.lock();
+        let plan = state.plan.as_ref();
+        let next = plan.and_then(|plan| plan.next_due(&terms, present));
+        Figures {
+            next_run: next.map(|(wall, _)| wall),
+            is_paused: plan.is_some_and(Plan::is_paused),
+            running: plan.map_or(0, Plan::running),
+            waiting: plan.map_or(0, Plan::waiting),
+            last_success: state.last_success,
+            failures: state.failures,
+        }
+    }
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs").finish_non_exhaustive()
+    }
+}

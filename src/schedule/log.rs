@@ -1,0 +1,281 @@
+//! The log of runs: one row for each, newest first, bounded.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Display};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::clock::Moment;
+use crate::metrics::{Event, JOB_RUNS};
+
+/// A run of a job, as the log has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Run {
+    /// What names this run, and no other one.
+    pub run_id: RunId,
+    /// The job.
+    #[serde(serialize_with = "as_text")]
+    pub job: Arc<str>,
+    /// Why it is run.
+    pub reason: RunReason,
+    /// The instant at which it was due, or asked for.
+    pub scheduled: Timestamp,
+    /// When its first attempt began; `None` while it waits, and if it never began.
+    pub started: Option<Timestamp>,
+    /// When it ended; `None` until then.
+    pub ended: Option<Timestamp>,
+    /// How long it took, by a clock that does not step.
+    #[serde(with = "crate::span::optional")]
+    pub took: Option<Duration>,
+    /// The attempts that have begun.
+    pub attempts: usize,
+    /// How it ended; `None` until then.
+    pub outcome: Option<RunOutcome>,
+    /// What the last attempt failed with.
+    pub error: Option<String>,
+}
+
+fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+/// What names a run.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct RunId(pub(super) u64);
+
+impl Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why a job is run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunReason {
+    /// It was due.
+    Due,
+    /// It had come due while nobody looked.
+    CatchUp,
+    /// Somebody asked for it.
+    Manual,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// It did what it should.
+    Succeeded,
+    /// Its last attempt failed.
+    Failed,
+    /// It had not ended by its deadline.
+    Deadline,
+    /// It panicked.
+    Panicked,
+    /// The engine was shut down, and did not wait any longer.
+    Aborted,
+    /// It could not be started in time.
+    Missed,
+    /// L2 did not say in time whether another engine runs it.
+    Unclaimed,
+}
+
+impl RunOutcome {
+    const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::Deadline,
+        Self::Panicked,
+        Self::Aborted,
+        Self::Missed,
+        Self::Unclaimed,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Deadline => "deadline",
+            Self::Panicked => "panicked",
+            Self::Aborted => "aborted",
+            Self::Missed => "missed",
+            Self::Unclaimed => "unclaimed",
+        }
+    }
+}
+
+impl Event for RunOutcome {
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn metric(self) -> &'static str {
+        JOB_RUNS
+    }
+
+    fn labels(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        std::iter::once(("outcome", self.label()))
+    }
+}
+
+/// The runs of one job, oldest first.
+#[derive(Debug)]
+pub(super) struct RunLog {
+    rows: VecDeque<Row>,
+    kept_for: Duration,
+    runs_max: usize,
+}
+
+#[derive(Debug)]
+struct Row {
+    run: Run,
+    began: Moment,
+    ended: Option<Moment>,
+}
+
+/// The longest text of an error that is kept.
+const ERROR_CHARS_MAX: usize = 1_000;
+
+impl RunLog {
+    pub(super) const fn new(kept_for: Duration, runs_max: usize) -> Self {
+        Self { rows: VecDeque::new(), kept_for, runs_max }
+    }
+
+    /// Notes a run that waits, or that begins with [`RunLog::attempt`].
+    pub(super) fn add(&mut self, run: Run, now: Moment) {
+        self.forget(now);
+        while self.rows.len() >= self.runs_max {
+            self.rows.pop_front();
+        }
+        self.rows.push_back(Row { run, began: now, ended: None });
+    }
+
+    /// Notes that an attempt begins.
+    pub(super) fn attempt(&mut self, run_id: RunId, now: Moment, wall: Timestamp) {
+        if let Some(row) = self.row(run_id) {
+            row.run.attempts += 1;
+            if row.run.started.is_none() {
+                (row.run.started, row.began) = (Some(wall), now);
+            }
+        }
+    }
+
+    /// Notes that an attempt has failed.
+    pub(super) fn failure(&mut self, run_id: RunId, error: &str) {
+        if let Some(row) = self.row(run_id) {
+            row.run.error = Some(error.chars().take(ERROR_CHARS_MAX).collect());
+        }
+    }
+
+    /// Notes how a run ended.
+    pub(super) fn end(&mut self, run_id: RunId, outcome: RunOutcome, now: Moment, wall: Timestamp) {
+        if let Some(row) = self.row(run_id) {
+            row.ended = Some(now);
+            row.run.ended = Some(wall);
+            row.run.took = row.run.started.map(|_| now.since(row.began));
+            row.run.outcome = Some(outcome);
+            if outcome == RunOutcome::Succeeded {
+                row.run.error = None;
+            }
+        }
+    }
+
+    /// The newest runs, newest first.
+    pub(super) fn newest(&mut self, count: usize, now: Moment) -> Vec<Run> {
+        self.forget(now);
+        self.rows.iter().rev().take(count).map(|row| row.run.clone()).collect()
+    }
+
+    fn forget(&mut self, now: Moment) {
+        let kept_for = self.kept_for;
+        self.rows.retain(|row| row.ended.is_none_or(|ended| now.since(ended) < kept_for));
+    }
+
+    /// The row of a run, if it is still there. Those that change are among the newest.
+    fn row(&mut self, run_id: RunId) -> Option<&mut Row> {
+        self.rows.iter_mut().rev().find(|row| row.run.run_id == run_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(nth: u64) -> Run {
+        Run {
+            run_id: RunId(nth),
+            job: "nightly".into(),
+            reason: RunReason::Due,
+            scheduled: Timestamp::UNIX_EPOCH,
+            started: None,
+            ended: None,
+            took: None,
+            attempts: 0,
+            outcome: None,
+            error: None,
+        }
+    }
+
+    fn at(secs: u64) -> Moment {
+        Moment::from_micros(secs * 1_000_000)
+    }
+
+    fn ids(log: &mut RunLog, now: Moment) -> Vec<u64> {
+        log.newest(10, now).iter().map(|run| run.run_id.0).collect()
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_number_and_by_age() {
+        let mut log = RunLog::new(Duration::from_secs(10), 3);
+        for nth in 1..=4 {
+            log.add(run(nth), at(nth));
+        }
+        assert_eq!(ids(&mut log, at(4)), [4, 3, 2]);
+        assert_eq!(log.newest(1, at(4)).len(), 1);
+        log.end(RunId(3), RunOutcome::Succeeded, at(5), Timestamp::UNIX_EPOCH);
+        assert_eq!(ids(&mut log, at(14)), [4, 3, 2]);
+        assert_eq!(ids(&mut log, at(15)), [4, 2], "what has not ended stays");
+    }
+
+    #[test]
+    fn a_run_is_one_row_from_beginning_to_end() {
+        let mut log = RunLog::new(Duration::from_secs(10), 3);
+        let wall = Timestamp::UNIX_EPOCH;
+        log.add(run(1), at(0));
+        log.attempt(RunId(1), at(1), wall);
+        log.failure(RunId(1), &"é".repeat(5_000));
+        log.attempt(RunId(1), at(3), wall);
+        // The wall clock was set back meanwhile.
+        log.end(RunId(1), RunOutcome::Failed, at(4), Timestamp::from_second(-60).unwrap());
+        let [row] = &log.newest(10, at(4))[..] else { panic!("there is one row") };
+        assert_eq!((row.attempts, row.took), (2, Some(Duration::from_secs(3))));
+        assert_eq!(row.error.as_ref().unwrap().chars().count(), ERROR_CHARS_MAX);
+        let json = serde_json::to_value(row).unwrap();
+        assert_eq!(json["run_id"], "0000000000000001");
+        assert_eq!((&json["outcome"], &json["took"]), (&"failed".into(), &"3s".into()));
+    }
+
+    #[test]
+    fn every_outcome_has_its_own_place() {
+        for (place, outcome) in RunOutcome::all().enumerate() {
+            assert_eq!(outcome.index(), place);
+        }
+    }
+}
