@@ -141,6 +141,9 @@ impl Jobs {
             registry.is_closed = true;
             registry.jobs.clone()
         };
+        if jobs.is_empty() {
+            return;
+        }
         let present = self.present();
         for job in jobs {
             let plan = Plan::new(&job.policy, job.resume_after, present);

@@ -206,7 +206,8 @@ impl Plan {
                 .chain(on_time.into_iter().map(|at| (at, RunReason::Due)))
             {
                 let due = terms.due(trigger, at, reason, present);
-                if self.is_known(at) {
+                // The instant of a start is this engine's own, and may be another trigger's by chance.
+                if !trigger.is_of_start() && self.is_known(at) {
                     continue;
                 }
                 if reason == RunReason::CatchUp && terms.policy.catch_up == CatchUp::Skip {
@@ -231,7 +232,11 @@ impl Plan {
     }
 
     fn wait(&mut self, due: Due, coalesce: bool, missed: &mut Vec<Due>) {
-        let mut others = self.waiting.iter_mut().filter(|due| due.reason != RunReason::Manual);
+        // What this engine runs in any case does not become what another one may have taken.
+        let is_alike = |other: &&mut Due| {
+            other.reason != RunReason::Manual && other.is_shared == due.is_shared
+        };
+        let mut others = self.waiting.iter_mut().filter(is_alike);
         if coalesce && let Some(other) = others.next() {
             // The newest stands for both, as early as the older one could start: else what comes
             // often enough would put itself off for ever.

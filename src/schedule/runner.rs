@@ -25,12 +25,8 @@ pub(super) fn start(jobs: &Arc<Jobs>) {
 
 fn look(jobs: &Weak<Jobs>) -> Next {
     let Some(jobs) = jobs.upgrade() else { return Next::Never };
-    let all = jobs.all();
-    if all.is_empty() {
-        return Next::Woken;
-    }
     let mut next = jobs.clock.now().plus(LOOK_EVERY);
-    for core in all {
+    for core in jobs.all() {
         let (started, next_of_job) = core.look(&jobs);
         next = next.min(next_of_job);
         for due in started {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use forewarm::{Config, METRICS, Metric, MetricKind, Policy};
+use forewarm::{Config, JobPolicy, METRICS, Metric, MetricKind, Policy};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,7 +54,11 @@ fn defaults(settings: &impl Serialize) -> BTreeMap<String, String> {
 #[test]
 fn the_settings_are_those_of_the_crate_with_their_defaults() {
     let tables = tables(&readme(), "setting");
-    let expected = [defaults(&Policy::default()), defaults(&Config::default())];
+    let expected = [
+        defaults(&Policy::default()),
+        defaults(&Config::default()),
+        defaults(&JobPolicy::default()),
+    ];
     assert_eq!(tables.len(), expected.len());
     for (table, expected) in tables.iter().zip(expected) {
         let said: BTreeMap<_, _> =

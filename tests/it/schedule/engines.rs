@@ -113,3 +113,19 @@ async fn without_an_answer_nobody_runs_it_unless_everybody_does() {
         assert_eq!(nodes[0].job.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_engine_has_its_own_run_at_its_start() {
+    let diary = Diary::default();
+    let mut policy = every(SECOND / 2);
+    policy.triggers.push(Trigger::at_start());
+    policy.triggers.push(Trigger::once_after(10 * SECOND));
+    policy.max_instances = 3;
+    let nodes = nodes(2, &diary, &policy).await;
+    sleep(10 * SECOND + SECOND / 4).await;
+    // Both started within the grid that they share; the second one 137 ms after a point of it.
+    let own = diary.seen().iter().filter(|seen| seen.scheduled.subsec_millisecond() == 637).count();
+    assert_eq!(own, 2);
+    let rows: usize = nodes.iter().map(|node| node.job.runs(100).len()).sum();
+    assert_eq!(rows, 21 + 4);
+}

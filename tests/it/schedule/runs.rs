@@ -14,7 +14,7 @@ async fn a_run_that_fails_is_tried_again_and_is_one_row() {
     let (forewarm, _clock) = engine_at("2026-03-10T12:00:00Z").await;
     let job = forewarm.job("flaky").on(Trigger::at_start()).run_with(|context| async move {
         if context.attempt() < 3 {
-            return Err(std::io::Error::other(format!("attempt {}", context.attempt())))?;
+            Err(std::io::Error::other(format!("attempt {}", context.attempt())))?;
         }
         Ok(())
     });
