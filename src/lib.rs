@@ -147,8 +147,8 @@ pub use self::policy::{
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
-    Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
+    Alias, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair,
+    LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]

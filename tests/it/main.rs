@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
+mod aliases;
 mod canary;
 #[cfg(test)]
 mod coherence;
