@@ -1,8 +1,9 @@
 //! What the engine promises, tried from outside.
 
-#[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod aliases;
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod coherence;
