@@ -39,6 +39,9 @@ pub(crate) struct Loss {
     hit_ratio_before: f64,
     /// After how many seconds it was 95 % of that again, from when the server was.
     recovered_after: Option<f64>,
+    /// The same for a cache that begins with nothing then, is one for both engines, and forgets
+    /// nothing: whatever does better has kept something.
+    perfect_after: f64,
     gate: f64,
     pub(crate) ok: bool,
     ticks: Vec<Tick>,
@@ -61,7 +64,10 @@ impl Loss {
         );
         let again = self.recovered_after;
         let again = again.map_or_else(|| "not".to_owned(), |after| format!("{after:.2} s"));
-        println!("hit ratio before: {:.4}; 95 % of it after: {again}", self.hit_ratio_before);
+        println!(
+            "hit ratio before: {:.4}; 95 % of it after: {again} (a perfect cache: {:.2} s)",
+            self.hit_ratio_before, self.perfect_after,
+        );
         for Tick { at, reads, loads_per_second, hit_ratio } in &self.ticks {
             println!("{at:>7.2} s {reads:>6} reads {loads_per_second:>8.0} loads/s {hit_ratio:.4}");
         }
@@ -209,10 +215,27 @@ impl World {
             loads_at_once_max: limit,
             hit_ratio_before,
             recovered_after,
+            perfect_after: self.perfect_after(hit_ratio_before * 0.95),
             gate: GATE_SECONDS,
             ok: failed == 0 && most <= limit && is_soon,
             ticks,
         }
+    }
+
+    /// After how many seconds a cache that loads each key once reaches a hit ratio.
+    fn perfect_after(&self, hit_ratio: f64) -> f64 {
+        const STEP: f64 = 0.01;
+        let before = std::iter::once(&0.0).chain(&self.shares);
+        let shares: Vec<_> = self.shares.iter().zip(before).map(|(to, from)| to - from).collect();
+        let mut seconds = 0.0;
+        let miss_ratio = |seconds: f64| -> f64 {
+            let reads = seconds * READS_PER_SECOND as f64;
+            shares.iter().map(|share| share * (-share * reads).exp()).sum()
+        };
+        while 1.0 - miss_ratio(seconds) < hit_ratio {
+            seconds += STEP;
+        }
+        seconds
     }
 }
 
