@@ -227,25 +227,21 @@ where
     pub async fn get_by(&self, alias: &str, text: &str) -> Result<Option<Arc<V>>, Error> {
         let index = self.index(alias)?;
         let text = index.normalized(text);
-        let keys = Resource::new(Arc::clone(&index.keys), Arc::clone(&self.engine));
+        let keys = self.keys_of(index);
         let has_name = |value: &Arc<V>| index.text(value).as_deref() == Some(text.as_str());
-        let normal = ReadOptions::new();
-        for (options, is_last) in [(normal, false), (normal.refresh(), true)] {
-            if is_last {
-                // The value was not what the index said: now the source is to say it.
-                index.known.take(&text);
-            }
-            let found = keys.read(text.as_str(), &options).await?.value;
-            let Some(key_text) = found else { return Ok(None) };
-            let key = self.core.key_of(&key_text)?;
-            if let Some(value) = self.get(&key).await?.filter(has_name) {
-                return Ok(Some(value));
-            }
-            if is_last {
-                return Ok(self.read(&key, &options).await?.value.filter(has_name));
-            }
+        let Some(key) = keys.get(text.as_str()).await? else { return Ok(None) };
+        if let Some(value) = self.get(&self.core.key_of(&key)?).await?.filter(has_name) {
+            return Ok(Some(value));
         }
-        Ok(None)
+        // The value is not what the index said: now the source is to say it.
+        index.known.take(&text);
+        let refresh = ReadOptions::new().refresh();
+        let Some(key) = keys.read(text.as_str(), &refresh).await?.value else { return Ok(None) };
+        let key = self.core.key_of(&key)?;
+        if let Some(value) = self.get(&key).await?.filter(has_name) {
+            return Ok(Some(value));
+        }
+        Ok(self.read(&key, &refresh).await?.value.filter(has_name))
     }
 
     /// Invalidates what has a name by an [`Alias`], and that nothing has it: call it when a name
@@ -258,7 +254,7 @@ where
     pub async fn invalidate_by(&self, alias: &str, text: &str) -> Result<Delivery, Error> {
         let index = self.index(alias)?;
         let text = index.normalized(text);
-        let keys = Resource::new(Arc::clone(&index.keys), Arc::clone(&self.engine));
+        let keys = self.keys_of(index);
         let held = keys.peek(text.as_str()).and_then(|read| read.value);
         let delivery = keys.invalidate(text.as_str()).await;
         let Some(key) = held.and_then(|key| self.core.key_of(&key).ok()) else {
@@ -283,13 +279,16 @@ where
         })
     }
 
+    fn keys_of(&self, index: &Index<V>) -> Resource<String, String> {
+        Resource::new(Arc::clone(&index.keys), Arc::clone(&self.engine))
+    }
+
     /// Forgets where the name of a value leads, and that nothing had it.
     pub(super) async fn forget_names(&self, value: Option<&V>) {
         let named =
             self.core.indexes.iter().filter_map(|index| index.text(value?).zip(Some(index)));
         let forget = async |(text, index): (String, &Index<V>)| {
-            let keys = Resource::new(Arc::clone(&index.keys), Arc::clone(&self.engine));
-            let _delivery = keys.invalidate(text.as_str()).await;
+            let _delivery = self.keys_of(index).invalidate(text.as_str()).await;
         };
         join_all(named.map(forget)).await;
     }
