@@ -187,9 +187,20 @@ impl Clock {
     }
 }
 
-/// The same moment on the runtime's clock and on the coarse one, which is exact only when it ticks.
-/// Measured like this, the coarse clock is never ahead of the other.
+/// A moment on the runtime's clock and a later one on the coarse clock, which is exact only when it
+/// ticks. Measured from them, the coarse clock is never ahead of the other.
+///
+/// A system reads the time of a tick a little before it shows it, and may be put aside between the
+/// two, so a moment before the tick was shown need not be before its time. One before the tick
+/// *before* was shown is: ticks do not overlap.
 static TICK: LazyLock<(Instant, coarsetime::Instant)> = LazyLock::new(|| {
+    let (before_first, _) = next_tick();
+    let (_, second) = next_tick();
+    (before_first, second)
+});
+
+/// Waits for a tick of the coarse clock; gives a moment at which it was not shown yet, and its time.
+fn next_tick() -> (Instant, coarsetime::Instant) {
     let coarse = coarsetime::Instant::now_without_cache_update;
     // Before the last look at which it had not ticked: before the first one as well, or a thread
     // that is put aside between the two would take the tick for a later one.
@@ -203,7 +214,7 @@ static TICK: LazyLock<(Instant, coarsetime::Instant)> = LazyLock::new(|| {
         }
         at = next;
     }
-});
+}
 
 /// Whether the runtime's time stands still. It has nanoseconds, so if it does not it has moved on
 /// by the second look; the others are for systems with a coarser clock.

@@ -150,8 +150,8 @@ pub use self::policy::{
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair, LearnedRule,
-    Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
+    Alias, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair,
+    LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::schedule::{
     CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,

@@ -25,6 +25,7 @@ use self::fetch::{Fetched, Wanted};
 use self::source::{Failure, Request};
 
 pub use self::ahead::Preloaded;
+pub use self::alias::Alias;
 pub use self::builder::ResourceBuilder;
 pub use self::explain::{Explanation, HeldEntry, Verdict};
 pub use self::fences::Fences;
@@ -33,6 +34,7 @@ pub use self::stats::HotKey;
 pub use self::write::{Delivery, InvalidateOptions};
 
 mod ahead;
+mod alias;
 mod batch;
 mod builder;
 mod consult;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::Resource;
 use super::ahead::Ahead;
+use super::alias::Alias;
 use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Weigher};
 use super::foresee::Foreseeing;
 use super::probe::Probe;
@@ -39,6 +40,7 @@ pub struct ResourceBuilder<K, V> {
     weigher: Option<Weigher<K, V>>,
     tagger: Option<Box<Tagger<K, V>>>,
     relations: Vec<Relation<K, V>>,
+    aliases: Vec<Alias<K, V>>,
 }
 
 impl<K, V> ResourceBuilder<K, V>
@@ -48,8 +50,9 @@ where
 {
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
         let (name, policy) = (name.to_owned(), Policy::default());
-        let (loader, weigher, tagger, relations) = (None, None, None, Vec::new());
-        Self { engine, name, policy, codec, loader, weigher, tagger, relations }
+        let (loader, weigher, tagger) = (None, None, None);
+        let (relations, aliases) = (Vec::new(), Vec::new());
+        Self { engine, name, policy, codec, loader, weigher, tagger, relations, aliases }
     }
 
     /// The codec of values that can be serialised.
@@ -167,6 +170,12 @@ where
         self
     }
 
+    /// Declares another name by which values can be read: see [`Alias`] and [`Resource::get_by`].
+    pub fn alias(mut self, alias: Alias<K, V>) -> Self {
+        self.aliases.push(alias);
+        self
+    }
+
     /// Sets the loader.
     pub fn loader(self, loader: impl Loader<K, V>) -> Self {
         Self { loader: Some(Arc::new(loader)), ..self }
@@ -225,8 +234,11 @@ where
         let foresight = Arc::clone(&engine.foresight);
         let has_relations = !relations.is_empty();
         let foreseeing = Foreseeing::new(foresight, &policy.preload, has_relations);
+        let build = |alias: Alias<K, V>| alias.build(&engine, &resource, &policy);
+        let indexes = self.aliases.into_iter().map(build).collect::<Result<_, _>>()?;
         let make = |id| Core {
             relations,
+            indexes,
             id,
             group: format!("{}:{resource}", engine.prefix),
             zone,

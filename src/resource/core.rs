@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use super::ahead::Ahead;
+use super::alias::Index;
 use super::foresee::Foreseeing;
 use super::probe::Probe;
 use crate::clock::{Clock, Moment};
@@ -50,6 +51,7 @@ where
     pub(super) tagger: Option<Box<Tagger<K, V>>>,
     pub(super) weigher: Weigher<K, V>,
     pub(super) relations: Vec<Relation<K, V>>,
+    pub(super) indexes: Vec<Index<V>>,
     pub(super) tally: Tally,
     pub(super) probe: Probe,
     pub(super) ahead: Ahead<K>,

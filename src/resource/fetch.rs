@@ -117,17 +117,27 @@ where
     pub(super) fn renew(self: &Arc<Self>, entry: &Entry<K, V>, now: Moment) {
         let (key, hash, life) = (entry.key(), entry.hash(), entry.life());
         let spacing = self.policy.refresh_spacing.unwrap_or_default();
-        if self.tasks.is_stopping() {
-            return;
-        }
         if now.since(life.loaded_at) < spacing || self.source.failing.retry_at(key, now).is_some() {
             return;
         }
+        self.load_behind(key, hash, |held| held.life() != life);
+    }
+
+    /// Begins a load behind the readers, unless one is under way, or what is held by then will do.
+    pub(super) fn load_behind(
+        self: &Arc<Self>,
+        key: &K,
+        hash: u64,
+        serves: impl Fn(&Entry<K, V>) -> bool,
+    ) {
+        if self.tasks.is_stopping() {
+            return;
+        }
+        let now = self.clock.now();
         let why = Why::certain(Origin::Refresh, Reason::Expiry);
         let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
         let begin = || Pad::new(now, why, Arc::clone(&urgency));
         let caller = Caller { key, hash, read_at: None, wish: Wish::Load };
-        let serves = |held: &Entry<K, V>| held.life() != life;
         let terms = Terms { serves, joins: self.joins(now) };
         let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {

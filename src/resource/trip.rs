@@ -361,7 +361,10 @@ where
         let life = life.unwrap_or_else(no_life);
         let (from, kept_tags) = (ReadFrom::Source, tags.clone());
         let terms = Landing { from, is_stored: is_kept, comes_due: true, tags };
-        let (_, is_stored) = trip.land(value, life, weight, terms);
+        let (entry, is_stored) = trip.land(value, life, weight, terms);
+        if let Some(value) = entry.value().filter(|_| is_stored) {
+            self.learn_names(&trip.key, value);
+        }
         let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
         let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
         let tags = kept_tags;

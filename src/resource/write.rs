@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::sync::oneshot;
 
 use super::Resource;
@@ -205,8 +206,14 @@ where
             }
         });
         core.stored(&landing.entry);
+        let put = landing.entry.value().cloned();
         drop(landing);
-        let (Some(full_key), Some(ticket)) = (full_key, ticket) else { return Delivery::Applied };
+        // Begun together, so that a caller who goes away keeps neither from being told.
+        let names = self.forget_names(put.as_deref());
+        let (Some(full_key), Some(ticket)) = (full_key, ticket) else {
+            names.await;
+            return Delivery::Applied;
+        };
         let holds_values = core.shared.as_ref().is_some_and(|shared| shared.holds_values);
         let change = match (bytes.filter(|_| holds_values), life, lag) {
             (Some(bytes), Some(life), None) => {
@@ -215,7 +222,8 @@ where
             // What others load from a copy that lags behind could take the place of a put value.
             _ => KeyChange::Invalidate { lag },
         };
-        core.deliver_one(key, hash, full_key, change).await
+        let (delivery, ()) = join(core.deliver_one(key, hash, full_key, change), names).await;
+        delivery
     }
 
     /// Says that what is held of a key is old: it is stale from now on, and renewed at its next

@@ -1,5 +1,7 @@
 //! What the engine promises, tried from outside.
 
+#[cfg(test)]
+mod aliases;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod canary;

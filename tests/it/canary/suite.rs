@@ -24,7 +24,7 @@ const WORDS: [&str; 11] = [
     "secret@",
     ":secret",
     "SECRET",
-    "VALUE",
+    "VALUE of",
     "CANARY",
     "\"Ada\"",
     "[65, 100, 97]",
@@ -38,7 +38,8 @@ const CONTROL: &str = "a canary that sings";
 const NOTED_EVERY: u64 = 1_000;
 
 pub(super) fn found(line: &str) {
-    if REPORT.is_some() && !line.contains(CONTROL) {
+    // Tests watch for what is to be said too.
+    if REPORT.is_some() && WORDS.iter().any(|word| line.contains(word)) {
         append(&format!("found: {line}"));
     }
 }
