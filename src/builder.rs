@@ -19,6 +19,7 @@ use crate::preloader;
 use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::schedule::{Job, JobBuilder};
 use crate::scope::Scope;
+use crate::snapshot::SnapshotBuilder;
 use crate::stats::ResourceStats;
 use crate::task::Tasks;
 use crate::tier::{AnyTier, Tier};
@@ -69,6 +70,25 @@ impl Forewarm {
         V: Send + Sync + 'static,
     {
         ResourceBuilder::new(Arc::clone(&self.engine), name, None)
+    }
+
+    /// Declares a snapshot: a whole dataset, loaded at the start and renewed at set times, that can be
+    /// stored in L2.
+    pub fn snapshot<T>(&self, name: &str) -> SnapshotBuilder<T>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let codec = Some(ResourceBuilder::<String, T>::serde_codec());
+        SnapshotBuilder::new(Arc::clone(&self.engine), name, codec)
+    }
+
+    /// Declares a snapshot that stays in this process: it need not be serialisable, and each engine
+    /// asks the source.
+    pub fn memory_snapshot<T>(&self, name: &str) -> SnapshotBuilder<T>
+    where
+        T: Send + Sync + 'static,
+    {
+        SnapshotBuilder::new(Arc::clone(&self.engine), name, None)
     }
 
     /// Declares a job: work that is done at set times.

@@ -96,6 +96,9 @@ mod resource;
 mod schedule;
 mod stats;
 
+// Whole datasets.
+mod snapshot;
+
 // Changes that commit with the application's.
 #[cfg(feature = "postgres")]
 mod transaction;
@@ -160,6 +163,7 @@ pub use self::schedule::{
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]
 pub use self::scope_layer::{ScopeLayer, Scoped};
+pub use self::snapshot::{Snapshot, SnapshotBuilder, SnapshotStatus};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use super::Resource;
 use super::ahead::Ahead;
@@ -41,6 +42,7 @@ pub struct ResourceBuilder<K, V> {
     tagger: Option<Box<Tagger<K, V>>>,
     relations: Vec<Relation<K, V>>,
     aliases: Vec<Alias<K, V>>,
+    told: Option<Arc<Notify>>,
 }
 
 impl<K, V> ResourceBuilder<K, V>
@@ -52,7 +54,8 @@ where
         let (name, policy) = (name.to_owned(), Policy::default());
         let (loader, weigher, tagger) = (None, None, None);
         let (relations, aliases) = (Vec::new(), Vec::new());
-        Self { engine, name, policy, codec, loader, weigher, tagger, relations, aliases }
+        let told = None;
+        Self { engine, name, policy, codec, loader, weigher, tagger, relations, aliases, told }
     }
 
     /// The codec of values that can be serialised.
@@ -176,6 +179,12 @@ where
         self
     }
 
+    /// Has somebody told of what other engines change, and of what is invalidated or cleared as a
+    /// whole.
+    pub(crate) fn told(self, told: Arc<Notify>) -> Self {
+        Self { told: Some(told), ..self }
+    }
+
     /// Sets the loader.
     pub fn loader(self, loader: impl Loader<K, V>) -> Self {
         Self { loader: Some(Arc::new(loader)), ..self }
@@ -260,6 +269,7 @@ where
             foreseeing,
             speech: Speech::new(&engine.config),
             wake: Arc::clone(&engine.wake),
+            told: self.told,
             name: resource,
             policy,
             tally,

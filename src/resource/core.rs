@@ -59,6 +59,8 @@ where
     pub(super) speech: Speech,
     /// Wakes the preloader.
     pub(super) wake: Arc<Notify>,
+    /// Told when something was voided that this handle did not change itself.
+    pub(super) told: Option<Arc<Notify>>,
 }
 
 /// Where the values of a resource come from.

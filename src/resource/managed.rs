@@ -36,6 +36,7 @@ where
 
     fn heed_change(self: Arc<Self>, change: &Change) {
         Self::heed_change(&self, change);
+        self.tell();
     }
 
     fn mark(&self) {
@@ -46,6 +47,7 @@ where
 
     fn void_marked(&self) {
         self.fence.void_marked();
+        self.tell();
     }
 
     fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -53,7 +55,11 @@ where
     }
 
     fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>> {
-        Box::pin(async move { self.invalidate_group(Group::All).await == Delivery::Applied })
+        Box::pin(async move {
+            let delivery = self.invalidate_group(Group::All).await;
+            self.tell();
+            delivery == Delivery::Applied
+        })
     }
 
     fn run_ahead(self: Arc<Self>) -> Moment {
@@ -96,6 +102,7 @@ where
 
     fn clear(&self) {
         Self::clear(self);
+        self.tell();
     }
 }
 
@@ -104,6 +111,13 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
+    /// Tells whoever wants to know that something was voided.
+    fn tell(&self) {
+        if let Some(told) = &self.told {
+            told.notify_one();
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     fn publish_states(&self) {
         let resource = || Label::new("resource", self.name.to_string());

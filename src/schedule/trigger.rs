@@ -145,7 +145,7 @@ impl Trigger {
     }
 
     /// The last instant later than `after` and not later than `until` at which it is due.
-    pub(super) fn last(
+    pub(crate) fn last(
         &self,
         after: Timestamp,
         until: Timestamp,
@@ -171,7 +171,7 @@ impl Trigger {
     }
 
     /// Whether its instants are those of one start of one engine.
-    pub(super) const fn is_of_start(&self) -> bool {
+    pub(crate) const fn is_of_start(&self) -> bool {
         matches!(self.0, Kind::OnceAfter(_) | Kind::AtStart)
     }
 }
