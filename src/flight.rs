@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -27,8 +26,8 @@ pub(crate) struct Pad<K, V> {
     pub(crate) why: Why,
     /// Shared by the flights of one batch.
     pub(crate) urgency: Arc<Urgency>,
-    /// Values of L2 that are older than this are not what was asked for.
-    max_age: Option<Duration>,
+    /// Values of L2 that began to be loaded no later than this are not what was asked for.
+    after: Option<Moment>,
     /// Nor are those that are not fresh.
     is_fresh_only: bool,
     is_asked: AtomicBool,
@@ -74,7 +73,7 @@ impl<K, V> Pad<K, V> {
             started,
             why,
             urgency,
-            max_age: None,
+            after: None,
             is_fresh_only: false,
             is_asked: AtomicBool::new(why.origin == Origin::Demand),
             is_copy: false,
@@ -84,9 +83,9 @@ impl<K, V> Pad<K, V> {
         }
     }
 
-    /// The same for a caller who accepts nothing older than this, or only what is fresh.
-    pub(crate) fn within(self, max_age: Option<Duration>, is_fresh_only: bool) -> Self {
-        Self { max_age, is_fresh_only, ..self }
+    /// The same for a caller who accepts only what began to be loaded after this, or what is fresh.
+    pub(crate) fn within(self, after: Option<Moment>, is_fresh_only: bool) -> Self {
+        Self { after, is_fresh_only, ..self }
     }
 
     /// The same for a flight that only copies what L2 holds, unless somebody who wants more joins.
@@ -101,7 +100,7 @@ impl<K, V> Pad<K, V> {
 
     /// Whether a value that lives so is what was asked for.
     pub(crate) fn accepts(&self, life: &Life, now: Moment) -> bool {
-        let is_young = self.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        let is_young = self.after.is_none_or(|after| life.loaded_at > after);
         is_young && !(self.is_fresh_only && life.freshness(now) != Freshness::Fresh)
     }
 

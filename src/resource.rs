@@ -134,7 +134,7 @@ impl ReadOptions {
         Self { mode: Mode::Refresh, ..self }
     }
 
-    /// Accepts nothing whose load began longer ago than this; a younger value is loaded.
+    /// Accepts nothing whose load began longer than this before the call; a younger value is loaded.
     #[must_use]
     pub const fn max_age(self, max_age: Duration) -> Self {
         Self { max_age: Some(max_age), ..self }
@@ -146,9 +146,10 @@ impl ReadOptions {
         Self { is_fresh_only: true, ..self }
     }
 
-    fn wanted(self) -> Wanted {
+    /// The same, for somebody who calls now.
+    fn wanted(self, now: Moment) -> Wanted {
         let max_age = if self.mode == Mode::Refresh { Some(Duration::ZERO) } else { self.max_age };
-        Wanted { max_age, is_fresh_only: self.is_fresh_only }
+        Wanted { after: max_age.map(|span| now.minus(span)), is_fresh_only: self.is_fresh_only }
     }
 }
 
@@ -225,7 +226,7 @@ where
         if options.mode == Mode::Bypass {
             return Box::pin(self.core.bypass(key.to_owned(), hash)).await;
         }
-        let wanted = options.wanted();
+        let wanted = options.wanted(self.core.clock.now());
         if let Some(read) = self.core.read_l1(Lookup::new(hash, key), wanted) {
             return Ok(read);
         }

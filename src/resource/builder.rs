@@ -43,6 +43,7 @@ pub struct ResourceBuilder<K, V> {
     relations: Vec<Relation<K, V>>,
     aliases: Vec<Alias<K, V>>,
     told: Option<Arc<Notify>>,
+    busy_wait: Option<Duration>,
 }
 
 impl<K, V> ResourceBuilder<K, V>
@@ -54,8 +55,20 @@ where
         let (name, policy) = (name.to_owned(), Policy::default());
         let (loader, weigher, tagger) = (None, None, None);
         let (relations, aliases) = (Vec::new(), Vec::new());
-        let told = None;
-        Self { engine, name, policy, codec, loader, weigher, tagger, relations, aliases, told }
+        let (told, busy_wait) = (None, None);
+        Self {
+            engine,
+            name,
+            policy,
+            codec,
+            loader,
+            weigher,
+            tagger,
+            relations,
+            aliases,
+            told,
+            busy_wait,
+        }
     }
 
     /// The codec of values that can be serialised.
@@ -185,6 +198,12 @@ where
         Self { told: Some(told), ..self }
     }
 
+    /// Sets the longest that a load waits for another engine that is loading the same key. Default:
+    /// that of the engine.
+    pub(crate) fn busy_wait(self, busy_wait: Duration) -> Self {
+        Self { busy_wait: Some(busy_wait), ..self }
+    }
+
     /// Sets the loader.
     pub fn loader(self, loader: impl Loader<K, V>) -> Self {
         Self { loader: Some(Arc::new(loader)), ..self }
@@ -256,8 +275,7 @@ where
             fence: fence(&engine, &policy, Arc::clone(&tally.l1)),
             source: source(&engine, &policy, loader),
             trust: trust(&engine),
-            shared: shared(&engine, self.codec.is_some() && policy.store == Store::Both)
-                .filter(|_| policy.store != Store::Nowhere),
+            shared: shared(&engine, policy.store, self.busy_wait, self.codec.is_some()),
             tagger: self.tagger,
             codec: self.codec.map(limit),
             weigher: self.weigher.unwrap_or(match policy.capacity {
@@ -294,10 +312,19 @@ fn source<K: Key, V>(
     }
 }
 
-fn shared<K>(engine: &Engine, holds_values: bool) -> Option<Shared<K>> {
-    let l2 = Arc::clone(engine.l2.as_ref()?);
+fn shared<K>(
+    engine: &Engine,
+    store: Store,
+    busy_wait: Option<Duration>,
+    has_codec: bool,
+) -> Option<Shared<K>> {
+    let l2 = engine.l2.as_ref().filter(|_| store != Store::Nowhere)?;
+    let l2 = Arc::clone(l2);
+    let holds_values = has_codec && store == Store::Both;
     let outbox = Outbox::new(l2.config().outbox_max);
-    Some(Shared { l2, outbox, holds_values, undelivered: Arc::clone(&engine.undelivered) })
+    let busy_wait = busy_wait.unwrap_or_else(|| l2.config().busy_wait);
+    let undelivered = Arc::clone(&engine.undelivered);
+    Some(Shared { l2, outbox, busy_wait, holds_values, undelivered })
 }
 
 fn trust(engine: &Engine) -> Arc<Trust> {

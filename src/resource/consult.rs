@@ -54,7 +54,7 @@ where
         let (asking, mut rest): (Trips<K, V>, _) =
             std::mem::take(trips).into_iter().partition(|trip| trip.full_key.is_some());
         let mut asking: Vec<_> = asking.into_iter().map(|trip| (trip.want(), trip)).collect();
-        let give_up_at = self.clock.now().plus(shared.l2.config().busy_wait);
+        let give_up_at = self.clock.now().plus(shared.busy_wait);
         let mut wait = WAIT_MIN;
         while !asking.is_empty() {
             // What L2 says is as old as the question, and not as the answer.

@@ -76,6 +76,8 @@ pub(super) struct Source<K: Key, V> {
 pub(super) struct Shared<K> {
     pub(super) l2: Arc<L2>,
     pub(super) outbox: Outbox<K, Group>,
+    /// The longest that a load waits for another engine that is loading the same key.
+    pub(super) busy_wait: Duration,
     /// Whether values are stored there; if not, it only tells others of invalidations.
     pub(super) holds_values: bool,
     /// Wakes the task that delivers what waits in the outbox.

@@ -1,7 +1,6 @@
 //! The way of a read that memory did not answer at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smallvec::smallvec;
 
@@ -21,8 +20,8 @@ use crate::policy::{EarlyRefresh, Partition};
 /// What a caller accepts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
-    /// Nothing older than this; zero accepts nothing that was loaded before the call.
-    pub(super) max_age: Option<Duration>,
+    /// Only what began to be loaded after this.
+    pub(super) after: Option<Moment>,
     /// Nothing past its ttl.
     pub(super) is_fresh_only: bool,
 }
@@ -56,7 +55,7 @@ impl Wanted {
     /// Whether an entry is what the caller wants.
     fn is_served_by<K, V>(&self, entry: &Entry<K, V>, now: Moment) -> bool {
         let life = entry.life();
-        let is_young = self.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        let is_young = self.after.is_none_or(|after| life.loaded_at > after);
         let is_good = match life.freshness(now) {
             Freshness::Fresh => true,
             Freshness::Stale => !self.is_fresh_only,
@@ -261,8 +260,8 @@ where
             return Err(Error::ShutDown);
         }
         let why = Why::DEMAND;
-        let Wanted { max_age, is_fresh_only } = wanted;
-        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(max_age, is_fresh_only);
+        let Wanted { after, is_fresh_only } = wanted;
+        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(after, is_fresh_only);
         let serves =
             |entry: &Entry<K, V>| wanted.is_served_by(entry, now) && self.is_verified(entry, now);
         let terms = Terms { serves, joins: self.joins(now) };
@@ -408,7 +407,7 @@ where
             return None;
         }
         let life = entry.life();
-        let is_young = wanted.max_age.is_none_or(|max_age| now.since(life.loaded_at) < max_age);
+        let is_young = wanted.after.is_none_or(|after| life.loaded_at > after);
         if !is_young || !entry.is_kept(now) {
             return None;
         }

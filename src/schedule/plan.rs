@@ -273,7 +273,9 @@ impl Terms<'_> {
             RunReason::CatchUp => Duration::ZERO,
             _ => present.of(trigger).duration_since(at).unsigned_abs(),
         };
-        let from = present.now.minus(late_by).plus(self.jitter(at));
+        // Starts are an engine's own, and do not come together.
+        let jitter = if trigger.is_of_start() { Duration::ZERO } else { self.jitter(at) };
+        let from = present.now.minus(late_by).plus(jitter);
         Due {
             run_id: (self.new_id)(),
             scheduled: at,

@@ -18,7 +18,7 @@ pub struct JobPolicy {
     /// Default: none.
     pub triggers: Vec<Trigger>,
     /// Delays each run by a random span up to this, so that jobs that are due together do not start
-    /// together. Default: none.
+    /// together; not those at or after the start of an engine. Default: none.
     #[serde(with = "crate::span")]
     pub jitter: Duration,
     /// Makes one run, for the newest, of all that is due while none can start. Default: true.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -174,6 +173,7 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
             );
         };
         let (engine, name) = (self.engine, self.name);
+        let busy_wait = self.source.deadline;
         let policy = policy(self.source, self.value_bytes_max, self.schema);
         let job = job_policy(&self.triggers, self.jitter, self.retry_max);
         // Before anything is registered, so that one that is wrong leaves nothing behind.
@@ -185,6 +185,8 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
         let resource = ResourceBuilder::new(Arc::clone(&engine), &name, self.codec)
             .policy(policy)
             .loader(loader)
+            // A dataset may take long, and one engine is enough to ask for it.
+            .busy_wait(busy_wait)
             .told(Arc::clone(&heard))
             .build()?;
         let dataset = Arc::new(Dataset {
@@ -194,12 +196,11 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
             job: OnceLock::new(),
             clock: engine.clock.clone(),
             tasks: Arc::clone(&engine.tasks),
-            is_told: AtomicBool::new(false),
             rounds: Rounds::default(),
             trouble: Mutex::new(Trouble::default()),
         });
         renew_when_due(&engine, &dataset, job, self.triggers)?;
-        renew_when_told(&engine, &dataset, heard);
+        renew_when_told(&engine, &dataset, heard, self.retry_max);
         Ok(Snapshot { dataset })
     }
 }
@@ -268,14 +269,18 @@ fn renew_when_told<T: Send + Sync + 'static>(
     engine: &Engine,
     dataset: &Arc<Dataset<T>>,
     heard: Arc<Notify>,
+    retry_after: Duration,
 ) {
     let weak = Arc::downgrade(dataset);
     background::repeat(&engine.tasks, engine.clock.clone(), heard, move || {
-        let dataset = weak.upgrade();
-        if let Some(dataset) = &dataset {
-            dataset.heed();
+        let weak = Weak::clone(&weak);
+        async move {
+            match weak.upgrade() {
+                None => Next::Never,
+                Some(dataset) if dataset.heed().await => Next::Woken,
+                Some(_) => Next::After(retry_after),
+            }
         }
-        std::future::ready(if dataset.is_some() { Next::Woken } else { Next::Never })
     });
 }
 

@@ -1,6 +1,7 @@
 //! What a snapshot holds, and how it is renewed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,8 +30,6 @@ pub(super) struct Dataset<T: Send + Sync + 'static> {
     pub(super) job: OnceLock<Job>,
     pub(super) clock: Clock,
     pub(super) tasks: Arc<Tasks>,
-    /// Somebody else has changed it, or may have: L2 is to be looked at.
-    pub(super) is_told: AtomicBool,
     pub(super) rounds: Rounds,
     pub(super) trouble: Mutex<Trouble>,
 }
@@ -63,6 +62,18 @@ pub(super) struct Rounds {
 pub(super) struct Trouble {
     last_error: Option<String>,
     failures: u64,
+}
+
+impl Trouble {
+    fn note(&mut self, error: &Error) {
+        self.failures += 1;
+        // That the source is left alone tells less than why.
+        if self.last_error.is_none() || !matches!(error, Error::BreakerOpen { .. }) {
+            let causes = std::iter::successors(error.source(), |error| (*error).source());
+            let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+            self.last_error = Some(text);
+        }
+    }
 }
 
 impl<T> Held<T> {
@@ -105,7 +116,7 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         }
     }
 
-    /// What the job does, at the start, when it is due, and when it was told of a change.
+    /// What the job does, at the start and when it is due.
     pub(super) async fn run(
         &self,
         context: &JobContext,
@@ -116,20 +127,13 @@ impl<T: Send + Sync + 'static> Dataset<T> {
             // Whatever L2 has is better than nothing, while the source is asked for the new one.
             self.read(ReadOptions::new()).await?;
         }
-        let is_told = self.is_told.swap(false, SeqCst);
-        if context.reason() == RunReason::Manual && !is_told && !is_first {
+        if context.reason() == RunReason::Manual && !is_first {
             let _delivery = self.resource.expire(WHOLE).await;
         }
-        let since = if is_first {
-            last_due(triggers, context.scheduled())
-        } else {
-            (!is_told).then(|| context.scheduled())
-        };
-        let renewed = self.renew(since).await;
-        if renewed.is_err() && is_told {
-            self.is_told.store(true, SeqCst);
-        }
-        renewed.map(drop).map_err(JobError::from)
+        let scheduled = context.scheduled();
+        let since = if is_first { last_due(triggers, scheduled) } else { Some(scheduled) };
+        self.renew(since).await?;
+        Ok(())
     }
 
     /// Renews it for somebody who asks; its own task, so that one who goes away ends nothing.
@@ -175,10 +179,7 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         let read = match self.resource.read(WHOLE, &options).await {
             Ok(read) => read,
             Err(error) => {
-                let mut trouble = self.trouble.lock();
-                trouble.failures += 1;
-                trouble.last_error = Some(error_text(&error));
-                drop(trouble);
+                self.trouble.lock().note(&error);
                 return Err(error);
             }
         };
@@ -209,14 +210,12 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         }
     }
 
-    /// Looks at L2 again, if what memory holds of it was voided.
-    pub(super) fn heed(&self) {
+    /// Looks at L2 again, if what memory held of it was voided; gives whether all is well.
+    pub(super) async fn heed(&self) -> bool {
         let is_fresh = |read: Read<T>| read.freshness == Freshness::Fresh;
-        if self.value().is_some() && !self.resource.peek(WHOLE).is_some_and(is_fresh) {
-            self.is_told.store(true, SeqCst);
-            // If so many runs wait that there is no room for this one, the next one does as well.
-            let _run = self.job.get().map(Job::trigger);
-        }
+        let is_voided = || !self.resource.peek(WHOLE).is_some_and(is_fresh);
+        // What the job has not loaded yet, it will.
+        self.value().is_none() || !is_voided() || self.renew(None).await.is_ok()
     }
 }
 
@@ -226,9 +225,4 @@ fn last_due(triggers: &[Trigger], until: Timestamp) -> Option<Timestamp> {
     let long_ago = until.checked_sub(LONG).ok()?;
     let of_calendars = triggers.iter().filter(|trigger| !trigger.is_of_start());
     of_calendars.filter_map(|trigger| trigger.last(long_ago, until, until)).max()
-}
-
-fn error_text(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

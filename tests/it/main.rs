@@ -51,6 +51,8 @@ mod report;
 mod schedule;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod snapshots;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
