@@ -76,7 +76,9 @@ where
                     Next::AskPermit => asking.push((Want::Permit, trip)),
                     Next::Wait if self.clock.now() < give_up_at => {
                         waits = true;
-                        asking.push((want, trip));
+                        // What the other one brings may be what is wanted here, even if what was
+                        // there before was not.
+                        asking.push((trip.want(), trip));
                     }
                     Next::Wait => {
                         self.tally.refusals.one(Refusal::Busy);
