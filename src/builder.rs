@@ -34,7 +34,7 @@ use crate::upkeep;
 /// [`Forewarm::shutdown`] ends it in order.
 #[derive(Clone)]
 pub struct Forewarm {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// Puts an engine together.

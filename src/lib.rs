@@ -110,6 +110,7 @@ mod upkeep;
 
 // Assembly and shell.
 mod builder;
+mod health;
 #[cfg(feature = "service")]
 #[doc(hidden)]
 pub mod lab;
@@ -120,6 +121,7 @@ mod scope_layer;
 #[cfg(feature = "service")]
 #[doc(hidden)]
 pub mod service;
+pub mod work;
 
 // For the benchmarks.
 #[doc(hidden)]
@@ -141,6 +143,7 @@ pub use self::config::{Config, L2Config, LearningConfig, MissLevel};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
 pub use self::flight::ReadFrom;
+pub use self::health::{ComponentHealth, Health, HealthState, Unhealthy};
 pub use self::key::{
     FullKey, Key, KeyLabel, ParsePatternError, ParseSegmentsError, Pattern, Segments,
 };
@@ -154,7 +157,8 @@ pub use self::policy::{
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
     Alias, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair,
-    LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
+    LearnedRule, NotPreloaded, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder,
+    Verdict,
 };
 pub use self::schedule::{
     CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,

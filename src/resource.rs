@@ -24,7 +24,7 @@ use self::core::Core;
 use self::fetch::{Fetched, Wanted};
 use self::source::{Failure, Request};
 
-pub use self::ahead::Preloaded;
+pub use self::ahead::{NotPreloaded, Preloaded};
 pub use self::alias::Alias;
 pub use self::builder::ResourceBuilder;
 pub use self::explain::{Explanation, HeldEntry, Verdict};

@@ -12,7 +12,7 @@ use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::predictor::{Candidate, ClassicTable, Queue};
 use crate::sync::Mutex;
 
-pub use self::requested::Preloaded;
+pub use self::requested::{NotPreloaded, Preloaded};
 
 mod begin;
 mod copy;

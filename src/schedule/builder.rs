@@ -61,6 +61,12 @@ impl JobBuilder {
         self.on_checked(Trigger::daily_at(hour, minute, zone))
     }
 
+    /// Runs it on every engine: [`JobPolicy::on_every_engine`].
+    pub fn on_every_engine(mut self) -> Self {
+        self.policy.on_every_engine = true;
+        self
+    }
+
     fn on_checked(mut self, trigger: Result<Trigger, ConfigError>) -> Self {
         match trigger {
             Ok(trigger) => self.on(trigger),

@@ -33,6 +33,10 @@ impl Tasks {
         self.spawn(work);
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        false
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         false
     }

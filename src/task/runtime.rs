@@ -1,7 +1,10 @@
 //! Tasks of a tokio runtime.
 
 use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,6 +24,8 @@ pub(crate) struct Tasks {
     loops: TaskTracker,
     stop: CancellationToken,
     abort: CancellationToken,
+    /// Whether a loop has ended by a panic.
+    is_broken: Arc<AtomicBool>,
 }
 
 impl Tasks {
@@ -29,7 +34,8 @@ impl Tasks {
         let runtime = Handle::try_current().ok()?;
         let (works, loops) = (TaskTracker::new(), TaskTracker::new());
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        Some(Self { runtime, works, loops, stop, abort })
+        let is_broken = Arc::new(AtomicBool::new(false));
+        Some(Self { runtime, works, loops, stop, abort, is_broken })
     }
 
     /// Runs `work` to its end, whatever becomes of the caller.
@@ -60,7 +66,19 @@ impl Tasks {
 
     /// Runs a loop that watches [`Tasks::stopped`].
     pub(crate) fn spawn_loop(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let is_broken = Arc::clone(&self.is_broken);
+        let work = async move {
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                is_broken.store(true, Relaxed);
+                tracing::error!("work in the background has panicked, and ended");
+            }
+        };
         self.loops.spawn_on(work, &self.runtime);
+    }
+
+    /// Whether a loop has ended by a panic.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken.load(Relaxed)
     }
 
     /// Whether shutdown has begun.

@@ -61,3 +61,5 @@ mod tier_contract;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod work;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use smallvec::SmallVec;
 
+use super::requested::Wanted;
 use crate::clock::Moment;
 use crate::entry::{Entry, Origin, Reason, Why};
 use crate::fence::{Boarding, Caller, Terms, Wish};
@@ -60,7 +61,7 @@ where
                     self.abandon(reason, cell);
                     continue;
                 }
-                match self.board_ahead(candidate, &urgency, now) {
+                match self.board_ahead(candidate, Wanted::Fresh, &urgency, now) {
                     Ok(trip) => trips.push(trip),
                     Err(_) => {
                         self.ahead.state.lock().bucket.give_back();
@@ -81,6 +82,7 @@ where
     pub(super) fn board_ahead(
         self: &Arc<Self>,
         candidate: Candidate<K>,
+        wanted: Wanted,
         urgency: &Arc<Urgency>,
         now: Moment,
     ) -> Result<Box<Trip<K, V>>, NotBegun> {
@@ -95,10 +97,14 @@ where
             return Err(self.refuse(reason));
         }
         let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
-        let begin = || Pad::new(now, why, Arc::clone(urgency));
+        let after = (wanted == Wanted::New).then_some(now);
+        let begin = || Pad::new(now, why, Arc::clone(urgency)).within(after, false);
         // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
         let until = renews.unwrap_or(now);
-        let serves = |entry: &Entry<K, V>| entry.life().fresh_until > until;
+        let serves = |entry: &Entry<K, V>| {
+            let life = entry.life();
+            after.is_none_or(|after| life.loaded_at > after) && life.fresh_until > until
+        };
         let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
         match self.fence.board(caller, Terms { serves, joins: self.joins(now) }, begin) {
             Boarding::Started(start) => {

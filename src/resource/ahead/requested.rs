@@ -16,7 +16,7 @@ use crate::resource::core::Core;
 use crate::resource::trip::Trips;
 use crate::task;
 
-/// What came of [`Resource::preload`], in keys.
+/// What came of [`Resource::preload`] or [`Resource::renew`], in keys.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Preloaded {
     /// Loaded, from L2 or the source.
@@ -31,7 +31,27 @@ pub struct Preloaded {
     pub refused: usize,
 }
 
+/// Keys that were to be loaded, and were not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{failed} keys could not be loaded, and {refused} were refused by a limit")]
+pub struct NotPreloaded {
+    /// The load failed.
+    pub failed: usize,
+    /// A limit did not let it start.
+    pub refused: usize,
+}
+
 impl Preloaded {
+    /// The same, if no key failed or was refused: for jobs, whose runs should then fail.
+    ///
+    /// # Errors
+    ///
+    /// Some did; the others were loaded all the same.
+    pub const fn complete(self) -> Result<Self, NotPreloaded> {
+        let Self { failed, refused, .. } = self;
+        if failed + refused > 0 { Err(NotPreloaded { failed, refused }) } else { Ok(self) }
+    }
+
     const fn plus(self, other: Self) -> Self {
         Self {
             loaded: self.loaded + other.loaded,
@@ -65,8 +85,29 @@ where
         Q: ToOwned<Owned = K> + ?Sized + 'a,
     {
         let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
-        self.core.preload_now(keys).await
+        self.core.preload_now(keys, Wanted::Fresh).await
     }
+
+    /// Loads keys from the source although they may be held fresh, and waits until they are there:
+    /// for what is to be renewed at set times, and not when it is read. What was held is served
+    /// until then, and stays where the load fails. Else as [`Resource::preload`].
+    pub async fn renew<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Preloaded
+    where
+        K: Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized + 'a,
+    {
+        let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
+        self.core.preload_now(keys, Wanted::New).await
+    }
+}
+
+/// What is wanted of keys that are loaded ahead.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    /// Whatever is fresh.
+    Fresh,
+    /// What the source has now.
+    New,
 }
 
 impl<K, V> Core<K, V>
@@ -74,19 +115,19 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    async fn preload_now(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+    async fn preload_now(self: &Arc<Self>, keys: Vec<K>, wanted: Wanted) -> Preloaded {
         let per_call = self.source.loader.keys_per_call().max(1);
         let calls_max = self.policy.source.preload_slots();
         let calls: Vec<_> = keys.chunks(per_call).map(<[K]>::to_vec).collect();
         futures_util::stream::iter(calls)
-            .map(|keys| self.preload_call(keys))
+            .map(|keys| self.preload_call(keys, wanted))
             .buffer_unordered(calls_max)
             .fold(Preloaded::default(), async |sum, call| sum.plus(call))
             .await
     }
 
     /// Loads the keys of one call of the loader, and waits for them.
-    async fn preload_call(self: &Arc<Self>, keys: Vec<K>) -> Preloaded {
+    async fn preload_call(self: &Arc<Self>, keys: Vec<K>, wanted: Wanted) -> Preloaded {
         // Nothing waits between the begin of a flight and its launch: readers may have joined it.
         for _ in &keys {
             self.await_token().await;
@@ -97,7 +138,7 @@ where
         for key in keys {
             let hash = self.fence.hash(&key);
             let candidate = Candidate::new(key, hash, 1.0, Reason::Requested);
-            let begun = self.board_ahead(candidate, &urgency, self.clock.now());
+            let begun = self.board_ahead(candidate, wanted, &urgency, self.clock.now());
             if begun.is_err() {
                 self.ahead.state.lock().bucket.give_back();
             }
