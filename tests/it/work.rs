@@ -176,7 +176,10 @@ async fn health_names_what_is_ill() {
     let (store, line, exchange) = (SimStore::new(), Line::new(1), Exchange::default());
     let tier = store.connect_over(&line);
     let forewarm = Forewarm::builder().tier(tier).build().await.unwrap();
-    let stocks = exchange.resource(&forewarm, HOUR);
+    exchange.resource(&forewarm, HOUR);
+    let broken = forewarm.resource::<u32, u32>("broken");
+    let broken = broken.load_with(|_| async { Err::<u32, _>(LoadError::transient("no line")) });
+    let broken = broken.build().unwrap();
     let bad = forewarm.job("bad").run_with(|_| async { Err(JobError::permanent("never")) });
     let bad = bad.build().unwrap();
     let checks = forewarm.job("health").every(10 * SECOND).on_every_engine();
@@ -188,7 +191,10 @@ async fn health_names_what_is_ill() {
         (health.state, health.components.iter().find(of).unwrap().state)
     };
     let names: Vec<_> = forewarm.health().await.components.into_iter().map(|c| c.name).collect();
-    assert_eq!(names, ["background", "l2", "source stock", "job bad", "job health"]);
+    assert_eq!(
+        names,
+        ["background", "l2", "source stock", "source broken", "job bad", "job health"]
+    );
     sleep(MINUTE).await;
     assert_eq!(checks.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
 
@@ -201,10 +207,10 @@ async fn health_names_what_is_ill() {
     assert_eq!(state_of("l2").await.1, HealthState::Up);
 
     for nth in 0..100 {
-        exchange.closes(&nth.to_string());
-        drop(stocks.get(&nth.to_string()).await);
+        drop(broken.get(&nth).await);
     }
-    assert_ne!(state_of("source stock").await.1, HealthState::Up);
+    assert_eq!(state_of("source stock").await.1, HealthState::Up);
+    assert_ne!(state_of("source broken").await.1, HealthState::Up);
     bad.trigger().unwrap();
     sleep(SECOND).await;
     assert_eq!(state_of("job bad").await.1, HealthState::Degraded);
