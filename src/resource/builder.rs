@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::Resource;
 use super::ahead::Ahead;
 use super::alias::Alias;
-use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Weigher};
+use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Trimmer, Weigher};
 use super::foresee::Foreseeing;
 use super::probe::Probe;
 use crate::coherence::{Outbox, Trust};
@@ -40,6 +40,7 @@ pub struct ResourceBuilder<K, V> {
     loader: Option<Arc<dyn AnyLoader<K, V>>>,
     weigher: Option<Weigher<K, V>>,
     tagger: Option<Box<Tagger<K, V>>>,
+    trimmer: Option<Box<Trimmer<V>>>,
     relations: Vec<Relation<K, V>>,
     aliases: Vec<Alias<K, V>>,
     told: Option<Arc<Notify>>,
@@ -53,7 +54,7 @@ where
 {
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
         let (name, policy) = (name.to_owned(), Policy::default());
-        let (loader, weigher, tagger) = (None, None, None);
+        let (loader, weigher, tagger, trimmer) = (None, None, None, None);
         let (relations, aliases) = (Vec::new(), Vec::new());
         let (told, busy_wait) = (None, None);
         Self {
@@ -64,6 +65,7 @@ where
             loader,
             weigher,
             tagger,
+            trimmer,
             relations,
             aliases,
             told,
@@ -148,6 +150,31 @@ where
         let tagger =
             move |key: &K, value: &V| tags(key, value).into_iter().map(Into::into).collect();
         Self { tagger: Some(Box::new(tagger)), ..self }
+    }
+
+    /// Says what is kept of a value that was loaded or put, such as the first 100 ranks of a list:
+    /// readers get that too. Default: all of it.
+    ///
+    /// ```
+    /// # use forewarm::{Forewarm, LoadError};
+    /// # async fn example(forewarm: &Forewarm) -> Result<(), forewarm::Error> {
+    /// let ranks = forewarm
+    ///     .resource::<u64, Vec<String>>("leaderboard")
+    ///     .trim(|mut ranks| {
+    ///         ranks.truncate(100);
+    ///         ranks
+    ///     })
+    ///     .load_with(|_id| async move { Ok::<_, LoadError>(vec!["ada".to_owned(); 500]) })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trim(self, trim: impl Fn(V) -> V + Send + Sync + 'static) -> Self
+    where
+        V: Clone,
+    {
+        let trimmer = move |value| Arc::new(trim(Arc::unwrap_or_clone(value)));
+        Self { trimmer: Some(Box::new(trimmer)), ..self }
     }
 
     /// Declares that keys of another resource are related to those of this one: when a key of this
@@ -277,6 +304,7 @@ where
             trust: trust(&engine),
             shared: shared(&engine, policy.store, self.busy_wait, self.codec.is_some()),
             tagger: self.tagger,
+            trimmer: self.trimmer,
             codec: self.codec.map(limit),
             weigher: self.weigher.unwrap_or(match policy.capacity {
                 Capacity::Bytes(_) => Weigher::Bytes,

@@ -49,6 +49,7 @@ where
     pub(super) trust: Arc<Trust>,
     pub(super) codec: Option<Codec<V>>,
     pub(super) tagger: Option<Box<Tagger<K, V>>>,
+    pub(super) trimmer: Option<Box<Trimmer<V>>>,
     pub(super) weigher: Weigher<K, V>,
     pub(super) relations: Vec<Relation<K, V>>,
     pub(super) indexes: Vec<Index<V>>,
@@ -156,6 +157,9 @@ type Relate<K, V> = dyn Fn(&K, &V) -> Vec<Box<str>> + Send + Sync;
 
 /// How a user tags a value.
 pub(super) type Tagger<K, V> = dyn Fn(&K, &V) -> Vec<Box<str>> + Send + Sync;
+
+/// Makes of a value what is kept of it.
+pub(super) type Trimmer<V> = dyn Fn(Arc<V>) -> Arc<V> + Send + Sync;
 
 /// How a user weighs an entry.
 type Weigh<K, V> = dyn Fn(&K, Option<&V>) -> u64 + Send + Sync;

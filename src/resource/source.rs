@@ -167,14 +167,29 @@ where
         results
     }
 
+    /// What is kept of a value.
+    pub(super) fn trimmed(&self, value: Arc<V>) -> Arc<V> {
+        match &self.trimmer {
+            Some(trim) => trim(value),
+            None => value,
+        }
+    }
+
     /// Calls the loader once. A panic is caught here, so that it is one failure for all who wait.
     async fn call(&self, keys: &[(K, LoadContext<V>)]) -> Result<Results<V>, Failure> {
         let loader = &self.source.loader;
         let call = async {
-            match keys {
+            let mut results: Results<V> = match keys {
                 [(key, cx)] => smallvec![loader.load(key, cx).await],
                 keys => loader.load_many(keys).await.into(),
+            };
+            for loaded in results.iter_mut().flatten() {
+                loaded.answer = match std::mem::replace(&mut loaded.answer, Answer::Absent) {
+                    Answer::Found(value) => Answer::Found(self.trimmed(value)),
+                    answer => answer,
+                };
             }
+            results
         };
         // The panic hook has said what there is to say.
         AssertUnwindSafe(call).catch_unwind().await.map_err(|_panic| Failure::Panicked)

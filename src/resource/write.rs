@@ -171,7 +171,7 @@ where
     {
         let core = &self.core;
         let (key, hash) = (key.to_owned(), core.fence.hash(key));
-        let value = value.into();
+        let value = core.trimmed(value.into());
         let full_key = core.full_key(&key);
         let encode = |full_key: &str| core.encode(full_key, Some(&value));
         let (bytes, length) = full_key.as_deref().map(encode).unwrap_or_default();

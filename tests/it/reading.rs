@@ -16,4 +16,5 @@ mod refused_values;
 mod retry;
 mod single_flight;
 mod source;
+mod trim;
 mod ttl;
