@@ -100,6 +100,10 @@ mod stats;
 #[cfg(feature = "postgres")]
 mod transaction;
 
+// Data access over sqlx.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+
 // Work behind the readers.
 mod background;
 mod preloader;
@@ -150,8 +154,9 @@ pub use self::policy::{
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Alias, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair,
-    LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
+    Alias, Bundle, Bundled, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions,
+    LearnedPair, LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder,
+    Verdict,
 };
 pub use self::schedule::{
     CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,
@@ -160,6 +165,11 @@ pub use self::schedule::{
 pub use self::scope::Scope;
 #[cfg(feature = "tower")]
 pub use self::scope_layer::{ScopeLayer, Scoped};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::{
+    CommitError, KeyList, Removed, Retention, RetentionError, SqlDatabase, SqlError, SqlLoader,
+    StoredAs,
+};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,

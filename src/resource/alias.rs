@@ -266,6 +266,19 @@ where
         })
     }
 
+    /// The index of an alias, and the name as it is in there.
+    pub(super) fn name_in_index(
+        &self,
+        alias: &str,
+        text: &str,
+    ) -> Result<(&Arc<Core<String, String>>, String), Error> {
+        let index = self.index(alias)?;
+        let text = index.normalized(text);
+        // What a load has noted of it is older than what is about to change.
+        index.known.take(&text);
+        Ok((&index.keys, text))
+    }
+
     fn index(&self, alias: &str) -> Result<&Index<V>, Error> {
         let indexes = &self.core.indexes;
         indexes.iter().find(|index| index.name == alias).ok_or_else(|| {

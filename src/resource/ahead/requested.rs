@@ -32,7 +32,7 @@ pub struct Preloaded {
 }
 
 impl Preloaded {
-    const fn plus(self, other: Self) -> Self {
+    pub(in crate::resource) const fn plus(self, other: Self) -> Self {
         Self {
             loaded: self.loaded + other.loaded,
             absent: self.absent + other.absent,
