@@ -4,12 +4,13 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr::addr_eq;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::Resource;
 use super::ahead::Preloaded;
-use super::{Resource, core::Core};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
 
@@ -51,13 +52,13 @@ struct Part<T> {
 
 type Get<T> = dyn Fn(&T) -> Getting + Send + Sync;
 type Preload<T> = dyn Fn(&T) -> Preloading + Send + Sync;
-/// Ends with the place of the resource, and what [`Resource::get`] gave.
 type Getting = Pin<Box<dyn Future<Output = Gotten> + Send>>;
 type Preloading = Pin<Box<dyn Future<Output = Preloaded> + Send>>;
 
 /// What one part of a bundle gave, whose type [`Bundled::get`] knows.
 struct Gotten {
-    id: u16,
+    /// The core of the resource, which nothing else is as long as this is held.
+    of: Arc<dyn Any + Send + Sync>,
     result: Result<Option<Arc<dyn Any + Send + Sync>>, Error>,
 }
 
@@ -94,7 +95,7 @@ impl<T> Bundle<T> {
             Box::pin(async move {
                 let result = resource.get(&key).await;
                 let result = result.map(|value| value.map(|value| value as Arc<_>));
-                Gotten { id: resource.core.id, result }
+                Gotten { of: resource.core, result }
             })
         };
         let of_preload = resource.clone();
@@ -133,17 +134,16 @@ impl Bundled {
         K: Key,
         V: Send + Sync + 'static,
     {
-        let core: &Core<K, V> = &resource.core;
-        let part = self.parts.iter().find(|part| part.id == core.id);
+        let is_of = |part: &&Gotten| addr_eq(Arc::as_ptr(&part.of), Arc::as_ptr(&resource.core));
+        let part = self.parts.iter().find(is_of);
         let missing = || {
-            let field = format!("bundle of `{}`", core.name);
+            let field = format!("bundle of `{}`", resource.name());
             let remedy = "declare it with `.key(&resource, ..)`";
             Error::from(ConfigError::new(field, "has no such part", remedy))
         };
         let part = part.ok_or_else(missing)?;
-        let value = part.result.clone()?;
-        // Of another engine there may be a resource at the same place.
-        value.map(|value| value.downcast().map_err(|_other| missing())).transpose()
+        // A resource has one type of values.
+        part.result.clone()?.map(|value| value.downcast().map_err(|_other| missing())).transpose()
     }
 
     /// Whether every part was had; an absent one is.

@@ -46,7 +46,6 @@ use crate::task;
 /// the table. In PostgreSQL, rows that somebody has locked are left for the next run, and the role
 /// needs the right to `update` besides `select` and `delete`, which locking takes. In SQLite the
 /// table must have rowids.
-#[derive(Clone)]
 pub struct Retention<DB: SqlDatabase> {
     pool: Pool<DB>,
     /// In quotes, both.
@@ -182,7 +181,7 @@ impl<DB: SqlDatabase> Retention<DB> {
     /// As [`Retention::run`].
     pub async fn run_until(
         &self,
-        cancelled: impl Future<Output = ()> + Send,
+        cancelled: impl Future<Output = ()>,
     ) -> Result<Removed, RetentionError> {
         let mut cancelled = pin!(cancelled.fuse());
         let mut rows = 0;
@@ -248,6 +247,18 @@ impl RetentionError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.source.is_transient()
+    }
+}
+
+impl<DB: SqlDatabase> Clone for Retention<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            table: self.table.clone(),
+            column: self.column.clone(),
+            clock: self.clock.clone(),
+            ..*self
+        }
     }
 }
 

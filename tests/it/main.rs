@@ -51,6 +51,9 @@ mod report;
 mod schedule;
 #[cfg(test)]
 mod sim;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod sql;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;
