@@ -12,8 +12,9 @@ use super::retention::StoredAs;
 pub(super) type Bound<DB> = Query<'static, DB, <DB as Database>::Arguments>;
 
 /// A database that [`SqlLoader`](super::SqlLoader) and [`Retention`](super::Retention) work with:
-/// `sqlx::Sqlite` (feature `sqlite`) and `sqlx::Postgres` (feature `postgres`). It is not for others
-/// to implement, and gains methods.
+/// `sqlx::Sqlite` (feature `sqlite`) and `sqlx::Postgres` (feature `postgres`).
+///
+/// It is not for others to implement, and gains methods.
 pub trait SqlDatabase: Database {
     /// The first row of a query.
     #[doc(hidden)]

@@ -12,6 +12,9 @@ mod coherence;
 mod demo;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod examples_data_access;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod foresight;

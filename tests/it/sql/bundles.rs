@@ -1,6 +1,6 @@
 //! What is read together.
 
-use forewarm::{Bundle, Origin, ReadFrom, ReadOptions};
+use forewarm::{Bundle, Bundled, Origin, ReadFrom, ReadOptions};
 use tokio::sync::{Barrier, Mutex};
 
 use super::*;
@@ -88,7 +88,7 @@ async fn many_who_load_a_bundle_make_one_load_of_each_part() {
     let bundle = together.bundle();
     let loads = (0..100).map(|_| bundle.load(&7));
     let users = in_time(futures_util::future::join_all(loads)).await;
-    assert!(users.iter().all(|user| user.is_complete()));
+    assert!(users.iter().all(Bundled::is_complete));
     for stats in together.engine.stats() {
         assert_eq!((stats.total_accesses, stats.loads), (100, 1), "{stats:?}");
     }

@@ -3,6 +3,7 @@
 use forewarm::lab::{Proxy, Way};
 use forewarm::{Alias, Delivery, Fences, L2Config, SqlLoader, SqliteTier};
 use sqlx::{Postgres, Sqlite, Transaction, query};
+use tokio::task::JoinSet;
 
 use super::*;
 
@@ -167,12 +168,13 @@ async fn where_it_is_not_known_whether_it_was_committed_it_is_invalidated() {
     assert_eq!(name(&users, 1).await, "Ada");
     let transaction = renaming(&far.far).await;
     far.proxy.lose_replies_to("COMMIT", 1);
-    let committing = tokio::spawn(Fences::new().key(&users, &1).commit(transaction));
+    let mut committing = JoinSet::new();
+    committing.spawn(Fences::new().key(&users, &1).commit(transaction));
     until("it is committed", async || far.is_renamed().await).await;
     // Nobody knows yet, so nothing has been promised.
     assert!(is_held(&users));
     far.proxy.reset().await;
-    let error = in_time(committing).await.unwrap().unwrap_err();
+    let error = in_time(committing.join_next()).await.unwrap().unwrap().unwrap_err();
     assert!(error.may_have_committed(), "{error:?}");
     assert_eq!(name(&users, 1).await, "Lovelace");
 }
@@ -198,10 +200,10 @@ async fn a_caller_who_goes_away_in_the_middle_leaves_nothing_old_behind() {
     assert_eq!(name(&users, 1).await, "Ada");
     let transaction = renaming(&far.far).await;
     far.proxy.block(Way::ToClient);
-    let committing = tokio::spawn(Fences::new().key(&users, &1).commit(transaction));
+    let mut committing = JoinSet::new();
+    committing.spawn(Fences::new().key(&users, &1).commit(transaction));
     until("it is committed", async || far.is_renamed().await).await;
-    committing.abort();
-    assert!(committing.await.unwrap_err().is_cancelled());
+    committing.shutdown().await;
     assert!(is_held(&users));
     far.proxy.heal().await;
     until("it is invalidated", async || !is_held(&users)).await;
@@ -217,16 +219,17 @@ async fn a_shutdown_does_not_cut_a_commit_off() {
     assert_eq!(name(&users, 1).await, "Ada");
     let transaction = renaming(&far.far).await;
     far.proxy.block(Way::ToClient);
-    let committing = tokio::spawn(Fences::new().key(&users, &1).commit(transaction));
+    let mut committing = JoinSet::new();
+    committing.spawn(Fences::new().key(&users, &1).commit(transaction));
     until("it is committed", async || far.is_renamed().await).await;
     assert!(!engine.shutdown(Duration::ZERO).await, "it has waited for the commit");
     far.proxy.heal().await;
-    in_time(committing).await.unwrap().unwrap();
+    let _applied = in_time(committing.join_next()).await.unwrap().unwrap().unwrap();
     assert!(!is_held(&users));
     // And afterwards.
     let mut transaction = far.near.begin().await.unwrap();
     query("update person set name = 'King' where id = 1").execute(&mut *transaction).await.unwrap();
-    in_time(Fences::new().key(&users, &1).commit(transaction)).await.unwrap();
+    let _applied = in_time(Fences::new().key(&users, &1).commit(transaction)).await.unwrap();
     assert!(!far.is_renamed().await);
 }
 

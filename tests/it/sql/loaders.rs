@@ -131,7 +131,7 @@ async fn hostile_keys_are_keys<DB: SqlDatabase>(
     for (nth, key) in (0..).zip(keys) {
         assert_eq!(find(key).await, Some(nth), "{key:.20}");
     }
-    things.invalidate_all().await;
+    let _applied = things.invalidate_all().await;
     let together: Vec<_> = things.get_many(keys).await;
     for (nth, found) in (0..).zip(together) {
         assert_eq!(found.unwrap().as_deref(), Some(&nth));
@@ -259,7 +259,7 @@ async fn lists<DB: SqlDatabase>(
     assert_eq!(*read(&two, 1).await, ["message 59", "message 57"]);
     // No row is an empty list, and not an absence.
     assert!(read(&two, 7).await.is_empty());
-    two.invalidate_all().await;
+    let _applied = two.invalidate_all().await;
     let together = two.get_many(&[1, 7, 0]).await;
     let together: Vec<_> = together.into_iter().map(|list| list.unwrap().unwrap().len()).collect();
     assert_eq!(together, [2, 0, 2]);
@@ -340,7 +340,7 @@ async fn keys_that_json_cannot_hold_are_refused_in_a_batch() {
             value: sqlx::sqlite::SqliteValueRef<'_>,
         ) -> Result<Self, sqlx::error::BoxDynError> {
             let bytes: Vec<u8> = sqlx::Decode::<Sqlite>::decode(value)?;
-            Ok(Self(bytes.try_into().map_err(|_| "not two bytes")?))
+            Ok(Self(bytes.try_into().map_err(|_bytes| "not two bytes")?))
         }
     }
     let file = SqliteFile::new();

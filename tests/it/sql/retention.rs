@@ -116,7 +116,7 @@ async fn names_that_are_none_are_refused() {
             assert!(error.field().starts_with("retention."), "{error}");
         }
     }
-    assert!(Retention::new(file.pool.clone(), "log", "at", Duration::MAX).is_err());
+    assert!(Retention::new(file.pool, "log", "at", Duration::MAX).is_err());
 }
 
 /// Words of SQL are names as any others.
