@@ -103,6 +103,10 @@ mod snapshot;
 #[cfg(feature = "postgres")]
 mod transaction;
 
+// Data access over sqlx.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+
 // Work behind the readers.
 mod background;
 mod preloader;
@@ -156,9 +160,9 @@ pub use self::policy::{
 };
 pub use self::predictor::{PredictionStats, Reliability};
 pub use self::resource::{
-    Alias, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions, LearnedPair,
-    LearnedRule, NotPreloaded, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder,
-    Verdict,
+    Alias, Bundle, Bundled, Delivery, Explanation, Fences, HeldEntry, HotKey, InvalidateOptions,
+    LearnedPair, LearnedRule, NotPreloaded, Preloaded, Read, ReadOptions, RelatedKey, Resource,
+    ResourceBuilder, Verdict,
 };
 pub use self::schedule::{
     CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,
@@ -168,6 +172,11 @@ pub use self::scope::Scope;
 #[cfg(feature = "tower")]
 pub use self::scope_layer::{ScopeLayer, Scoped};
 pub use self::snapshot::{Snapshot, SnapshotBuilder, SnapshotStatus};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::{
+    CommitError, KeyList, Removed, Retention, RetentionError, SqlDatabase, SqlError, SqlLoader,
+    StoredAs,
+};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
     Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,

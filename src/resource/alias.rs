@@ -130,6 +130,9 @@ fn policy_of_index(policy: &Policy) -> Policy {
     }
 }
 
+/// A resource of keys by names.
+type Keys = Core<String, String>;
+
 /// Which keys the names of an alias lead to.
 pub(super) struct Index<V> {
     name: String,
@@ -137,7 +140,7 @@ pub(super) struct Index<V> {
     normalize: Option<Box<Normalize>>,
     known: Arc<Known>,
     /// The texts of the keys by names. Without the engine, which holds the resource that has this.
-    keys: Arc<Core<String, String>>,
+    keys: Arc<Keys>,
 }
 
 impl<V> Index<V> {
@@ -264,6 +267,19 @@ where
             Delivery::Applied => delivery,
             Delivery::Queued => Delivery::Queued,
         })
+    }
+
+    /// The index of an alias, and the name as it is in there.
+    pub(super) fn name_in_index(
+        &self,
+        alias: &str,
+        text: &str,
+    ) -> Result<(&Arc<Keys>, String), Error> {
+        let index = self.index(alias)?;
+        let text = index.normalized(text);
+        // What a load has noted of it is older than what is about to change.
+        index.known.take(&text);
+        Ok((&index.keys, text))
     }
 
     fn index(&self, alias: &str) -> Result<&Index<V>, Error> {

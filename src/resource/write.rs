@@ -109,18 +109,8 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized,
     {
-        let core = &self.core;
-        let (key, hash) = (key.to_owned(), core.fence.hash(key));
-        let full_key = core.full_key(&key);
-        let lag = options.lag(core.policy.replica_lag);
-        let ticket = core.void(&key, hash, lag, full_key.is_some());
-        match (full_key, ticket) {
-            (Some(full_key), Some(_)) => {
-                core.probe_later(&key);
-                core.deliver_one(key, hash, full_key, KeyChange::Invalidate { lag }).await
-            }
-            _ => Delivery::Applied,
-        }
+        let lag = options.lag(self.core.policy.replica_lag);
+        self.core.invalidate(key.to_owned(), self.core.fence.hash(key), lag).await
     }
 
     /// Invalidates the keys whose texts match a pattern, such as `42:*`, in one step however many
@@ -291,6 +281,24 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
+    /// Voids a key here at the first poll, and tells L2.
+    pub(super) async fn invalidate(
+        self: &Arc<Self>,
+        key: K,
+        hash: u64,
+        lag: Option<Lag>,
+    ) -> Delivery {
+        let full_key = self.full_key(&key);
+        let ticket = self.void(&key, hash, lag, full_key.is_some());
+        match (full_key, ticket) {
+            (Some(full_key), Some(_)) => {
+                self.probe_later(&key);
+                self.deliver_one(key, hash, full_key, KeyChange::Invalidate { lag }).await
+            }
+            _ => Delivery::Applied,
+        }
+    }
+
     /// Tells L2 of a change, in a task of its own; the gate of the key is closed already.
     async fn deliver_one(
         self: &Arc<Self>,

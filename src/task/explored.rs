@@ -29,6 +29,14 @@ impl Tasks {
         drop(shuttle::future::spawn(work));
     }
 
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(dead_code, reason = "used by commits")
+    )]
+    pub(crate) fn carry_through(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(work);
+    }
+
     pub(crate) fn spawn_loop(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.spawn(work);
     }

@@ -64,6 +64,25 @@ impl Tasks {
         self.works.spawn_on(work, &self.runtime);
     }
 
+    /// Runs `work` to its end, which a shutdown waits for until its deadline, and never cuts off.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(dead_code, reason = "used by commits")
+    )]
+    pub(crate) fn carry_through(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (token, aborted) = (self.works.token(), self.abort.clone().cancelled_owned());
+        let work = async move {
+            let mut work = Box::pin(work);
+            tokio::select! {
+                biased;
+                () = &mut work => return,
+                () = aborted => drop(token),
+            }
+            work.await;
+        };
+        drop(self.runtime.spawn(work));
+    }
+
     /// Runs a loop that watches [`Tasks::stopped`].
     pub(crate) fn spawn_loop(&self, work: impl Future<Output = ()> + Send + 'static) {
         let is_broken = Arc::clone(&self.is_broken);

@@ -12,6 +12,9 @@ mod coherence;
 mod demo;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod examples_data_access;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod foresight;
@@ -53,6 +56,9 @@ mod schedule;
 mod sim;
 #[cfg(test)]
 mod snapshots;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod sql;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod sqlite;

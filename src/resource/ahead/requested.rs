@@ -52,7 +52,7 @@ impl Preloaded {
         if failed + refused > 0 { Err(NotPreloaded { failed, refused }) } else { Ok(self) }
     }
 
-    const fn plus(self, other: Self) -> Self {
+    pub(in crate::resource) const fn plus(self, other: Self) -> Self {
         Self {
             loaded: self.loaded + other.loaded,
             absent: self.absent + other.absent,

@@ -15,7 +15,9 @@ fn leaderboard(forewarm: &Forewarm) -> Resource<u64, Vec<u32>> {
     ranks
         .load_with(|length: u64| async move {
             let first = if length == 0 { u32::MAX } else { 1 };
-            Ok::<_, LoadError>((first..).take(usize::try_from(length).unwrap().max(1)).collect::<Vec<_>>())
+            Ok::<_, LoadError>(
+                (first..).take(usize::try_from(length).unwrap().max(1)).collect::<Vec<_>>(),
+            )
         })
         .build()
         .unwrap()

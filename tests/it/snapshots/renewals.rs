@@ -130,7 +130,7 @@ async fn emptying_the_cache_does_not_empty_it_and_renews_it() {
         if expected == 2 {
             forewarm.clear();
         } else {
-            forewarm.invalidate_all().await;
+            let _delivery = forewarm.invalidate_all().await;
         }
         assert_eq!(sections.get().unwrap()[0], expected - 1);
         sleep(SECOND).await;
