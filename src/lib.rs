@@ -154,7 +154,7 @@ pub use self::resource::{
     LearnedRule, Preloaded, Read, ReadOptions, RelatedKey, Resource, ResourceBuilder, Verdict,
 };
 pub use self::schedule::{
-    CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,
+    CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunOutcome,
     RunReason, Trigger,
 };
 pub use self::scope::Scope;
@@ -162,8 +162,9 @@ pub use self::scope::Scope;
 pub use self::scope_layer::{ScopeLayer, Scoped};
 pub use self::stats::ResourceStats;
 pub use self::tier::{
-    Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
-    Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+    Ask, Begun, Change, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Lag, Logged,
+    Mark, Node, Permit, Polled, RenewRun, RunId, RunRow, RunTaken, Selector, Stored, Swept,
+    TakeRun, Tier, TierError, TierSize, Want,
 };
 #[cfg(feature = "postgres")]
 pub use self::tier::{PostgresOptions, PostgresTier};
