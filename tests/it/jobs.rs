@@ -6,7 +6,10 @@ use std::time::Duration;
 use forewarm::lab::{self, PostgresServer, RedisServer};
 use forewarm::{Builder, Forewarm, PostgresTier, RedisTier, SqliteTier};
 
+mod blocked;
 mod node;
+mod outages;
+mod restarts;
 mod trial;
 mod verdict;
 mod witness;
