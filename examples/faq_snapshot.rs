@@ -79,22 +79,25 @@ async fn engine(
     let tier = SqliteTier::open(folder.join("faq.db")).await?;
     let forewarm = Forewarm::builder().prefix("help").tier(tier).build().await?;
     let client = reqwest::Client::new();
-    let faq = forewarm
-        .snapshot("faq")
-        .daily_at(CACHE_REFRESH_HOUR, CACHE_REFRESH_MINUTE, ZONE)
-        .jitter(Duration::from_secs(30))
-        .refuse_shrinking(0.5, |faq: &Faq| faq.sec_ids.len())
-        // The job tries again; here one attempt is enough for each of its runs.
-        .source(SourcePolicy {
-            deadline: Duration::from_secs(10),
-            attempts: 1,
-            ..SourcePolicy::default()
-        })
-        .load_with(move || {
-            let client = client.clone();
-            async move { list_all_faq_sections(&client, help_desk).await.map_err(LoadError::transient) }
-        })
-        .build()?;
+    let faq =
+        forewarm
+            .snapshot("faq")
+            .daily_at(CACHE_REFRESH_HOUR, CACHE_REFRESH_MINUTE, ZONE)
+            .jitter(Duration::from_secs(30))
+            .refuse_shrinking(0.5, |faq: &Faq| faq.sec_ids.len())
+            // The job tries again; here one attempt is enough for each of its runs.
+            .source(SourcePolicy {
+                deadline: Duration::from_secs(10),
+                attempts: 1,
+                ..SourcePolicy::default()
+            })
+            .load_with(move || {
+                let client = client.clone();
+                async move {
+                    list_all_faq_sections(&client, help_desk).await.map_err(LoadError::transient)
+                }
+            })
+            .build()?;
     forewarm.start().await?;
     Ok((forewarm, faq))
 }

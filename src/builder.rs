@@ -263,7 +263,7 @@ impl Forewarm {
     /// whatever would have to be loaded is an error.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
-        self.engine.jobs.end();
+        self.engine.jobs.end().await;
         if in_time {
             // What L2 has not heard of would be forgotten with this process.
             for resource in self.engine.resources() {

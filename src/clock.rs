@@ -137,6 +137,11 @@ impl Clock {
         Moment::from_micros(passed.as_micros() + self.0.ahead_micros.load(Relaxed))
     }
 
+    /// Whether time was paused when it was made, so that it is the time of one runtime only.
+    pub(crate) fn is_of_one_runtime(&self) -> bool {
+        self.0.coarse_start.is_none()
+    }
+
     /// The present wall time.
     #[must_use]
     pub fn wall(&self) -> Timestamp {

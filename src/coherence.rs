@@ -21,10 +21,12 @@ use crate::tier::{
 use self::follow::Following;
 pub(crate) use self::follow::Heed;
 pub(crate) use self::outbox::{Outbox, Waiting};
+pub(crate) use self::runs::Met;
 pub(crate) use self::trust::Trust;
 
 mod follow;
 mod outbox;
+mod runs;
 mod trust;
 
 /// The second tier of an engine, asked in a way that cannot hurt the one who asks.
@@ -149,12 +151,6 @@ impl L2 {
         self.call(L2Op::MergeHot, self.config.write_timeout, work).await
     }
 
-    /// Takes a name that can be taken once; gives whether it was this call that took it.
-    pub(crate) async fn claim(&self, name: &str, keep_for: Duration) -> Option<bool> {
-        let work = self.tier.claim(name, keep_for);
-        self.call(L2Op::Claim, self.config.write_timeout, work).await
-    }
-
     pub(crate) async fn sweep(&self, rows_max: u32) -> Option<Swept> {
         self.call(L2Op::Sweep, Self::UPKEEP_TIMEOUT, self.tier.sweep(rows_max)).await
     }
@@ -215,7 +211,19 @@ impl L2 {
         }
     }
 
+    /// Notes a failure that says nothing of other calls.
+    fn note_failure(&self, op: L2Op, error: &TierError) {
+        self.failures.one(op);
+        if let Some(unsaid) = self.quiet.may_speak(self.clock.now()) {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(op = op.label(), cause, unsaid, "the second tier failed");
+        }
+    }
+
     fn failed(&self, op: L2Op, now: Moment, error: &TierError) {
+        if error.is_not_kept() {
+            return self.note_failure(op, error);
+        }
         self.failures.one(op);
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         if self.breaker.failed(now) {

@@ -165,7 +165,7 @@ pub use self::resource::{
     ResourceBuilder, Verdict,
 };
 pub use self::schedule::{
-    CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunId, RunOutcome,
+    CatchUp, Job, JobBuilder, JobContext, JobError, JobPolicy, JobStatus, Run, RunOutcome,
     RunReason, Trigger,
 };
 pub use self::scope::Scope;
@@ -179,8 +179,9 @@ pub use self::sql::{
 };
 pub use self::stats::ResourceStats;
 pub use self::tier::{
-    Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Lag, Logged, Mark, Node,
-    Permit, Polled, Selector, Stored, Swept, Tier, TierError, TierSize, Want,
+    Ask, Begun, Change, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Lag, Logged,
+    Mark, Node, Permit, Polled, RenewRun, RunId, RunRow, RunTaken, Selector, Stored, Swept,
+    TakeRun, Tier, TierError, TierSize, Want,
 };
 #[cfg(feature = "postgres")]
 pub use self::tier::{PostgresOptions, PostgresTier};

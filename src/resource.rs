@@ -19,6 +19,7 @@ use crate::l1::Lookup;
 use crate::limits::{Class, Urgency};
 use crate::loader::{Answer, LoadContext};
 use crate::metrics::{Preload, PreloadOutcome, ReadOutcome};
+use crate::policy::Policy;
 
 use self::core::Core;
 use self::fetch::{Fetched, Wanted};
@@ -250,6 +251,12 @@ where
         let is_good = self.core.is_verified(&entry, now) && self.core.fence.confirm(&entry);
         (is_good && entry.freshness(now) != Freshness::Expired)
             .then(|| Read::of(&entry, ReadFrom::L1, None, now))
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.core.policy
     }
 
     /// The name of the resource.

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 pub use self::change::{Change, Cursor, Invalidation, Lag, Logged, Mark, Node, Polled, Selector};
 pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 #[cfg(feature = "postgres")]
@@ -15,6 +17,7 @@ pub use self::postgres::{PostgresOptions, PostgresTier};
 pub use self::redis::{RedisOptions, RedisTier};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
 pub(crate) use self::row::{EXPIRED, Row};
+pub use self::run::{EndRun, JobMemory, RenewRun, RunId, RunRow, RunTaken, TakeRun};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};
 mod change;
@@ -25,6 +28,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
 mod row;
+mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -178,18 +182,98 @@ pub trait Tier: Send + Sync + 'static {
         std::future::ready(Ok(Vec::new()))
     }
 
-    /// Takes a name that can be taken once: true for the one caller who got it, until `keep_for`
-    /// has passed. Who does not hear the answer has to take it for a no.
+    /// Tells when each of these jobs, `{prefix}:{name}`, was first met, and up to where it has been
+    /// handled. A job that is not known yet is met now, at the time that is given. What is known of
+    /// a job is kept for ever, so that it is not done again. The answers are in the order of the
+    /// jobs.
+    ///
+    /// This and the next methods keep the runs of jobs. Texts are of 1 to 200 bytes, without control
+    /// characters. Leases follow the clock of the store.
     ///
     /// # Errors
     ///
-    /// The store did not answer, or cannot do this, which is the default.
-    fn claim(
+    /// The store did not answer, or cannot keep runs: that is the default of all of them, and then
+    /// jobs that one of several engines has to run are run by none.
+    fn meet_jobs(
         &self,
-        _name: &str,
-        _keep_for: Duration,
-    ) -> impl Future<Output = Result<bool, TierError>> + Send {
-        std::future::ready(Err(TierError::new("this store cannot say who came first")))
+        _jobs: &[&str],
+        _at: Timestamp,
+    ) -> impl Future<Output = Result<Vec<JobMemory>, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
+    }
+
+    /// Takes a run, for as long as its lease lasts, in one step:
+    /// - What is there already and has ended, or is under somebody else's lease, is theirs.
+    /// - It is busy if the job has `instances_max` other runs under leases that last; or if the
+    ///   store cannot tell at the moment.
+    /// - If its lease has run out it is taken over, and its attempts are one more.
+    /// - If it is not there, it is theirs if it was due not later than a run whose row has been
+    ///   removed already; else a row is made, with one attempt.
+    ///
+    /// Repeated with the same permit it gives the same answer, and the lease begins anew.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot keep runs.
+    fn take_run(
+        &self,
+        _run: &TakeRun<'_>,
+    ) -> impl Future<Output = Result<RunTaken, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
+    }
+
+    /// Renews leases; false for each that has run out, or whose run is no longer the caller's. The
+    /// answers are in the order of the runs.
+    ///
+    /// An engine calls this on a runtime of its own, in a thread of its own, so that an application
+    /// that blocks all its threads does not lose what it has taken. So this must not wait for
+    /// anything that goes on in the runtime of the other calls: an implementation with connections
+    /// keeps one for this alone, and makes it here. The runtime may be another one each time.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot keep runs.
+    fn renew_runs(
+        &self,
+        _runs: &[RenewRun<'_>],
+    ) -> impl Future<Output = Result<Vec<bool>, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
+    }
+
+    /// Notes how a run has ended, or gives it back; false if it is no longer the caller's. If the
+    /// error is too long, its beginning is kept.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot keep runs.
+    fn end_run(&self, _run: &EndRun<'_>) -> impl Future<Output = Result<bool, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
+    }
+
+    /// The newest runs of a job, by when they were due, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot keep runs.
+    fn runs(
+        &self,
+        _job: &str,
+        _count: u32,
+    ) -> impl Future<Output = Result<Vec<RunRow>, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
+    }
+
+    /// Runs of these jobs that have not ended and whose leases have run out, at most some hundred of
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// The store did not answer, or cannot keep runs.
+    fn lapsed_runs(
+        &self,
+        _jobs: &[&str],
+    ) -> impl Future<Output = Result<Vec<RunRow>, TierError>> + Send {
+        std::future::ready(Err(TierError::not_kept()))
     }
 
     /// Removes at most `rows_max` rows that nobody can be served any more, or that are too many.
@@ -356,6 +440,11 @@ pub struct TierSize {
     pub bytes: u64,
 }
 
+/// What a store says that has nothing to keep runs in.
+#[derive(Debug, thiserror::Error)]
+#[error("this store keeps no runs of jobs")]
+struct NotKept;
+
 /// A store that could not be asked, or that could not answer.
 #[derive(Clone)]
 pub struct TierError(Arc<dyn StdError + Send + Sync>);
@@ -364,6 +453,15 @@ impl TierError {
     /// An error with this cause.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(source.into().into())
+    }
+
+    fn not_kept() -> Self {
+        Self::new(NotKept)
+    }
+
+    /// Whether it says that the store can never do what it was asked.
+    pub(crate) fn is_not_kept(&self) -> bool {
+        self.0.is::<NotKept>()
     }
 }
 
@@ -409,7 +507,12 @@ pub(crate) trait AnyTier: Send + Sync + 'static {
         hot: &'a [(&'a str, f64)],
         keep_for: Duration,
     ) -> Answer<'a, Vec<HotSum>>;
-    fn claim<'a>(&'a self, name: &'a str, keep_for: Duration) -> Answer<'a, bool>;
+    fn meet_jobs<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> Answer<'a, Vec<JobMemory>>;
+    fn take_run<'a>(&'a self, run: &'a TakeRun<'a>) -> Answer<'a, RunTaken>;
+    fn renew_runs<'a>(&'a self, runs: &'a [RenewRun<'a>]) -> Answer<'a, Vec<bool>>;
+    fn end_run<'a>(&'a self, run: &'a EndRun<'a>) -> Answer<'a, bool>;
+    fn runs<'a>(&'a self, job: &'a str, count: u32) -> Answer<'a, Vec<RunRow>>;
+    fn lapsed_runs<'a>(&'a self, jobs: &'a [&'a str]) -> Answer<'a, Vec<RunRow>>;
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept>;
     fn size(&self) -> Answer<'_, TierSize>;
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -463,8 +566,28 @@ impl<T: Tier> AnyTier for T {
         Box::pin(Tier::merge_hot(self, by, resource, hot, keep_for))
     }
 
-    fn claim<'a>(&'a self, name: &'a str, keep_for: Duration) -> Answer<'a, bool> {
-        Box::pin(Tier::claim(self, name, keep_for))
+    fn meet_jobs<'a>(&'a self, jobs: &'a [&'a str], at: Timestamp) -> Answer<'a, Vec<JobMemory>> {
+        Box::pin(Tier::meet_jobs(self, jobs, at))
+    }
+
+    fn take_run<'a>(&'a self, run: &'a TakeRun<'a>) -> Answer<'a, RunTaken> {
+        Box::pin(Tier::take_run(self, run))
+    }
+
+    fn renew_runs<'a>(&'a self, runs: &'a [RenewRun<'a>]) -> Answer<'a, Vec<bool>> {
+        Box::pin(Tier::renew_runs(self, runs))
+    }
+
+    fn end_run<'a>(&'a self, run: &'a EndRun<'a>) -> Answer<'a, bool> {
+        Box::pin(Tier::end_run(self, run))
+    }
+
+    fn runs<'a>(&'a self, job: &'a str, count: u32) -> Answer<'a, Vec<RunRow>> {
+        Box::pin(Tier::runs(self, job, count))
+    }
+
+    fn lapsed_runs<'a>(&'a self, jobs: &'a [&'a str]) -> Answer<'a, Vec<RunRow>> {
+        Box::pin(Tier::lapsed_runs(self, jobs))
     }
 
     fn sweep(&self, rows_max: u32) -> Answer<'_, Swept> {

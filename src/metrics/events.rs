@@ -341,7 +341,12 @@ pub(crate) enum L2Op {
     Size,
     Poll,
     MergeHot,
-    Claim,
+    MeetJobs,
+    TakeRun,
+    RenewRuns,
+    EndRun,
+    Runs,
+    LapsedRuns,
     /// Not a call: a key was not there, and no permit to fill it could be given.
     Permit,
     /// Not a call: a row that could not be read.
@@ -349,7 +354,7 @@ pub(crate) enum L2Op {
 }
 
 impl L2Op {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::Begin,
         Self::Fill,
         Self::Release,
@@ -360,7 +365,12 @@ impl L2Op {
         Self::Size,
         Self::Poll,
         Self::MergeHot,
-        Self::Claim,
+        Self::MeetJobs,
+        Self::TakeRun,
+        Self::RenewRuns,
+        Self::EndRun,
+        Self::Runs,
+        Self::LapsedRuns,
         Self::Permit,
         Self::Decode,
     ];
@@ -377,7 +387,12 @@ impl L2Op {
             Self::Size => "size",
             Self::Poll => "poll",
             Self::MergeHot => "merge_hot",
-            Self::Claim => "claim",
+            Self::MeetJobs => "meet_jobs",
+            Self::TakeRun => "take_run",
+            Self::RenewRuns => "renew_runs",
+            Self::EndRun => "end_run",
+            Self::Runs => "runs",
+            Self::LapsedRuns => "lapsed_runs",
             Self::Permit => "permit",
             Self::Decode => "decode",
         }

@@ -5,8 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::context::{JobContext, JobError};
 use super::job::Job;
 use super::jobs::{JobParts, Jobs, Work};
@@ -23,7 +21,6 @@ pub struct JobBuilder {
     jobs: Arc<Jobs>,
     name: String,
     policy: JobPolicy,
-    resume_after: Option<Timestamp>,
     work: Option<Work>,
     /// The first trigger that cannot work.
     wrong: Option<ConfigError>,
@@ -32,7 +29,7 @@ pub struct JobBuilder {
 impl JobBuilder {
     pub(crate) fn new(jobs: Arc<Jobs>, name: &str) -> Self {
         let (name, policy) = (name.to_owned(), JobPolicy::default());
-        Self { jobs, name, policy, resume_after: None, work: None, wrong: None }
+        Self { jobs, name, policy, work: None, wrong: None }
     }
 
     /// Sets the whole policy. Default: [`JobPolicy::default`].
@@ -77,12 +74,6 @@ impl JobBuilder {
         }
     }
 
-    /// Says which instant was handled last before this process was started, for whoever keeps that:
-    /// what came due since then is caught up as [`JobPolicy::catch_up`] says. Default: nothing is.
-    pub fn resume_after(self, instant: Timestamp) -> Self {
-        Self { resume_after: Some(instant), ..self }
-    }
-
     /// Sets what it does: `.run_with(|context| async move { .. })`. A future that has not ended by
     /// the deadline is dropped.
     ///
@@ -103,7 +94,7 @@ impl JobBuilder {
     /// The policy or a trigger cannot work, the name is taken or is none, there is nothing to do, or
     /// the engine has been started.
     pub fn build(self) -> Result<Job, Error> {
-        let Self { jobs, name, policy, resume_after, work, wrong } = self;
+        let Self { jobs, name, policy, work, wrong } = self;
         let field = || format!("job `{name}`");
         let name = Name::parse(&name).map_err(|error| {
             let remedy = "use a name of 1 to 64 bytes without `:` and control characters";
@@ -115,7 +106,7 @@ impl JobBuilder {
         policy.check(name.as_str())?;
         let work = work
             .ok_or_else(|| ConfigError::new(field(), "has nothing to do", "give it `run_with`"))?;
-        let core = jobs.register(JobParts { name, policy, resume_after, work })?;
+        let core = jobs.register(JobParts { name, policy, work })?;
         Ok(Job { jobs, core })
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::log::{RunId, RunReason};
+use super::log::RunReason;
 use crate::clock::{Clock, Moment};
 use crate::task::Tasks;
+use crate::tier::RunId;
 
 /// What an attempt of a run is told.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl JobContext {
         &self.job
     }
 
-    /// What names the run, in all its attempts.
+    /// What names the run, in all its attempts, on whichever engines.
     #[must_use]
     pub const fn run_id(&self) -> RunId {
         self.run_id
@@ -51,7 +52,8 @@ impl JobContext {
         self.scheduled
     }
 
-    /// The number of this attempt, from 1.
+    /// The number of this attempt, from 1. Those of engines that had the run before and have gone, or
+    /// have lost it, are counted.
     #[must_use]
     pub const fn attempt(&self) -> usize {
         self.attempt

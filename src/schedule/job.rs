@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::jobs::{Figures, JobCore, Jobs};
-use super::log::{Run, RunId};
+use super::log::Run;
 use super::policy::JobPolicy;
 use crate::error::Error;
+use crate::tier::RunId;
 
 /// A handle of a job. It is cheap to clone, and does not keep the engine running.
 #[derive(Clone)]
@@ -26,8 +27,8 @@ pub struct JobStatus {
     pub name: String,
     /// When it is due, in words.
     pub triggers: Vec<String>,
-    /// When it is due next; `None` if it is not, and while it is paused or the engine is not
-    /// started.
+    /// When it is due next; `None` if it is not, while it is paused or the engine is not started, and
+    /// until L2 has said where it goes on.
     pub next_run: Option<Timestamp>,
     /// Whether it is paused.
     pub is_paused: bool,
@@ -55,7 +56,7 @@ impl Job {
     }
 
     /// Asks for a run now, paused or not. It waits for its turn where as many runs are under way as
-    /// may be; the log has it under the id that this gives.
+    /// may be, over all engines that share an L2; the log has it under the id that this gives.
     ///
     /// # Errors
     ///
@@ -64,7 +65,8 @@ impl Job {
         self.core.ask(&self.jobs)
     }
 
-    /// Stops running it when it is due. What comes due meanwhile is left out. Runs under way go on.
+    /// Stops running it here when it is due. What comes due meanwhile is left out. Runs under way go
+    /// on. Other engines go on as well, and the pause ends with this engine.
     pub fn pause(&self) {
         self.core.pause(&self.jobs, true);
     }
@@ -74,10 +76,10 @@ impl Job {
         self.core.pause(&self.jobs, false);
     }
 
-    /// The newest runs on this engine, newest first.
-    #[must_use]
-    pub fn runs(&self, count: usize) -> Vec<Run> {
-        self.core.newest(&self.jobs, count)
+    /// The newest runs, newest first. Of a job that engines share, those of all engines, from L2;
+    /// while L2 does not answer, and of other jobs, those of this one.
+    pub async fn runs(&self, count: usize) -> Vec<Run> {
+        self.core.newest(&self.jobs, count).await
     }
 
     /// How it is doing.

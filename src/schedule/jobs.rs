@@ -4,16 +4,17 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use super::context::{JobContext, JobError};
-use super::log::{Run, RunId, RunLog, RunOutcome};
+use super::leases::Leases;
+use super::log::{Run, RunLog, RunOutcome};
 use super::plan::{Due, Looked, Plan, Present, Terms};
 use super::policy::JobPolicy;
-use super::runner;
+use super::{runner, share};
 use crate::clock::{Clock, Moment};
 use crate::coherence::L2;
 use crate::error::{ConfigError, Error};
@@ -21,13 +22,17 @@ use crate::key::Name;
 use crate::metrics::{Counters, JOB_LAST_SUCCESS};
 use crate::sync::Mutex;
 use crate::task::Tasks;
+use crate::tier::{JobMemory, RunId};
 
 /// The jobs of an engine.
 pub(crate) struct Jobs {
     pub(super) clock: Clock,
     pub(super) tasks: Arc<Tasks>,
     pub(super) l2: Option<Arc<L2>>,
-    pub(super) prefix: Name,
+    pub(super) leases: Option<Arc<Leases>>,
+    /// Whether L2 has said where the jobs go on.
+    pub(super) is_met: AtomicBool,
+    prefix: Name,
     pub(super) seed: u64,
     /// Wakes the loop that looks what is due.
     pub(super) wake: Arc<Notify>,
@@ -50,9 +55,12 @@ pub(super) type Working = Pin<Box<dyn Future<Output = Result<(), JobError>> + Se
 /// A job.
 pub(super) struct JobCore {
     pub(super) name: Arc<str>,
+    /// `{prefix}:{name}`.
+    pub(super) full_name: Arc<str>,
     pub(super) policy: JobPolicy,
+    /// Whether its runs are done by one engine of those that share L2.
+    pub(super) is_shared: bool,
     seed: u64,
-    resume_after: Option<Timestamp>,
     outcomes: Counters<RunOutcome>,
     state: Mutex<State>,
 }
@@ -72,7 +80,6 @@ struct State {
 pub(super) struct JobParts {
     pub(super) name: Name,
     pub(super) policy: JobPolicy,
-    pub(super) resume_after: Option<Timestamp>,
     pub(super) work: Work,
 }
 
@@ -94,10 +101,14 @@ impl Jobs {
         prefix: Name,
         seed: u64,
     ) -> Self {
+        let leases = |l2: &Arc<L2>| Leases::new(clock.clone(), Arc::clone(&tasks), Arc::clone(l2));
+        let leases = l2.as_ref().map(leases).map(Arc::new);
         Self {
             clock,
             tasks,
             l2,
+            leases,
+            is_met: AtomicBool::new(false),
             prefix,
             seed,
             wake: Arc::new(Notify::new()),
@@ -109,7 +120,7 @@ impl Jobs {
     }
 
     pub(super) fn register(&self, parts: JobParts) -> Result<Arc<JobCore>, Error> {
-        let JobParts { name, policy, resume_after, work } = parts;
+        let JobParts { name, policy, work } = parts;
         let mut registry = self.registry.lock();
         let field = || format!("job `{}`", name.as_str());
         if registry.is_closed {
@@ -125,8 +136,9 @@ impl Jobs {
         let core = Arc::new(JobCore {
             seed: xxhash_rust::xxh3::xxh3_64_with_seed(name.as_str().as_bytes(), self.seed),
             name: name.as_str().into(),
+            full_name: format!("{}:{}", self.prefix.as_str(), name.as_str()).into(),
+            is_shared: self.l2.is_some() && !policy.on_every_engine,
             policy,
-            resume_after,
             outcomes: Counters::new(),
             state: Mutex::new(state),
         });
@@ -146,14 +158,19 @@ impl Jobs {
         }
         let present = self.present();
         for job in jobs {
-            let plan = Plan::new(&job.policy, job.resume_after, present);
+            let plan = Plan::new(&job.policy, job.is_shared, present);
             job.state.lock().plan = Some(plan);
         }
         runner::start(self);
+        share::start(self);
     }
 
-    /// Lets go of what the jobs hold: they are not run any more.
-    pub(crate) fn end(&self) {
+    /// Lets go of what the jobs hold, and gives back what was broken off: they are not run any more.
+    pub(crate) async fn end(&self) {
+        share::give_back(self).await;
+        if let Some(leases) = &self.leases {
+            leases.end();
+        }
         for job in self.all() {
             let work = job.state.lock().work.take();
             // Outside of the lock, since it may hold the last handle of something.
@@ -241,25 +258,49 @@ impl JobCore {
         self.state.lock().work.clone()
     }
 
-    /// Notes that a run begins. One that was asked for is in the log already.
+    /// Notes that a run begins, if the log does not have it already.
     pub(super) fn begin(&self, jobs: &Jobs, due: &Due) {
         let now = jobs.clock.now();
         let mut state = self.state.lock();
-        if due.reason != super::RunReason::Manual {
-            state.log.add(self.row(due), now);
+        state.log.add(self.row(due), now);
+    }
+
+    pub(super) fn attempt(&self, jobs: &Jobs, run_id: RunId, nth: usize) {
+        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
+        self.state.lock().log.attempt(run_id, nth, now, wall);
+    }
+
+    /// A run as the log here has it.
+    pub(super) fn told(&self, run_id: RunId) -> Option<Run> {
+        self.state.lock().log.find(run_id).cloned()
+    }
+
+    /// Goes on where L2 says, if it says anything.
+    pub(super) fn go_on(&self, jobs: &Jobs, memory: Option<JobMemory>) {
+        if let Some(plan) = &mut self.state.lock().plan {
+            plan.go_on(&self.policy, memory, jobs.present());
         }
     }
 
-    pub(super) fn attempt(&self, jobs: &Jobs, run_id: RunId) {
-        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
-        self.state.lock().log.attempt(run_id, now, wall);
+    /// A run could not begin for now.
+    pub(super) fn put_back(&self, jobs: &Jobs, due: Due) {
+        if let Some(plan) = &mut self.state.lock().plan {
+            plan.put_back(&self.policy, due, jobs.present());
+        }
+    }
+
+    /// Takes in a run that an engine has left or lost.
+    pub(super) fn adopt(&self, due: Due) {
+        if let Some(plan) = &mut self.state.lock().plan {
+            plan.adopt(due);
+        }
     }
 
     pub(super) fn failure(&self, run_id: RunId, error: &JobError) {
         self.state.lock().log.failure(run_id, &error.to_string());
     }
 
-    /// A run has ended; without an outcome if it was another engine's.
+    /// A run has ended; without an outcome if it is another engine's, or waits again.
     pub(super) fn ended(&self, jobs: &Jobs, run_id: RunId, outcome: Option<RunOutcome>) {
         let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
         let mut state = self.state.lock();
@@ -283,14 +324,15 @@ impl JobCore {
         if jobs.tasks.is_stopping() {
             return Err(Error::ShutDown);
         }
-        let (present, run_id) = (jobs.present(), jobs.new_id());
+        let (present, new_id) = (jobs.present(), || jobs.new_id());
+        let terms = self.terms(&new_id);
         let mut state = self.state.lock();
         let Some(plan) = &mut state.plan else {
             let field = format!("job `{}`", self.name);
             let remedy = "start the engine first";
             return Err(ConfigError::new(field, "is told to run too early", remedy).into());
         };
-        let Some(due) = plan.ask(run_id, present) else {
+        let Some(due) = plan.ask(&terms, present) else {
             let waiting = plan.waiting();
             return Err(Error::JobBusy { job: Arc::clone(&self.name), waiting });
         };
@@ -298,7 +340,7 @@ impl JobCore {
         state.log.add(row, present.now);
         drop(state);
         jobs.wake.notify_one();
-        Ok(run_id)
+        Ok(due.run_id)
     }
 
     pub(super) fn pause(&self, jobs: &Jobs, is_paused: bool) {
@@ -310,7 +352,8 @@ impl JobCore {
         jobs.wake.notify_one();
     }
 
-    pub(super) fn newest(&self, jobs: &Jobs, count: usize) -> Vec<Run> {
+    /// The newest runs that this engine knows of itself.
+    pub(super) fn newest_here(&self, jobs: &Jobs, count: usize) -> Vec<Run> {
         self.state.lock().log.newest(count, jobs.clock.now())
     }
 

@@ -1,7 +1,6 @@
 //! The log of runs: one row for each, newest first, bounded.
 
 use std::collections::VecDeque;
-use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::clock::Moment;
 use crate::metrics::{Event, JOB_RUNS};
+use crate::tier::RunId;
 
 /// A run of a job, as the log has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,22 +41,6 @@ pub struct Run {
 
 fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
-}
-
-/// What names a run.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct RunId(pub(super) u64);
-
-impl Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl Serialize for RunId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 /// Why a job is run.
@@ -91,10 +75,13 @@ pub enum RunOutcome {
     Missed,
     /// L2 did not say in time whether another engine runs it.
     Unclaimed,
+    /// L2 did not say in time that it was still this engine's, or said that it was not. It was
+    /// broken off, since another engine may have begun it.
+    LeaseLost,
 }
 
 impl RunOutcome {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Succeeded,
         Self::Failed,
         Self::Deadline,
@@ -102,9 +89,10 @@ impl RunOutcome {
         Self::Aborted,
         Self::Missed,
         Self::Unclaimed,
+        Self::LeaseLost,
     ];
 
-    const fn label(self) -> &'static str {
+    pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
@@ -113,7 +101,12 @@ impl RunOutcome {
             Self::Aborted => "aborted",
             Self::Missed => "missed",
             Self::Unclaimed => "unclaimed",
+            Self::LeaseLost => "lease_lost",
         }
+    }
+
+    pub(super) fn of(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.label() == label)
     }
 }
 
@@ -161,16 +154,21 @@ impl RunLog {
     /// Notes a run that waits, or that begins with [`RunLog::attempt`].
     pub(super) fn add(&mut self, run: Run, now: Moment) {
         self.forget(now);
+        // One that was lost and has come back goes on.
+        if let Some(row) = self.row(run.run_id) {
+            (row.ended, row.run.ended, row.run.outcome) = (None, None, None);
+            return;
+        }
         while self.rows.len() >= self.runs_max {
             self.rows.pop_front();
         }
         self.rows.push_back(Row { run, began: now, ended: None });
     }
 
-    /// Notes that an attempt begins.
-    pub(super) fn attempt(&mut self, run_id: RunId, now: Moment, wall: Timestamp) {
+    /// Notes that an attempt begins, which is this one in all.
+    pub(super) fn attempt(&mut self, run_id: RunId, nth: usize, now: Moment, wall: Timestamp) {
         if let Some(row) = self.row(run_id) {
-            row.run.attempts += 1;
+            row.run.attempts = nth;
             if row.run.started.is_none() {
                 (row.run.started, row.began) = (Some(wall), now);
             }
@@ -201,6 +199,11 @@ impl RunLog {
     pub(super) fn newest(&mut self, count: usize, now: Moment) -> Vec<Run> {
         self.forget(now);
         self.rows.iter().rev().take(count).map(|row| row.run.clone()).collect()
+    }
+
+    /// A run, if it is still there.
+    pub(super) fn find(&self, run_id: RunId) -> Option<&Run> {
+        self.rows.iter().rev().map(|row| &row.run).find(|run| run.run_id == run_id)
     }
 
     fn forget(&mut self, now: Moment) {
@@ -259,9 +262,9 @@ mod tests {
         let mut log = RunLog::new(Duration::from_secs(10), 3);
         let wall = Timestamp::UNIX_EPOCH;
         log.add(run(1), at(0));
-        log.attempt(RunId(1), at(1), wall);
+        log.attempt(RunId(1), 1, at(1), wall);
         log.failure(RunId(1), &"é".repeat(5_000));
-        log.attempt(RunId(1), at(3), wall);
+        log.attempt(RunId(1), 2, at(3), wall);
         // The wall clock was set back meanwhile.
         log.end(RunId(1), RunOutcome::Failed, at(4), Timestamp::from_second(-60).unwrap());
         let [row] = &log.newest(10, at(4))[..] else { panic!("there is one row") };

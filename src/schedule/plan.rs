@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::log::{RunId, RunReason};
+use super::log::RunReason;
 use super::policy::{CatchUp, JobPolicy};
 use super::trigger::Trigger;
 use crate::clock::Moment;
+use crate::tier::{JobMemory, RunId};
 
 /// The present, on the clocks that decide what is due.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +34,33 @@ pub(super) struct Due {
     pub(super) run_id: RunId,
     pub(super) scheduled: Timestamp,
     pub(super) reason: RunReason,
-    /// Whether other engines have the same instant, so that one of them has to take it.
+    /// Whether it is one of those that are done by one engine of several, so that one has to take it.
     pub(super) is_shared: bool,
-    not_before: Moment,
+    /// Whether it has been begun before, by an engine that has gone or has lost it.
+    pub(super) is_adopted: bool,
+    pub(super) not_before: Moment,
     /// After this it is missed.
     pub(super) give_up: Moment,
+}
+
+impl Due {
+    /// A run that somebody has left.
+    pub(super) const fn adopted(run_id: RunId, scheduled: Timestamp, reason: RunReason) -> Self {
+        Self {
+            run_id,
+            scheduled,
+            reason,
+            is_shared: true,
+            is_adopted: true,
+            not_before: Moment::START,
+            give_up: Moment::NEVER,
+        }
+    }
+
+    /// Whether it stands for an instant, so that a later one may stand for it.
+    fn coalesces(&self) -> bool {
+        self.reason != RunReason::Manual && !self.is_adopted
+    }
 }
 
 /// What follows from a look at the present.
@@ -51,9 +74,12 @@ pub(super) struct Looked {
 /// What is due of a job, waits or runs.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// For each trigger the last instant that was due. It only grows, so no instant comes twice.
-    handled: Vec<Timestamp>,
+    /// For each trigger the last instant that was due. It only grows, so no instant comes twice. Not
+    /// known where L2 has still to say it.
+    handled: Vec<Option<Timestamp>>,
     started: Timestamp,
+    /// When the job was first known.
+    since: Timestamp,
     /// The last instants that were due, for triggers that follow different clocks.
     recent: VecDeque<Timestamp>,
     waiting: VecDeque<Due>,
@@ -67,22 +93,65 @@ const RECENT_MAX: usize = 128;
 /// The longest time between two looks, so that steps of the wall clock are noticed.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// Between two tries to begin a run while others are under way on other engines.
+const BUSY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The instant before this one.
+fn before(at: Timestamp) -> Timestamp {
+    at.checked_sub(SignedDuration::from_micros(1)).unwrap_or(at)
+}
+
+/// The longest time that is looked back: what was put off for longer before a restart is given up.
+const LOOK_BACK_MAX: SignedDuration = SignedDuration::from_hours(12);
+
+/// From where to go on if an instant was the last that was handled. One before it may still have
+/// waited for its time, and gone with its engine; L2 knows which of them have been done.
+fn look_back(policy: &JobPolicy, handled: Timestamp) -> Timestamp {
+    if policy.catch_up == CatchUp::Skip {
+        // It would be told that what was done had been missed.
+        return handled;
+    }
+    let waited = policy.jitter.saturating_add(policy.misfire_grace);
+    let waited = SignedDuration::try_from(waited).unwrap_or(LOOK_BACK_MAX).min(LOOK_BACK_MAX);
+    handled.checked_sub(waited).unwrap_or(handled)
+}
+
 impl Plan {
-    /// A plan that begins now, or where an earlier process has ended.
-    pub(super) fn new(policy: &JobPolicy, resume_after: Option<Timestamp>, now: Present) -> Self {
-        let before = |at: Timestamp| at.checked_sub(SignedDuration::from_micros(1)).unwrap_or(at);
+    /// A plan that begins now; but for what is due at the start, only when it is told where to go on
+    /// if the job `is_shared`.
+    pub(super) fn new(policy: &JobPolicy, is_shared: bool, now: Present) -> Self {
         let handled = policy.triggers.iter().map(|trigger| {
-            let resumed = resume_after.filter(|_| !trigger.is_of_start());
-            resumed.unwrap_or_else(|| before(now.of(trigger)))
+            let begins = !is_shared || trigger.is_of_start();
+            begins.then(|| before(now.of(trigger)))
         });
         Self {
             handled: handled.collect(),
             started: now.onward,
+            since: now.onward,
             recent: VecDeque::new(),
             waiting: VecDeque::new(),
             running: 0,
             is_paused: false,
         }
+    }
+
+    /// Goes on where all engines together have ended, or begins now if nobody knows.
+    pub(super) fn go_on(&mut self, policy: &JobPolicy, memory: Option<JobMemory>, now: Present) {
+        if let Some(memory) = memory {
+            self.since = memory.since;
+        }
+        for (trigger, handled) in policy.triggers.iter().zip(&mut self.handled) {
+            let from = |memory: JobMemory| match memory.handled {
+                None => before(memory.since),
+                Some(handled) => look_back(policy, handled).max(before(memory.since)),
+            };
+            handled.get_or_insert_with(|| memory.map_or_else(|| before(now.of(trigger)), from));
+        }
+    }
+
+    /// What the instants of a trigger are reckoned from.
+    const fn base(&self, trigger: &Trigger) -> Timestamp {
+        if trigger.is_of_start() { self.started } else { self.since }
     }
 
     pub(super) const fn running(&self) -> usize {
@@ -118,16 +187,41 @@ impl Plan {
         self.running = self.running.saturating_sub(1);
     }
 
+    /// A run could not begin, since others are under way elsewhere: it waits again, unless a later
+    /// one stands for it.
+    pub(super) fn put_back(&mut self, policy: &JobPolicy, due: Due, present: Present) {
+        let stands_for_it =
+            |other: &Due| other.coalesces() && other.is_shared && other.scheduled > due.scheduled;
+        let is_moot = policy.coalesce && self.waiting.iter().any(stands_for_it) || self.is_paused;
+        if due.coalesces() && is_moot {
+            return;
+        }
+        let again = present.now.plus(BUSY_AGAIN).min(due.give_up);
+        self.waiting.push_front(Due { not_before: again, ..due });
+    }
+
+    /// Takes in a run that somebody has left.
+    pub(super) fn adopt(&mut self, due: Due) {
+        let waits = self.waiting.iter().any(|other| {
+            (other.reason, other.scheduled) == (due.reason, due.scheduled)
+                && (due.reason != RunReason::Manual || other.run_id == due.run_id)
+        });
+        if !waits && !self.is_paused && self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back(due);
+        }
+    }
+
     /// Asks for a run; `None` if there is no room for another one that waits.
-    pub(super) fn ask(&mut self, run_id: RunId, present: Present) -> Option<Due> {
+    pub(super) fn ask(&mut self, terms: &Terms<'_>, present: Present) -> Option<Due> {
         if self.waiting.len() >= WAITING_MAX {
             return None;
         }
         let due = Due {
-            run_id,
+            run_id: (terms.new_id)(),
             scheduled: present.wall,
             reason: RunReason::Manual,
-            is_shared: false,
+            is_shared: !terms.policy.on_every_engine,
+            is_adopted: false,
             not_before: present.now,
             give_up: Moment::NEVER,
         };
@@ -168,7 +262,7 @@ impl Plan {
         }
         let next =
             terms.policy.triggers.iter().zip(&self.handled).filter_map(|(trigger, handled)| {
-                let due = trigger.next(*handled, self.started)?;
+                let due = trigger.next((*handled)?, self.base(trigger))?;
                 Some(due.duration_since(present.of(trigger)))
             });
         let in_span = next.min()?.max(SignedDuration::ZERO);
@@ -179,11 +273,11 @@ impl Plan {
     /// Takes note of what has come due since the last time.
     fn gather(&mut self, terms: &Terms<'_>, present: Present, missed: &mut Vec<Due>) {
         for (nth, trigger) in terms.policy.triggers.iter().enumerate() {
-            let (now, handled) = (present.of(trigger), self.handled.get(nth).copied());
-            let Some(handled) = handled else { continue };
-            let Some(last) = trigger.last(handled, now, self.started) else { continue };
+            let (now, base) = (present.of(trigger), self.base(trigger));
+            let Some(handled) = self.handled.get(nth).copied().flatten() else { continue };
+            let Some(last) = trigger.last(handled, now, base) else { continue };
             if let Some(handled) = self.handled.get_mut(nth) {
-                *handled = last;
+                *handled = Some(last);
             }
             if self.is_paused {
                 continue;
@@ -191,14 +285,14 @@ impl Plan {
             let grace = SignedDuration::try_from(terms.policy.misfire_grace).unwrap_or_default();
             let lately = now.checked_sub(grace).unwrap_or(now).max(handled);
             let on_time: Vec<_> = if terms.policy.coalesce {
-                trigger.last(lately, now, self.started).into_iter().collect()
+                trigger.last(lately, now, base).into_iter().collect()
             } else {
-                let next = |after: &Timestamp| trigger.next(*after, self.started);
+                let next = |after: &Timestamp| trigger.next(*after, base);
                 let on_time = std::iter::successors(next(&lately), next);
                 on_time.take_while(|at| *at <= now).take(WAITING_MAX).collect()
             };
             // Somebody looks every so often; so what is late already has come while nobody did.
-            let late = trigger.last(handled, lately, self.started);
+            let late = trigger.last(handled, lately, base);
             let late = late.filter(|_| on_time.is_empty() || !terms.policy.coalesce);
             for (at, reason) in late
                 .map(|at| (at, RunReason::CatchUp))
@@ -233,9 +327,7 @@ impl Plan {
 
     fn wait(&mut self, due: Due, coalesce: bool, missed: &mut Vec<Due>) {
         // What this engine runs in any case does not become what another one may have taken.
-        let is_alike = |other: &&mut Due| {
-            other.reason != RunReason::Manual && other.is_shared == due.is_shared
-        };
+        let is_alike = |other: &&mut Due| other.coalesces() && other.is_shared == due.is_shared;
         let mut others = self.waiting.iter_mut().filter(is_alike);
         if coalesce && let Some(other) = others.next() {
             // The newest stands for both, as early as the older one could start: else what comes
@@ -245,7 +337,7 @@ impl Plan {
             return;
         }
         if self.waiting.len() >= WAITING_MAX {
-            let oldest = self.waiting.iter().position(|due| due.reason != RunReason::Manual);
+            let oldest = self.waiting.iter().position(Due::coalesces);
             let oldest = oldest.and_then(|nth| self.waiting.remove(nth));
             // Where all were asked for, it is this one that finds no room.
             missed.push(oldest.unwrap_or(due));
@@ -281,6 +373,7 @@ impl Terms<'_> {
             scheduled: at,
             reason,
             is_shared: !trigger.is_of_start() && !self.policy.on_every_engine,
+            is_adopted: false,
             not_before: from,
             give_up: from.plus(self.policy.misfire_grace),
         }

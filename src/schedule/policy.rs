@@ -23,22 +23,28 @@ pub struct JobPolicy {
     pub jitter: Duration,
     /// Makes one run, for the newest, of all that is due while none can start. Default: true.
     pub coalesce: bool,
-    /// The runs that may be under way at a time on one engine; what is due meanwhile waits. Default:
-    /// 1, since two runs of one job would write the same things in any order.
+    /// The runs that may be under way at a time, over all engines that share an L2; what is due
+    /// meanwhile waits. Default: 1, since two runs of one job would write the same things in any
+    /// order.
     pub max_instances: usize,
     /// How long what is due may wait to be started, 1 s or more; after that it is missed, and
     /// counted. Default: 60 s.
     #[serde(with = "crate::span")]
     pub misfire_grace: Duration,
     /// What becomes of what came due while nobody looked: the machine was suspended, its clock was
-    /// set forward, or the engine was not running (see
-    /// [`JobBuilder::resume_after`](crate::JobBuilder::resume_after)). Default: [`CatchUp::Once`].
+    /// set forward, or no engine was running, of those that share an L2. Default: [`CatchUp::Once`].
     pub catch_up: CatchUp,
-    /// Runs it on every engine. Otherwise, on engines that share an L2, one of them takes each
-    /// instant, and nobody does while L2 does not answer; runs that the start of an engine or a call
-    /// asks for are always its own. Default: false.
+    /// Runs it on every engine, and notes it there only. Otherwise, on engines that share an L2, one
+    /// of them takes each run, and nobody does while L2 does not answer; but what is due at the start
+    /// of an engine is always its own. Default: false.
     pub on_every_engine: bool,
-    /// How often a run is tried in all, if its failures are transient. Default: 3.
+    /// How long another engine waits before it takes over a run whose engine says nothing any more.
+    /// It is renewed every third of this, on a thread of its own; an engine that cannot do so in time
+    /// breaks the run off. 3 s to 1 hour. Default: 30 s.
+    #[serde(with = "crate::span")]
+    pub lease: Duration,
+    /// How often a run is tried in all, if its failures are transient, or the engines that had it
+    /// have gone. Default: 3.
     pub attempts: usize,
     /// The wait before the second attempt; it doubles with each further one, and a random part of
     /// up to its own length is added. Default: 1 s.
@@ -47,11 +53,11 @@ pub struct JobPolicy {
     /// The longest wait between attempts. Default: 1 minute.
     #[serde(with = "crate::span")]
     pub backoff_max: Duration,
-    /// The longest that a run may take, with all its attempts. There is always one, since a run
-    /// without an end would keep the others waiting for ever. Default: 10 minutes.
+    /// The longest that a run may take on one engine, with all its attempts. There is always one,
+    /// since a run without an end would keep the others waiting for ever. Default: 10 minutes.
     #[serde(with = "crate::span")]
     pub deadline: Duration,
-    /// How long a run that has ended stays in the log. Default: 24 hours.
+    /// How long a run that has ended stays in the log, 1 minute or more. Default: 24 hours.
     #[serde(with = "crate::span")]
     pub log_kept_for: Duration,
     /// The most runs in the log, 10 to 1,000. Default: 1,000.
@@ -69,6 +75,10 @@ pub enum CatchUp {
     Skip,
 }
 
+/// A shorter lease would be lost to a busy store.
+const LEASE_MIN: Duration = Duration::from_secs(3);
+const LEASE_MAX: Duration = Duration::from_hours(1);
+
 impl Default for JobPolicy {
     fn default() -> Self {
         Self {
@@ -79,6 +89,7 @@ impl Default for JobPolicy {
             misfire_grace: Duration::from_secs(60),
             catch_up: CatchUp::default(),
             on_every_engine: false,
+            lease: Duration::from_secs(30),
             attempts: 3,
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_mins(1),
@@ -100,11 +111,7 @@ impl JobPolicy {
     }
 
     fn check_fields(&self) -> Result<(), ConfigError> {
-        for (field, span) in [
-            ("backoff_min", self.backoff_min),
-            ("deadline", self.deadline),
-            ("log_kept_for", self.log_kept_for),
-        ] {
+        for (field, span) in [("backoff_min", self.backoff_min), ("deadline", self.deadline)] {
             if span.is_zero() {
                 return Err(ConfigError::new(field, "is zero", "use a span such as `30s`"));
             }
@@ -112,6 +119,14 @@ impl JobPolicy {
         if self.misfire_grace < Duration::from_secs(1) {
             let problem = format!("is {:?}", self.misfire_grace);
             return Err(ConfigError::new("misfire_grace", problem, "use `1s` or more"));
+        }
+        if self.log_kept_for < Duration::from_mins(1) {
+            let problem = format!("is {:?}", self.log_kept_for);
+            return Err(ConfigError::new("log_kept_for", problem, "use `1m` or more"));
+        }
+        if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
+            let problem = format!("is {:?}", self.lease);
+            return Err(ConfigError::new("lease", problem, "use `3s` to `1h`"));
         }
         if self.backoff_max < self.backoff_min {
             let problem = format!("is shorter than `backoff_min` ({:?})", self.backoff_min);
@@ -154,8 +169,9 @@ mod tests {
     #[test]
     fn what_cannot_work_is_named() {
         assert_eq!(JobPolicy::default().check("nightly"), Ok(()));
-        let cases: [Case; 7] = [
+        let cases: [Case; 8] = [
             ("misfire_grace", |p| p.misfire_grace = Duration::ZERO),
+            ("lease", |p| p.lease = Duration::from_secs(2)),
             ("backoff_max", |p| p.backoff_max = Duration::from_nanos(1)),
             ("deadline", |p| p.deadline = Duration::ZERO),
             ("max_instances", |p| p.max_instances = 0),

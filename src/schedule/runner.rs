@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use futures_util::FutureExt as _;
 
 use super::context::{JobContext, JobError};
 use super::jobs::{JobCore, Jobs};
-use super::log::{RunId, RunOutcome};
+use super::leases::{Held, Lease};
+use super::log::{RunOutcome, RunReason};
 use super::plan::{Due, LOOK_EVERY};
 use crate::background::{self, Next};
 use crate::clock::Moment;
 use crate::task;
+use crate::tier::{EndRun, RunId, RunTaken, TakeRun};
 
 /// Begins to look, again and again, what is due.
 pub(super) fn start(jobs: &Arc<Jobs>) {
@@ -40,82 +43,207 @@ fn look(jobs: &Weak<Jobs>) -> Next {
 struct Ending {
     jobs: Arc<Jobs>,
     core: Arc<JobCore>,
-    run_id: RunId,
+    due: Due,
     /// What is noted when it is dropped; nothing for a run that is another engine's.
     outcome: Option<RunOutcome>,
+    /// Whether it could not begin, and waits again.
+    waits: bool,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.core.ended(&self.jobs, self.run_id, self.outcome);
-        self.jobs.wake.notify_one();
+        let Self { jobs, core, due, outcome, waits } = self;
+        core.ended(jobs, due.run_id, *outcome);
+        if *waits {
+            core.put_back(jobs, *due);
+        }
+        if *outcome == Some(RunOutcome::LeaseLost) {
+            // Unless another engine has taken it, it is for this one to go on.
+            core.adopt(Due::adopted(due.run_id, due.scheduled, due.reason));
+        }
+        jobs.wake.notify_one();
     }
 }
 
 async fn run(jobs: Arc<Jobs>, core: Arc<JobCore>, due: Due) {
-    let run_id = due.run_id;
-    let mut ending = Ending { jobs, core, run_id, outcome: None };
+    let mut ending = Ending { jobs, core, due, outcome: None, waits: false };
     let (jobs, core) = (Arc::clone(&ending.jobs), Arc::clone(&ending.core));
-    if due.is_shared {
-        match claim(&jobs, &core, &due).await {
-            Claim::Ours => {}
-            Claim::Theirs => return,
-            Claim::Unheard => {
-                core.begin(&jobs, &due);
-                core.failure(run_id, &JobError::permanent("the second tier did not answer"));
-                ending.outcome = Some(RunOutcome::Unclaimed);
-                return;
-            }
+    let taken = match take(&jobs, &core, &due).await {
+        Taken::Ours(taken) => taken,
+        Taken::Theirs => return,
+        Taken::Busy => {
+            ending.waits = true;
+            return;
         }
-    }
+        // Whoever looks for what was left finds it again.
+        Taken::Unheard if due.is_adopted => return,
+        Taken::Unheard => {
+            core.begin(&jobs, &due);
+            core.failure(due.run_id, &JobError::permanent("the second tier did not answer"));
+            ending.outcome = Some(RunOutcome::Unclaimed);
+            return;
+        }
+    };
+    let due = Due { run_id: taken.run_id, ..due };
+    ending.due = due;
     core.begin(&jobs, &due);
     ending.outcome = Some(RunOutcome::Aborted);
-    let deadline = jobs.clock.now().plus(core.policy.deadline);
-    let attempts = pin!(attempts(&jobs, &core, &due, deadline));
-    let ended = task::timeout_at(jobs.clock.instant(deadline), attempts).await;
-    ending.outcome = Some(ended.unwrap_or_else(|| {
-        let late = format!("it took longer than {:?}", core.policy.deadline);
-        core.failure(run_id, &JobError::permanent(late));
-        RunOutcome::Deadline
-    }));
+    let began = jobs.clock.now();
+    let outcome = {
+        let work = within_deadline(&jobs, &core, &due, &taken);
+        tokio::select! {
+            biased;
+            () = lost(taken.lease.as_ref()) => RunOutcome::LeaseLost,
+            outcome = work => outcome,
+        }
+    };
+    if let Some(lease) = taken.lease
+        && outcome != RunOutcome::LeaseLost
+    {
+        tell(&jobs, &core, lease, (due.run_id, outcome, began)).await;
+    }
+    ending.outcome = Some(outcome);
 }
 
-/// Who runs what is due.
-enum Claim {
-    Ours,
+async fn lost(lease: Option<&Lease>) {
+    match lease {
+        Some(lease) => lease.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn within_deadline(jobs: &Jobs, core: &JobCore, due: &Due, taken: &Ours) -> RunOutcome {
+    let deadline = jobs.clock.now().plus(core.policy.deadline);
+    let attempts = pin!(attempts(jobs, core, due, taken, deadline));
+    let ended = task::timeout_at(jobs.clock.instant(deadline), attempts).await;
+    ended.unwrap_or_else(|| {
+        let late = format!("it took longer than {:?}", core.policy.deadline);
+        core.failure(due.run_id, &JobError::permanent(late));
+        RunOutcome::Deadline
+    })
+}
+
+/// Who does what is due.
+enum Taken {
+    Ours(Ours),
     Theirs,
+    /// As many are under way as may be.
+    Busy,
     /// L2 did not say.
     Unheard,
 }
 
-/// How long L2 remembers that an instant was taken: longer than clocks differ that people look at.
-const CLAIM_KEPT_FOR: Duration = Duration::from_hours(48);
-/// Between two tries to ask L2.
-const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+/// A run that is this engine's.
+struct Ours {
+    run_id: RunId,
+    /// The attempts of other engines.
+    attempts_before: usize,
+    /// None if it cannot be anybody else's.
+    lease: Option<Lease>,
+}
 
-/// Takes an instant, for as long as it is not too late to start. Whoever took it without hearing so
-/// is told no by the next try: then nobody runs it, and never two.
-async fn claim(jobs: &Jobs, core: &JobCore, due: &Due) -> Claim {
-    let Some(l2) = &jobs.l2 else { return Claim::Ours };
-    let name = format!("{}:job:{}:{}", jobs.prefix.as_str(), core.name, due.scheduled);
+/// Between two tries to ask L2.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes a run, for as long as it is not too late to start. Whoever took it without hearing so asks
+/// with the same permit, and is told yes; if nobody hears, it lapses, and is taken over.
+async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
+    let own = Ours { run_id: due.run_id, attempts_before: 0, lease: None };
+    let Some((l2, leases)) = jobs.l2.as_ref().zip(jobs.leases.as_ref()) else {
+        return Taken::Ours(own);
+    };
+    if !due.is_shared {
+        return Taken::Ours(own);
+    }
+    let (permit, instant, policy) = (l2.new_permit(), due.instant(), &core.policy);
+    let give_up = due.give_up.min(jobs.clock.now().plus(policy.misfire_grace));
     loop {
-        match l2.claim(&name, CLAIM_KEPT_FOR).await {
-            Some(true) => return Claim::Ours,
-            Some(false) => return Claim::Theirs,
+        let (now, at) = (jobs.clock.now(), jobs.clock.wall());
+        let run = TakeRun {
+            job: &core.full_name,
+            instant: &instant,
+            scheduled: due.scheduled,
+            is_due: due.reason != RunReason::Manual,
+            run_id: due.run_id,
+            reason: due.reason.word(),
+            by: l2.node(),
+            permit,
+            at,
+            lease_for: policy.lease,
+            instances_max: u32::try_from(policy.max_instances).unwrap_or(u32::MAX),
+            keep_for: policy.log_kept_for,
+            rows_max: u32::try_from(policy.log_runs_max).unwrap_or(u32::MAX),
+        };
+        match l2.take_run(&run).await {
+            Some(RunTaken::Ours { run_id, attempts_before: before }) => {
+                let name = (Arc::clone(&core.full_name), instant, permit);
+                let held = Held::new(name, before.saturating_add(1), now, policy.lease);
+                let attempts_before = usize::try_from(before).unwrap_or(usize::MAX);
+                let lease = Some(leases.hold(held));
+                return Taken::Ours(Ours { run_id, attempts_before, lease });
+            }
+            Some(RunTaken::Theirs) => return Taken::Theirs,
+            Some(RunTaken::Busy) => return Taken::Busy,
             None => {}
         }
-        let again = jobs.clock.now().plus(CLAIM_AGAIN);
-        if again > due.give_up || jobs.tasks.is_stopping() {
-            return Claim::Unheard;
+        let again = jobs.clock.now().plus(ASK_AGAIN);
+        if again > give_up || jobs.tasks.is_stopping() {
+            return Taken::Unheard;
         }
         task::sleep_until(jobs.clock.instant(again)).await;
     }
 }
 
+/// Tells L2 how a run has ended, for as long as it is this engine's: otherwise it would be done again.
+async fn tell(
+    jobs: &Jobs,
+    core: &JobCore,
+    lease: Lease,
+    (run_id, outcome, began): (RunId, RunOutcome, Moment),
+) {
+    let Some(l2) = &jobs.l2 else { return };
+    let error = core.told(run_id).and_then(|run| run.error);
+    let took = jobs.clock.now().since(began);
+    while !lease.is_lost() {
+        let run = EndRun {
+            job: &lease.held.job,
+            instant: &lease.held.instant,
+            permit: lease.held.permit,
+            outcome: Some(outcome.label()),
+            attempts: lease.held.attempts.load(Relaxed),
+            error: error.as_deref().filter(|_| outcome != RunOutcome::Succeeded),
+            at: jobs.clock.wall(),
+            took,
+            keep_for: core.policy.log_kept_for,
+        };
+        if l2.end_run(&run).await.is_some() {
+            return lease.end();
+        }
+        let again = jobs.clock.now().plus(ASK_AGAIN);
+        task::sleep_until(jobs.clock.instant(again)).await;
+    }
+}
+
 /// Tries until an attempt succeeds, a failure will not pass, or there were enough.
-async fn attempts(jobs: &Jobs, core: &JobCore, due: &Due, deadline: Moment) -> RunOutcome {
-    let mut waits = core.policy.waits(jobs.seed ^ due.run_id.0);
-    for nth in 1.. {
+async fn attempts(
+    jobs: &Jobs,
+    core: &JobCore,
+    due: &Due,
+    taken: &Ours,
+    deadline: Moment,
+) -> RunOutcome {
+    let before = taken.attempts_before;
+    let Some(left) = core.policy.attempts.checked_sub(before).filter(|left| *left > 0) else {
+        // Perhaps it is this run that they have died of.
+        let gone = "every engine that tried it has gone, or has lost it";
+        core.failure(due.run_id, &JobError::permanent(gone));
+        return RunOutcome::Failed;
+    };
+    let mut waits = core.policy.waits(jobs.seed ^ due.run_id.0).take(left - 1);
+    for nth in before + 1.. {
+        if let Some(lease) = &taken.lease {
+            lease.held.attempts.store(u32::try_from(nth).unwrap_or(u32::MAX), Relaxed);
+        }
         let error = match attempt(jobs, core, due, deadline, nth).await {
             Ok(()) => return RunOutcome::Succeeded,
             Err(Failure::Panicked) => return RunOutcome::Panicked,
@@ -142,7 +270,7 @@ async fn attempt(
     deadline: Moment,
     nth: usize,
 ) -> Result<(), Failure> {
-    core.attempt(jobs, due.run_id);
+    core.attempt(jobs, due.run_id, nth);
     let context = JobContext {
         job: Arc::clone(&core.name),
         run_id: due.run_id,

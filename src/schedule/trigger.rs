@@ -27,7 +27,7 @@ mod written;
 /// | `{ daily_at = "02:00", zone = "Europe/Berlin" }` | every day at this time |
 /// | `{ day_change_in = "Europe/Berlin" }` | when a day begins there |
 /// | `{ once_at = "2026-12-31T23:00:00Z" }` | at this instant |
-/// | `{ once_after = "5m" }` | this long after the start of the engine |
+/// | `{ once_after = "5m" }` | this long after the job was first known |
 /// | `{ at_start = true }` | at the start of the engine |
 ///
 /// Where clocks go forward or back, Debian's rule for cron holds. What is due at a *fixed time* that
@@ -113,7 +113,8 @@ impl Trigger {
         Self(Kind::OnceAt(instant))
     }
 
-    /// Once, this long after the start of the engine.
+    /// Once, this long after the job was first known: by any of the engines that share an L2, or else
+    /// at the start of the engine.
     #[must_use]
     pub const fn once_after(span: Duration) -> Self {
         Self(Kind::OnceAfter(span))
@@ -125,8 +126,8 @@ impl Trigger {
         Self(Kind::AtStart)
     }
 
-    /// The first instant later than `after` at which it is due, for an engine that was started at
-    /// `started`. `None` if it is never due again.
+    /// The first instant later than `after` at which it is due, for an engine that was started, or a
+    /// job that was first known, at `started`. `None` if it is never due again.
     ///
     /// Give the last instant that was *due* as `after`, not the present: so a timer that rings early
     /// or late neither doubles a run nor skips one.
@@ -170,9 +171,9 @@ impl Trigger {
         matches!(self.0, Kind::Every(_) | Kind::OnceAfter(_) | Kind::AtStart)
     }
 
-    /// Whether its instants are those of one start of one engine.
+    /// Whether its instant is that of one start of one engine.
     pub(crate) const fn is_of_start(&self) -> bool {
-        matches!(self.0, Kind::OnceAfter(_) | Kind::AtStart)
+        matches!(self.0, Kind::AtStart)
     }
 }
 
@@ -202,7 +203,9 @@ impl Display for Trigger {
             Kind::Daily(time, zone) => write!(f, "daily at {time} in {zone}"),
             Kind::DayChange(zone) => write!(f, "when a day begins in {zone}"),
             Kind::OnceAt(at) => write!(f, "once at {at}"),
-            Kind::OnceAfter(span) => write!(f, "once, {} after the start", span_text(span)),
+            Kind::OnceAfter(span) => {
+                write!(f, "once, {} after it was first known", span_text(span))
+            }
             Kind::AtStart => f.write_str("at the start"),
         }
     }
@@ -220,7 +223,7 @@ mod tests {
             (r#"{"daily_at":"02:05","zone":"UTC"}"#, "daily at 02:05 in UTC"),
             (r#"{"day_change_in":"Asia/Tokyo"}"#, "when a day begins in Asia/Tokyo"),
             (r#"{"once_at":"2026-01-02T03:04:05Z"}"#, "once at 2026-01-02T03:04:05Z"),
-            (r#"{"once_after":"1h 30m"}"#, "once, 1h 30m after the start"),
+            (r#"{"once_after":"1h 30m"}"#, "once, 1h 30m after it was first known"),
             (r#"{"at_start":true}"#, "at the start"),
         ];
         for (written, said) in cases {

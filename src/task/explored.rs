@@ -45,6 +45,15 @@ impl Tasks {
         false
     }
 
+    pub(crate) fn spawn_apart(
+        &self,
+        _name: &str,
+        _follows_runtime: bool,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.spawn(work);
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         false
     }

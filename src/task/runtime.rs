@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::runtime::Handle;
+use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -98,6 +98,29 @@ impl Tasks {
     /// Whether a loop has ended by a panic.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken.load(Relaxed)
+    }
+
+    /// Runs `work` on a thread and a runtime of its own, so that it goes on whatever holds up the
+    /// threads of this one. Nobody waits for its end. `follows_runtime` is for time that a test has
+    /// paused: then it stays here, since no other runtime shows that time.
+    pub(crate) fn spawn_apart(
+        &self,
+        name: &str,
+        follows_runtime: bool,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        if follows_runtime {
+            drop(self.runtime.spawn(work));
+            return;
+        }
+        let run = || match runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(work),
+            Err(error) => tracing::error!(%error, "a thread has no runtime of its own"),
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        if let Err(error) = thread {
+            tracing::error!(%error, name, "a thread cannot be started");
+        }
     }
 
     /// Whether shutdown has begun.

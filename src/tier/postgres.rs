@@ -5,28 +5,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 
+use self::apart::Apart;
 use self::begin::{Grant, LookUp, answer_with, is_granted, is_storable};
 use self::connections::{Call, Connections};
 use self::expire::Expire;
 use self::fault::Failure;
 use self::fill::{FillIn, Release};
-use self::hot::{Claim, MergeHot};
+use self::hot::MergeHot;
 use self::listen::{Hints, Listening};
 use self::note::{Note, resource_of};
 pub use self::options::PostgresOptions;
 use self::poll::Poll;
 use self::put::PutIn;
+use self::runs::{End, Lapsed, MeetJobs, Newest, Renew, Take};
 use self::sweep::{Size, Sweep};
 use self::trim::Trim;
 use super::{
-    Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Selector, Swept,
-    Tier, TierError, TierSize, Want,
+    Ask, Begun, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Node, Permit,
+    Polled, RenewRun, RunRow, RunTaken, Selector, Swept, TakeRun, Tier, TierError, TierSize, Want,
 };
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
+mod apart;
 mod begin;
 mod connect;
 mod connections;
@@ -39,6 +43,7 @@ mod note;
 mod options;
 mod poll;
 mod put;
+mod runs;
 mod schema;
 mod snapshot;
 mod sweep;
@@ -74,6 +79,8 @@ pub struct PostgresTier {
 struct Inner {
     options: PostgresOptions,
     connections: Connections,
+    /// For the leases of runs.
+    apart: Apart,
     hints: Arc<Hints>,
     /// What runs until the tier is closed or dropped.
     loops: Tasks,
@@ -99,7 +106,7 @@ impl PostgresTier {
         let connections = Connections::new(options.clone(), tasks);
         // What is wrong with the server has been logged, and every call will say it.
         connections.warm_up().await;
-        let inner = Inner { options, connections, hints, loops };
+        let inner = Inner { options, connections, apart: Apart::default(), hints, loops };
         Ok(Self { inner: Arc::new(inner), heard: AtomicU64::new(0) })
     }
 
@@ -280,12 +287,33 @@ impl Tier for PostgresTier {
         self.call(&MergeHot::new(by, resource, hot, keep_for)).await
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        match self.inner.connections.call(&Claim::new(name, keep_for)).await {
-            // Somebody else is taking it.
-            Err(failure) if failure.is_of_a_lock() => Ok(false),
-            won => won.map_err(TierError::new),
+    async fn meet_jobs(&self, jobs: &[&str], at: Timestamp) -> Result<Vec<JobMemory>, TierError> {
+        self.call(&MeetJobs { jobs, at: at.as_microsecond() }).await
+    }
+
+    async fn take_run(&self, run: &TakeRun<'_>) -> Result<RunTaken, TierError> {
+        match self.inner.connections.call(&Take(run)).await {
+            // Somebody else is taking one of the same job, or has just ended it.
+            Err(failure) if failure.is_of_a_lock() => Ok(RunTaken::Busy),
+            taken => taken.map_err(TierError::new),
         }
+    }
+
+    async fn renew_runs(&self, runs: &[RenewRun<'_>]) -> Result<Vec<bool>, TierError> {
+        let Inner { apart, connections, .. } = &*self.inner;
+        apart.call(connections, &Renew(runs)).await.map_err(TierError::new)
+    }
+
+    async fn end_run(&self, run: &EndRun<'_>) -> Result<bool, TierError> {
+        self.call(&End(run)).await
+    }
+
+    async fn runs(&self, job: &str, count: u32) -> Result<Vec<RunRow>, TierError> {
+        self.call(&Newest { job, count }).await
+    }
+
+    async fn lapsed_runs(&self, jobs: &[&str]) -> Result<Vec<RunRow>, TierError> {
+        self.call(&Lapsed(jobs)).await
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
@@ -303,6 +331,7 @@ impl Tier for PostgresTier {
     async fn close(&self) {
         self.inner.loops.stop();
         self.inner.connections.close().await;
+        self.inner.apart.close();
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use self::apart::Apart;
 use self::changer::Turns;
 use self::domains::Domains;
 use self::fault::{Fault, Report};
@@ -16,12 +19,13 @@ use self::options::Settings;
 use self::poll::{Since, Told};
 use self::subscriber::Subscriber;
 use super::{
-    Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Selector, Swept,
-    Tier, TierError, TierSize,
+    Ask, Begun, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Node, Permit,
+    Polled, RenewRun, RunRow, RunTaken, Selector, Swept, TakeRun, Tier, TierError, TierSize,
 };
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
+mod apart;
 mod begin;
 mod change;
 mod changer;
@@ -37,6 +41,7 @@ mod options;
 mod poll;
 mod reply;
 mod route;
+mod runs;
 mod script;
 mod subscriber;
 mod sweep;
@@ -65,6 +70,9 @@ pub struct RedisTier {
     domains: Domains,
     shared: Arc<Shared>,
     turns: Turns,
+    /// For the leases of runs.
+    apart: Apart,
+    is_closed: AtomicBool,
 }
 
 /// The most changes that one poll gives, and the fewest that it gives of one domain.
@@ -92,7 +100,8 @@ impl RedisTier {
         let tasks = Tasks::of_this_runtime().ok_or_else(|| {
             ConfigError::new("tier", "is opened outside of a tokio runtime", "open it inside")
         })?;
-        let Settings { route, namespace, response_timeout, domains: count, clock } = settings;
+        let Settings { route, apart, namespace, response_timeout, domains: count, clock } =
+            settings;
         let turns = Turns::new(&namespace);
         let shared = Arc::new(Shared {
             route,
@@ -112,7 +121,7 @@ impl RedisTier {
         }
         // What is wrong with the server has been logged, and every call will say it.
         domains.each(|_, link| async move { link.attempt().await }).await;
-        Ok(Self { domains, shared, turns })
+        Ok(Self { domains, shared, turns, apart, is_closed: AtomicBool::new(false) })
     }
 
     /// What is invalidated in one domain: the keys that lie there, and whatever is no key.
@@ -242,8 +251,38 @@ impl Tier for RedisTier {
         Ok(hot::merge_hot(link, by, resource, hot, keep_for).await?)
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        Ok(hot::claim(self.domains.link(name)?, name, keep_for).await?)
+    async fn meet_jobs(&self, jobs: &[&str], at: Timestamp) -> Result<Vec<JobMemory>, TierError> {
+        let meet = |_, link, jobs| runs::meet_jobs(link, jobs, at);
+        all(self.domains.spread(jobs, |job| job, meet).await)
+    }
+
+    async fn take_run(&self, run: &TakeRun<'_>) -> Result<RunTaken, TierError> {
+        Ok(runs::take_run(self.domains.link(run.job)?, run).await?)
+    }
+
+    async fn renew_runs(&self, runs: &[RenewRun<'_>]) -> Result<Vec<bool>, TierError> {
+        if self.is_closed.load(Relaxed) {
+            return Err(Fault::Closed.into());
+        }
+        let renew = |_, link, of| runs::renew(&self.apart, link, of);
+        all(self.domains.spread(runs, |run| run.job, renew).await)
+    }
+
+    async fn end_run(&self, run: &EndRun<'_>) -> Result<bool, TierError> {
+        Ok(runs::end_run(self.domains.link(run.job)?, run).await?)
+    }
+
+    async fn runs(&self, job: &str, count: u32) -> Result<Vec<RunRow>, TierError> {
+        Ok(runs::newest(self.domains.link(job)?, job, count).await?)
+    }
+
+    async fn lapsed_runs(&self, jobs: &[&str]) -> Result<Vec<RunRow>, TierError> {
+        let lapsed = |domain, link| async move {
+            let is_here = |job: &&&str| self.domains.place(job) == domain;
+            let here: Vec<_> = jobs.iter().filter(is_here).copied().collect();
+            if here.is_empty() { Ok(Vec::new()) } else { runs::lapsed(&link, &here).await }
+        };
+        Ok(all(self.domains.each(lapsed).await)?.into_iter().flatten().collect())
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
@@ -263,6 +302,8 @@ impl Tier for RedisTier {
     }
 
     async fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+        self.apart.close();
         self.domains.links().iter().for_each(|link| link.close());
         self.shared.tasks.shut_down(CLOSE_WITHIN).await;
     }

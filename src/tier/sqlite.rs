@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use self::apart::Apart;
 use self::begin::{Grant, answers, is_storable, key_list};
-use self::claim::Claim;
 use self::fault::{Refusal, Trouble};
 use self::file::FileId;
 use self::fill::{FillIn, Release};
@@ -17,19 +19,20 @@ pub use self::options::SqliteOptions;
 use self::put::PutIn;
 use self::queue::Queue;
 use self::readers::Readers;
+use self::runs::{End, MeetJobs, Renew, Take};
 use self::sweep::Sweep;
-use self::turn::now;
+use self::turn::{now, wall};
 use self::watch::Watch;
 use self::writer::{State, Writer};
 use super::{
-    Ask, Begun, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Swept, Tier,
-    TierError, TierSize, Want,
+    Ask, Begun, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Node, Permit,
+    Polled, RenewRun, RunRow, RunTaken, Swept, TakeRun, Tier, TierError, TierSize, Want,
 };
 use crate::error::ConfigError;
 use crate::task::Tasks;
 
+mod apart;
 mod begin;
-mod claim;
 mod connect;
 mod epoch;
 mod fault;
@@ -45,6 +48,7 @@ mod options;
 mod put;
 mod queue;
 mod readers;
+mod runs;
 mod sweep;
 mod turn;
 mod watch;
@@ -74,6 +78,8 @@ pub struct SqliteTier {
     options: SqliteOptions,
     state: Arc<State>,
     queue: Queue,
+    /// For the leases of runs.
+    apart: Apart,
 }
 
 impl SqliteTier {
@@ -97,7 +103,7 @@ impl SqliteTier {
         tasks.spawn_loop(Writer::new(options.clone(), Arc::clone(&state)).run(commands));
         // What is wrong with the file has been logged, and every call will say it.
         drop(queue.connect().await);
-        Ok(Self { options, state, queue })
+        Ok(Self { options, state, queue, apart: Apart::default() })
     }
 
     /// The connections to look up by. If there are none, or another file has taken the name, the
@@ -235,8 +241,34 @@ impl Tier for SqliteTier {
         self.queue.write(MergeHot::new(by, resource, hot, keep_for)?).await
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        self.queue.write(Claim::new(name, keep_for)).await
+    async fn meet_jobs(&self, jobs: &[&str], at: Timestamp) -> Result<Vec<JobMemory>, TierError> {
+        self.queue.write(MeetJobs::new(jobs, at)).await
+    }
+
+    async fn take_run(&self, run: &TakeRun<'_>) -> Result<RunTaken, TierError> {
+        self.queue.write(Take::new(run)).await
+    }
+
+    async fn renew_runs(&self, runs: &[RenewRun<'_>]) -> Result<Vec<bool>, TierError> {
+        if self.queue.is_closed() {
+            return Err(TierError::new(Refusal::Closed));
+        }
+        self.apart.write(&self.options, Renew::new(runs)).await
+    }
+
+    async fn end_run(&self, run: &EndRun<'_>) -> Result<bool, TierError> {
+        self.queue.write(End::new(run)).await
+    }
+
+    async fn runs(&self, job: &str, count: u32) -> Result<Vec<RunRow>, TierError> {
+        let readers = self.readers().await?;
+        readers.runs(job, count).await.map_err(|error| self.doubt(error))
+    }
+
+    async fn lapsed_runs(&self, jobs: &[&str]) -> Result<Vec<RunRow>, TierError> {
+        let readers = self.readers().await?;
+        let lapsed = readers.lapsed_runs(jobs, wall(&self.options.clock)).await;
+        lapsed.map_err(|error| self.doubt(error))
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
@@ -250,6 +282,7 @@ impl Tier for SqliteTier {
 
     async fn close(&self) {
         self.queue.close().await;
+        self.apart.close();
     }
 }
 

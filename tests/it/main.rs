@@ -21,6 +21,9 @@ mod foresight;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod herd;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod jobs;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod l2;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
 use tokio::sync::OnceCell;
 
-use crate::tier_contract::{self, Bed, NODE};
+use crate::tier_contract::{self, Bed, NODE, any_run};
 
 mod faults;
 mod lives;

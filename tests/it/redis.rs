@@ -14,7 +14,7 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, cmd};
 use tokio::sync::OnceCell;
 use tokio::task::yield_now;
 
-use crate::tier_contract::{self, Bed, NODE};
+use crate::tier_contract::{self, Bed, NODE, any_run};
 
 mod access;
 mod bounds;
@@ -207,7 +207,7 @@ async fn calls(tier: &RedisTier) -> [(&'static str, Result<(), TierError>); 10] 
         ("invalidate", invalidate(tier, "p:call:1").await),
         ("expire", in_time(tier.expire(NODE, &["p:call:1"])).await),
         ("poll", in_time(tier.poll(&since)).await.map(drop)),
-        ("claim", in_time(tier.claim("call", HOUR)).await.map(drop)),
+        ("take_run", in_time(tier.take_run(&any_run(HOUR))).await.map(drop)),
         ("sweep", in_time(tier.sweep(1)).await.map(drop)),
         ("size", in_time(tier.size()).await.map(drop)),
     ]

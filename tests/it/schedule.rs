@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep};
 mod bounds;
 mod clocks;
 mod engines;
+mod leases;
+mod restarts;
 mod runs;
 
 const SECOND: Duration = Duration::from_secs(1);

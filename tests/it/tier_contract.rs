@@ -9,10 +9,10 @@ use forewarm::Tier;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
+pub(crate) use self::runs::any_run;
 pub(crate) use self::world::{NODE, World};
 
 mod batches;
-mod claims;
 mod hot;
 mod invalidation;
 mod keys;
@@ -25,6 +25,7 @@ mod puts;
 mod reader;
 mod resources;
 mod restart;
+mod runs;
 mod shared;
 mod storm;
 mod sweeping;
@@ -90,7 +91,7 @@ pub(crate) async fn holds_for<B: Bed>() {
     cases.extend(log::cases::<B>());
     cases.extend(shared::cases::<B>());
     cases.extend(hot::cases::<B>());
-    cases.extend(claims::cases::<B>());
+    cases.extend(runs::cases::<B>());
     cases.extend(batches::cases::<B>());
     cases.extend(keys::cases::<B>());
     cases.extend(time::cases::<B>());

@@ -90,7 +90,7 @@ async fn a_pinned_set_is_never_away_and_never_older_than_the_interval() {
         }
     }
     assert_eq!(exchange.asked().len(), 9 * 3);
-    assert_eq!(job.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
+    assert_eq!(job.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
     // Nobody has read anything: renewing leaves no trace in the statistics of readers.
     assert_eq!(forewarm.stats()[0].total_accesses, 0);
 }
@@ -105,7 +105,7 @@ async fn one_key_that_fails_stops_no_other_and_fails_the_run() {
     exchange.closes("B");
     job.trigger().unwrap();
     sleep(20 * SECOND).await;
-    let run = &job.runs(1)[0];
+    let run = &job.runs(1).await[0];
     assert_eq!((run.outcome, run.attempts), (Some(RunOutcome::Failed), 3));
     assert!(run.error.as_ref().unwrap().contains("1 keys"), "{run:?}");
     assert!(stocks.peek("A").is_some() && stocks.peek("C").is_some());
@@ -113,7 +113,7 @@ async fn one_key_that_fails_stops_no_other_and_fails_the_run() {
     sleep(10 * MINUTE).await;
     job.trigger().unwrap();
     sleep(20 * SECOND).await;
-    assert_eq!(job.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
+    assert_eq!(job.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
     assert!(stocks.peek("B").is_some());
 }
 
@@ -149,7 +149,7 @@ async fn a_warm_up_loads_what_tomorrow_needs_and_skips_what_is_fresh() {
     exchange.asked();
     sleep(11 * HOUR).await;
     assert_eq!(exchange.asked(), ["Shanghai:2026-03-11"]);
-    assert_eq!(job.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
+    assert_eq!(job.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
     sleep(24 * HOUR).await;
     assert_eq!(exchange.asked(), ["Beijing:2026-03-12", "Shanghai:2026-03-12"]);
 }
@@ -164,7 +164,7 @@ async fn a_warm_up_ends_at_its_deadline_and_keeps_what_it_has_loaded() {
     forewarm.start().await.unwrap();
     job.trigger().unwrap();
     sleep(6 * SECOND).await;
-    assert_eq!(job.runs(1)[0].outcome, Some(RunOutcome::Deadline));
+    assert_eq!(job.runs(1).await[0].outcome, Some(RunOutcome::Deadline));
     let loaded = exchange.asked().len();
     assert!((100..10_000).contains(&loaded), "{loaded} loads");
     sleep(MINUTE).await;
@@ -196,12 +196,12 @@ async fn health_names_what_is_ill() {
         ["background", "l2", "source stock", "source broken", "job bad", "job health"]
     );
     sleep(MINUTE).await;
-    assert_eq!(checks.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
+    assert_eq!(checks.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
 
     line.cut_for(HOUR);
     assert_eq!(state_of("l2").await, (HealthState::Degraded, HealthState::Down));
     sleep(MINUTE).await;
-    assert!(checks.runs(1)[0].error.as_ref().unwrap().contains("l2 is down"));
+    assert!(checks.runs(1).await[0].error.as_ref().unwrap().contains("l2 is down"));
     line.mend();
     sleep(MINUTE).await;
     assert_eq!(state_of("l2").await.1, HealthState::Up);

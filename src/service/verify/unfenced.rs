@@ -94,10 +94,6 @@ impl<T: Tier> Tier for Unfenced<T> {
         self.tier.merge_hot(by, resource, hot, keep_for).await
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        self.tier.claim(name, keep_for).await
-    }
-
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
         self.tier.sweep(rows_max).await
     }

@@ -278,7 +278,7 @@ async fn prepare(db: &mut PgConnection, schema: &Schema) -> Result<(), ConnectEr
 }
 
 /// The last migration.
-const LATEST: i64 = 1;
+const LATEST: i64 = 2;
 
 /// The migrations, with a table of their own beside that of an application in the same database.
 fn migrator(schema: &Schema) -> Migrator {
@@ -289,7 +289,14 @@ fn migrator(schema: &Schema) -> Migrator {
         schema.sql(include_str!("../../../migrations/postgres/0001_tier.sql")),
         false,
     );
-    let mut migrator = Migrator::with_migrations(vec![tier]);
+    let runs = Migration::new(
+        2,
+        Cow::Borrowed("runs"),
+        MigrationType::Simple,
+        schema.sql(include_str!("../../../migrations/postgres/0002_runs.sql")),
+        false,
+    );
+    let mut migrator = Migrator::with_migrations(vec![tier, runs]);
     migrator.dangerous_set_table_name(format!("{}._forewarm_migrations", schema.quoted()));
     // A lock of the session would outlive a transaction that fails.
     migrator.set_locking(false);

@@ -153,6 +153,18 @@ impl Connections {
         }
     }
 
+    /// A connection that is none of these: on the runtime of the caller, and for the caller alone.
+    pub(super) async fn apart(&self) -> Result<PgConnection, Failure> {
+        let Shared { options, clocks, memory, state, .. } = &*self.shared;
+        if state.lock().is_closed {
+            return Err(Refusal::Closed.into());
+        }
+        let deadline = clocks.ours().instant(clocks.ours().now().plus(options.connect_timeout));
+        let made = timeout_at(deadline, pin!(connect::connect(options, memory, clocks))).await;
+        let made = made.unwrap_or(Err(ConnectError::Late));
+        made.map_err(|error| Failure::Connect(Arc::new(error)))
+    }
+
     async fn take(&self) -> Result<Lease, Failure> {
         let Shared { options, clocks, state, turned, .. } = &*self.shared;
         let clock = clocks.ours();

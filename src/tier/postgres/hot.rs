@@ -1,10 +1,9 @@
-//! What engines tell each other beside their changes: the keys that are read most, and who came
-//! first.
+//! What engines tell each other of the keys that are read most.
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
-use sqlx::{query_as, query_scalar};
+use sqlx::query_as;
 
 use super::begin::is_storable;
 use super::connections::Call;
@@ -75,47 +74,5 @@ impl Call for MergeHot<'_> {
             .fetch_all(db)
             .await?;
         Ok(sums.into_iter().map(|(key, score)| HotSum { key, score }).collect())
-    }
-}
-
-/// Takes a name that can be taken once.
-#[derive(Debug)]
-pub(super) struct Claim<'a> {
-    name: &'a str,
-    keep_for: i64,
-}
-
-/// A name may have any bytes, NUL included.
-const CLAIM: &str = "
-    with present as materialized (
-        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $3 as now
-    )
-    insert into forewarm.claim as claim (digest, until)
-    select sha256($1), present.now + $2 from present
-    on conflict (digest) do update
-    set until = excluded.until
-    where claim.until <= excluded.until - $2
-    returning true";
-
-impl<'a> Claim<'a> {
-    pub(super) fn new(name: &'a str, keep_for: Duration) -> Self {
-        Self { name, keep_for: millis(keep_for) }
-    }
-}
-
-impl Call for Claim<'_> {
-    type Answer = bool;
-
-    // Who has won once and did not hear it would be told that somebody else did.
-    const RESENDS: bool = false;
-
-    async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<bool, sqlx::Error> {
-        let is_won: Option<bool> = query_scalar(turn.sql(CLAIM))
-            .bind(self.name.as_bytes())
-            .bind(self.keep_for)
-            .bind(turn.ahead)
-            .fetch_optional(db)
-            .await?;
-        Ok(is_won.unwrap_or_default())
     }
 }

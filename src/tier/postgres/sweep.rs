@@ -35,15 +35,46 @@ const REMOVE_HOT: &str = "
     delete from forewarm.hot
     where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1)";
 
-const REMOVE_CLAIMS: &str = "
-    delete from forewarm.claim
-    where digest in (
-        select digest from forewarm.claim
-        where until <= (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1)
-        order by until
-        limit 1000
+/// A run that has not ended goes as well, if nobody has done it in all this time. A job whose row
+/// somebody holds is in use.
+const REMOVE_RUNS: &str = "
+    with present as materialized (
+        select (extract(epoch from clock_timestamp()) * 1000)::bigint + $1 as now
+    ),
+    held as materialized (
+        select job.job
+        from forewarm.job as job
+        where job.job in (
+            select run.job from forewarm.run as run
+            where run.until <= (select now from present)
+            order by run.until
+            limit 1000
+        )
         for update skip locked
-    )";
+    ),
+    removed as (
+        delete from forewarm.run as run
+        where (run.job, run.instant) in (
+            select run.job, run.instant
+            from forewarm.run as run
+            where run.until <= (select now from present)
+              and run.lease_until <= (select now from present)
+              and run.job in (select held.job from held)
+            order by run.until
+            limit 1000
+            for update skip locked
+        )
+        returning run.job, run.scheduled, run.is_due
+    ),
+    last as materialized (
+        select removed.job, max(removed.scheduled) as scheduled
+        from removed where removed.is_due
+        group by removed.job
+    )
+    update forewarm.job as job
+    set cut = greatest(job.cut, last.scheduled)
+    from last
+    where job.job = last.job";
 
 /// The rows that end soonest, as many as make up the bytes that are too many.
 const EVICT: &str = "
@@ -82,7 +113,7 @@ impl Call for Sweep {
         let rows_max = i64::from(self.rows_max);
         let removed = query(turn.sql(REMOVE_ENDED)).bind(rows_max).bind(turn.ahead);
         let expired = removed.execute(&mut *db).await?.rows_affected();
-        for sql in [REMOVE_HOT, REMOVE_CLAIMS] {
+        for sql in [REMOVE_HOT, REMOVE_RUNS] {
             query(turn.sql(sql)).bind(turn.ahead).execute(&mut *db).await?;
         }
         let mut swept = Swept { expired, ..Swept::default() };
@@ -133,7 +164,7 @@ const MEASURE: &str = "
             select sum(pg_total_relation_size(name))::bigint
             from unnest(array[
                 'forewarm.entry', 'forewarm.change', 'forewarm.lag', 'forewarm.milestone',
-                'forewarm.hot', 'forewarm.claim'
+                'forewarm.hot', 'forewarm.job', 'forewarm.run'
             ]::regclass[]) as name
         )
     from sample cross join counted";

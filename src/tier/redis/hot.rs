@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::link::Link;
 use super::reply;
-use super::script::{CLAIM, Call, HOT};
+use super::script::{Call, HOT};
 use super::value::millis;
 use crate::tier::{HotSum, Node};
 
@@ -41,14 +41,4 @@ pub(super) async fn merge_hot(
     sums.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.key.cmp(&two.key)));
     sums.truncate(hot.len().max(SUMS));
     Ok(sums)
-}
-
-/// Takes a name that can be taken once.
-pub(super) async fn claim(link: &Arc<Link>, name: &str, keep_for: Duration) -> Result<bool, Fault> {
-    let mut call = Call::new(&CLAIM);
-    call.key(link.names.meta());
-    call.key(link.names.claims());
-    call.arg(name.as_bytes());
-    call.number(millis(keep_for));
-    Ok(reply::number(&link.ask(&call).await?)? == 1)
 }

@@ -28,8 +28,29 @@ impl Names {
         self.of("log", "")
     }
 
-    pub(super) fn claims(&self) -> Vec<u8> {
-        self.of("claims", "")
+    /// The names of all jobs.
+    pub(super) fn jobs(&self) -> Vec<u8> {
+        self.of("jobs", "")
+    }
+
+    /// What is known of a job.
+    pub(super) fn job(&self, job: &str) -> Vec<u8> {
+        self.of("job:", job)
+    }
+
+    /// The rows of its runs.
+    pub(super) fn runs(&self, job: &str) -> Vec<u8> {
+        self.of("runs:", job)
+    }
+
+    /// Its runs by when they were due.
+    pub(super) fn run_order(&self, job: &str) -> Vec<u8> {
+        self.of("order:", job)
+    }
+
+    /// Its runs that have not ended, by the ends of their leases.
+    pub(super) fn open_runs(&self, job: &str) -> Vec<u8> {
+        self.of("open:", job)
     }
 
     pub(super) fn hot(&self, resource: &str) -> Vec<u8> {

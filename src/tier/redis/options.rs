@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::RedisTier;
+use super::apart::Apart;
 use super::route::Route;
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -50,6 +51,7 @@ type Credentials = (String, String);
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) route: Route,
+    pub(super) apart: Apart,
     pub(super) namespace: String,
     pub(super) response_timeout: Duration,
     pub(super) domains: usize,
@@ -63,8 +65,8 @@ const NAMESPACE_BYTES_MAX: usize = 64;
 
 /// What the tier asks of a server, in scripts or without.
 const COMMANDS: &str = "+eval +evalsha +info +time +select +ping +scan +dbsize +get +set \
-    +getrange +setrange +unlink +pttl +pexpire +hget +hmget +hset +hdel +hlen +hincrby +hgetall \
-    +hscan +xadd +xrange +publish +subscribe +cluster|slots";
+    +getrange +setrange +unlink +pttl +pexpire +hget +hmget +hset +hsetnx +hdel +hlen +hincrby \
+    +hgetall +hscan +sadd +smembers +zadd +zcard +zcount +zrange +zrem +zscore +xadd +xrange +publish +subscribe +cluster|slots";
 
 impl RedisOptions {
     /// One server, at this URL.
@@ -206,12 +208,12 @@ impl RedisOptions {
             let problem = "is more than 1 without a cluster";
             return Err(ConfigError::new("domains", problem, "leave it out"));
         }
-        let route = self.route()?;
+        let (route, apart) = (self.route()?, Apart::new(self.clone()));
         let Self { namespace, response_timeout, domains, clock, .. } = self;
-        Ok(Settings { route, namespace, response_timeout, domains, clock })
+        Ok(Settings { route, apart, namespace, response_timeout, domains, clock })
     }
 
-    fn route(&self) -> Result<Route, ConfigError> {
+    pub(super) fn route(&self) -> Result<Route, ConfigError> {
         match &self.place {
             Place::Server(url) => Ok(Route::server(self.server(url)?)),
             Place::Cluster(urls) => Ok(Route::cluster(self.servers(urls)?)),

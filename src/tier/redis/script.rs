@@ -32,6 +32,7 @@ const GLOB: &str = include_str!("glob.lua");
 const EPOCHS: &str = include_str!("epochs.lua");
 const VALUES: &str = include_str!("values.lua");
 const LOG: &str = include_str!("log.lua");
+const ROWS: &str = include_str!("rows.lua");
 
 /// The handshake. Unlike the others, it is called with its own arguments only.
 pub(super) static HELLO: LazyLock<Script> =
@@ -62,8 +63,26 @@ pub(super) static POLL: LazyLock<Script> =
 pub(super) static HOT: LazyLock<Script> =
     LazyLock::new(|| Script::new("", &[HEAD, include_str!("hot.lua")]));
 
-pub(super) static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, include_str!("claim.lua")]));
+pub(super) static MEET_JOBS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, include_str!("meet_jobs.lua")]));
+
+pub(super) static TAKE_RUN: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("take_run.lua")]));
+
+pub(super) static RENEW_RUNS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("renew_runs.lua")]));
+
+pub(super) static END_RUN: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("end_run.lua")]));
+
+pub(super) static NEWEST_RUNS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("newest_runs.lua")]));
+
+pub(super) static LAPSED_RUNS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("lapsed_runs.lua")]));
+
+pub(super) static SWEEP_RUNS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(FRUGAL, &[HEAD, ROWS, include_str!("sweep_runs.lua")]));
 
 pub(super) static SWEEP: LazyLock<Script> =
     LazyLock::new(|| Script::new(FRUGAL, &[HEAD, GLOB, EPOCHS, VALUES, include_str!("sweep.lua")]));

@@ -11,6 +11,7 @@ use super::link::Link;
 use super::names::is_value;
 use super::open::Open;
 use super::reply;
+use super::runs;
 use super::script::{Call, SWEEP, TIDY};
 use crate::tier::TierSize;
 
@@ -25,9 +26,9 @@ pub(super) async fn sweep(link: &Arc<Link>, rows_max: u64) -> Result<u64, Fault>
     let open = link.open().await?;
     let mut tidy = Call::new(&TIDY);
     tidy.key(link.names.meta());
-    tidy.key(link.names.claims());
     tidy.number(STEP);
     link.call(&open, &tidy).await?;
+    runs::sweep(link).await?;
 
     let mut scan = scan(link.swept_to.load(Relaxed));
     scan.arg("MATCH").arg(link.names.values());

@@ -1,4 +1,4 @@
--- KEYS: meta, claims. ARGV: head; how many fields to look at.
+-- KEYS: meta. ARGV: head; how many fields to look at.
 --
 -- Forgets what was noted of invalidations and is of no more use, some at a time: the place where to
 -- go on is kept in the field `tidied`.
@@ -60,11 +60,4 @@ for nth = 1, #scanned[2], 2 do
   end
 end
 redis.call('HSET', meta, 'tidied', scanned[1])
-
-local claims = redis.call('HSCAN', KEYS[2], '0', 'COUNT', ARGV[4])
-for nth = 1, #claims[2], 2 do
-  if struct.unpack('>i8', claims[2][nth + 1]) <= now then
-    redis.call('HDEL', KEYS[2], claims[2][nth])
-  end
-end
 return now

@@ -179,7 +179,14 @@ fn migrator() -> Migrator {
         SqlStr::from_static(include_str!("../../../migrations/sqlite/0001_tier.sql")),
         false,
     );
-    let mut migrator = Migrator::with_migrations(vec![tier]);
+    let runs = Migration::new(
+        2,
+        Cow::Borrowed("runs"),
+        MigrationType::Simple,
+        SqlStr::from_static(include_str!("../../../migrations/sqlite/0002_runs.sql")),
+        false,
+    );
+    let mut migrator = Migrator::with_migrations(vec![tier, runs]);
     migrator.dangerous_set_table_name("_forewarm_migrations");
     migrator
 }

@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    const TURN: Turn = Turn { now: 0, log_rows: 0 };
+    const TURN: Turn = Turn { now: 0, wall: 0, log_rows: 0 };
     /// It fails, and nothing but it.
     const WRONG: Option<&str> = Some("insert into test values (null)");
     /// It fails, and SQLite rolls the whole transaction back.

@@ -46,6 +46,11 @@ impl Queue {
         drop(self.send(Command::Doubt(error)));
     }
 
+    /// Whether the writer has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Ends the writer, after what waits already.
     pub(super) async fn close(&self) {
         // If it cannot be sent, the writer is ending already.

@@ -11,8 +11,9 @@ use super::fault::OpenError;
 use super::file::FileId;
 use super::log;
 use super::options::SqliteOptions;
+use super::runs;
 use super::sweep::size;
-use crate::tier::{Cursor, Mark, Polled, TierSize};
+use crate::tier::{Cursor, Mark, Polled, RunRow, TierSize};
 
 /// The connections that look things up, in one use of the file.
 #[derive(Debug)]
@@ -82,6 +83,22 @@ impl Readers {
     pub(super) async fn position(&self) -> Result<Mark, sqlx::Error> {
         let mut db = self.pool.acquire().await?;
         log::position(&mut db).await
+    }
+
+    /// The newest runs of a job.
+    pub(super) async fn runs(&self, job: &str, count: u32) -> Result<Vec<RunRow>, sqlx::Error> {
+        let mut db = self.pool.acquire().await?;
+        runs::newest(&mut db, job, count).await
+    }
+
+    /// Runs of these jobs whose leases have run out.
+    pub(super) async fn lapsed_runs(
+        &self,
+        jobs: &[&str],
+        wall: i64,
+    ) -> Result<Vec<RunRow>, sqlx::Error> {
+        let mut db = self.pool.acquire().await?;
+        runs::lapsed(&mut db, jobs, wall).await
     }
 
     pub(super) async fn size(&self) -> Result<TierSize, sqlx::Error> {

@@ -6,6 +6,7 @@ use sqlx::{query, query_scalar};
 use super::epoch;
 use super::log;
 use super::queue::Write;
+use super::runs;
 use super::turn::Turn;
 use crate::tier::{Swept, TierSize};
 
@@ -58,7 +59,6 @@ const EVICT: &str = "
 /// There are few of these, and nobody counts them.
 const FORGET_LAGS: &str = "delete from forewarm_lag where until <= ?1";
 const FORGET_HOT: &str = "delete from forewarm_hot where until <= ?1";
-const FORGET_CLAIMS: &str = "delete from forewarm_claim where until <= ?1";
 
 const ANY_EXPIRED: &str = "
     select exists (select 1 from forewarm_entry where keep_until <= ?1)
@@ -95,9 +95,10 @@ impl Write for Sweep {
             swept.expired += removed.rows_affected();
             left = left.saturating_sub(removed.rows_affected());
         }
-        for sql in [FORGET_LAGS, FORGET_HOT, FORGET_CLAIMS] {
+        for sql in [FORGET_LAGS, FORGET_HOT] {
             query(sql).bind(turn.now).execute(&mut *db).await?;
         }
+        runs::sweep(db, turn).await?;
         epoch::prune(db).await?;
         let has_more_log = log::sweep(db, self.rows_max, turn).await?;
         let excess = self.excess(db).await?;

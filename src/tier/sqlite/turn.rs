@@ -10,6 +10,9 @@ use crate::clock::Clock;
 pub(super) struct Turn {
     /// The time, in milliseconds since 1970.
     pub(super) now: i64,
+    /// The time of the wall clock, on which all processes agree: for what one of them may do until
+    /// another one may.
+    pub(super) wall: i64,
     /// How many rows of the log are kept, more or less.
     pub(super) log_rows: i64,
 }
@@ -21,13 +24,19 @@ const LOG_ROWS_MAX: u64 = 100_000;
 impl Turn {
     pub(super) fn new(options: &SqliteOptions) -> Self {
         let log_rows = (options.max_bytes / BYTES_PER_LOG_ROW).min(LOG_ROWS_MAX);
-        Self { now: now(&options.clock), log_rows: log_rows.cast_signed() }
+        let (now, wall) = (now(&options.clock), wall(&options.clock));
+        Self { now, wall, log_rows: log_rows.cast_signed() }
     }
 }
 
 /// The time in milliseconds since 1970, on a clock that does not step.
 pub(super) fn now(clock: &Clock) -> i64 {
     clock.steady_wall().as_millisecond()
+}
+
+/// The time of the wall clock in milliseconds since 1970.
+pub(super) fn wall(clock: &Clock) -> i64 {
+    clock.wall().as_millisecond()
 }
 
 /// A span in whole milliseconds; what is too long to count lasts for ever.

@@ -245,16 +245,16 @@ mod tests {
     use super::super::queue::Write;
     use super::*;
 
-    /// Raises the number of claims, and tells it.
+    /// Raises the number of jobs, and tells it.
     struct Count;
 
     impl Write for Count {
         type Answer = i64;
 
         async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<i64, sqlx::Error> {
-            let sql = "insert into forewarm_claim select count(*), 0 from forewarm_claim";
+            let sql = "insert into forewarm_job select count(*), 0, 0, 0 from forewarm_job";
             query(sql).execute(&mut *db).await?;
-            query_scalar("select count(*) from forewarm_claim").fetch_one(db).await
+            query_scalar("select count(*) from forewarm_job").fetch_one(db).await
         }
     }
 
@@ -265,7 +265,7 @@ mod tests {
         type Answer = ();
 
         async fn write(&self, db: &mut SqliteConnection, _: Turn) -> Result<(), sqlx::Error> {
-            query("insert into forewarm_claim values (null, 0)").execute(db).await?;
+            query("insert into forewarm_job values (null, 0, 0, 0)").execute(db).await?;
             Ok(())
         }
     }

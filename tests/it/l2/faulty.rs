@@ -208,10 +208,6 @@ impl<T: Tier> Tier for Faulty<T> {
         self.through(Op::MergeHot, hot.len(), call).await
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        self.tier.claim(name, keep_for).await
-    }
-
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {
         let swept = self.through(Op::Sweep, rows_max as usize, self.tier.sweep(rows_max)).await?;
         self.remote.0.swept.lock().push(swept);

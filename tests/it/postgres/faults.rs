@@ -32,7 +32,7 @@ async fn calls(tier: &PostgresTier) -> [(&'static str, Option<Result<(), TierErr
         ("invalidate", meanwhile(tier.invalidate(NODE, &selectors)).await),
         ("expire", meanwhile(tier.expire(NODE, &keys)).await),
         ("poll", meanwhile(tier.poll(&since)).await),
-        ("claim", meanwhile(tier.claim("job", MINUTE)).await),
+        ("take_run", meanwhile(tier.take_run(&any_run(MINUTE))).await),
         ("merge_hot", meanwhile(tier.merge_hot(NODE, "p:user", &[], MINUTE)).await),
         ("sweep", meanwhile(tier.sweep(1)).await),
         ("size", meanwhile(tier.size()).await),

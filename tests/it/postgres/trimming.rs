@@ -237,10 +237,10 @@ async fn what_nobody_uses_any_more_is_removed() {
     let permit = loading(&tier, "p:user:2").await;
     tier.release(&[("p:user:2", permit)]).await.unwrap();
     tier.merge_hot(NODE, "p:user", &[("p:user:1", 1.0)], 5 * MINUTE).await.unwrap();
-    assert!(tier.claim("job", 5 * MINUTE).await.unwrap());
+    tier.take_run(&any_run(5 * MINUTE)).await.unwrap();
     assert_eq!(sweep(&tier).await, 1);
     live_for(&home, &tier, 6).await;
-    for table in ["entry", "hot", "claim"] {
+    for table in ["entry", "hot", "run"] {
         assert_eq!(home.count(table).await, 0, "{table}");
     }
     live_for(&home, &tier, 60).await;

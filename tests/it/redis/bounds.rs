@@ -28,7 +28,7 @@ async fn what_nothing_can_stem_from_before_is_forgotten() {
     load(&world.tier, KEY, b"Ada").await;
     load(&world.tier, "p:team:1", b"A").await;
     invalidate_all_kinds(&world).await;
-    assert!(world.tier.claim("job", HOUR).await.unwrap());
+    world.tier.take_run(&any_run(HOUR)).await.unwrap();
     world.tier.sweep(100).await.unwrap();
     let kinds = ["l:", "p:", "r:p:team", "r:p:user", "t:"];
     let fields = remembered(&world).await;
@@ -42,8 +42,8 @@ async fn what_nothing_can_stem_from_before_is_forgotten() {
     let mut fields = remembered(&world).await;
     fields.sort();
     assert_eq!(fields, ["r:p:team", "r:p:user"]);
-    let claims: usize = world.command(cmd("HLEN").arg(world.name("claims"))).await;
-    assert_eq!(claims, 0);
+    let runs: usize = world.command(cmd("HLEN").arg(world.name("runs:p:report"))).await;
+    assert_eq!(runs, 0);
     // And nothing is void that came after.
     load(&world.tier, KEY, b"new").await;
     load(&world.tier, "p:team:1", b"new").await;

@@ -21,7 +21,7 @@ async fn what_waits_longer_than_the_grace_is_missed_and_told() {
         assert_eq!((job.status().running, job.status().waiting), (1, 1));
         sleep(10 * SECOND).await;
         assert_eq!(diary.seen().len(), if is_run { 2 } else { 1 }, "{until_secs} s");
-        let last = &job.runs(1)[0];
+        let last = &job.runs(1).await[0];
         assert_eq!(last.scheduled, instant("2026-03-10T13:00:00Z"));
         assert_eq!(last.outcome, (!is_run).then_some(RunOutcome::Missed));
         assert_eq!(last.started.is_some(), is_run);
@@ -70,12 +70,12 @@ async fn a_run_that_is_asked_for_waits_its_turn_and_has_its_own_id() {
     let second = job.trigger().unwrap();
     assert_ne!(first, second);
     assert_eq!((job.status().running, job.status().waiting), (1, 1));
-    let [waits, runs] = &job.runs(10)[..] else { panic!("there are two rows") };
+    let [waits, runs] = &job.runs(10).await[..] else { panic!("there are two rows") };
     assert_eq!((waits.run_id, waits.started), (second, None));
     assert_eq!((runs.run_id, runs.reason, runs.outcome), (first, RunReason::Manual, None));
     sleep(2 * MINUTE).await;
     assert_eq!(diary.seen().len(), 2);
-    assert!(job.runs(10).iter().all(|run| run.outcome == Some(RunOutcome::Succeeded)));
+    assert!(job.runs(10).await.iter().all(|run| run.outcome == Some(RunOutcome::Succeeded)));
     for _ in 0..100 {
         job.trigger().unwrap();
     }
@@ -108,5 +108,5 @@ async fn a_pause_leaves_out_what_comes_due_in_it() {
     assert_eq!(diary.seen().len(), 1);
     sleep(MINUTE).await;
     assert_eq!(diary.seen().len(), 2);
-    assert_eq!(job.runs(10).len(), 2, "what was left out is not missed");
+    assert_eq!(job.runs(10).await.len(), 2, "what was left out is not missed");
 }

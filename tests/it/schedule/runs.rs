@@ -21,7 +21,7 @@ async fn a_run_that_fails_is_tried_again_and_is_one_row() {
     let job = job.build().unwrap();
     forewarm.start().await.unwrap();
     sleep(MINUTE).await;
-    let [run] = &job.runs(10)[..] else { panic!("there is one row") };
+    let [run] = &job.runs(10).await[..] else { panic!("there is one row") };
     assert_eq!((run.attempts, run.outcome), (3, Some(RunOutcome::Succeeded)));
     assert_eq!((run.reason, &run.error), (RunReason::Due, &None));
     assert_eq!(run.scheduled, instant("2026-03-10T12:00:00Z"));
@@ -56,7 +56,7 @@ async fn each_way_to_fail_is_told_and_the_next_run_comes() {
     forewarm.start().await.unwrap();
     sleep(2 * HOUR + 11 * MINUTE).await;
     for ((name, outcome, attempts, error), job) in cases.into_iter().zip(jobs) {
-        let runs = job.runs(10);
+        let runs = job.runs(10).await;
         assert_eq!(runs.len(), 3, "{name}");
         let told = |run: &Run| (run.outcome, run.attempts, run.error.clone());
         let expected = (Some(outcome), attempts, Some(error.to_owned()));
@@ -90,8 +90,8 @@ async fn a_run_is_told_what_it_is_about_and_when_to_end() {
     assert_eq!((job.status().running, deaf.status().running), (1, 1));
     assert!(!forewarm.shutdown(5 * SECOND).await);
     assert_eq!(ended.load(SeqCst), 1);
-    assert_eq!(job.runs(1)[0].outcome, Some(RunOutcome::Succeeded));
-    assert_eq!(deaf.runs(1)[0].outcome, Some(RunOutcome::Aborted));
+    assert_eq!(job.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
+    assert_eq!(deaf.runs(1).await[0].outcome, Some(RunOutcome::Aborted));
     assert!(job.trigger().is_err(), "it is shut down");
 }
 
@@ -102,11 +102,11 @@ async fn the_log_keeps_a_day_of_runs_and_a_thousand() {
     let often = forewarm.job("often").every(SECOND).run_with(|_| async { Ok(()) }).build().unwrap();
     forewarm.start().await.unwrap();
     sleep(30 * HOUR + MINUTE).await;
-    assert_eq!(rare.runs(2_000).len(), 24);
-    let runs = often.runs(2_000);
+    assert_eq!(rare.runs(2_000).await.len(), 24);
+    let runs = often.runs(2_000).await;
     assert_eq!(runs.len(), 1_000);
     assert!(runs.windows(2).all(|pair| pair[0].scheduled - SECOND == pair[1].scheduled));
-    assert_eq!(often.runs(10), runs[..10]);
+    assert_eq!(often.runs(10).await, runs[..10]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,12 @@ pub(crate) enum Op {
     Expire,
     Poll,
     MergeHot,
-    Claim,
+    MeetJobs,
+    TakeRun,
+    RenewRuns,
+    EndRun,
+    Runs,
+    LapsedRuns,
     Sweep,
     Size,
 }

@@ -17,6 +17,7 @@ use self::hot::Hot;
 use self::lags::{Demand, Lags};
 use self::log::{Log, Noted};
 pub(super) use self::row::Row;
+pub(super) use self::runs::{Finishing, Renewing, Runs, Taking};
 use super::line::Line;
 use super::tier::SimTier;
 
@@ -25,6 +26,7 @@ mod hot;
 mod lags;
 mod log;
 mod row;
+mod runs;
 
 /// A store that engines connect to. What it holds goes with the last handle.
 #[derive(Clone)]
@@ -76,7 +78,7 @@ pub(super) struct State {
     epochs: Epochs,
     log: Log,
     hot: Hot,
-    claims: BTreeMap<String, Instant>,
+    runs: Runs,
     removed: Option<Removed>,
 }
 
@@ -148,8 +150,8 @@ impl SimStore {
             *state = old;
             return;
         }
-        let State { rows, permits, lags, removed, .. } = old;
-        *state = State { rows, permits, lags, ..State::new(incarnation, removed) };
+        let State { rows, permits, lags, runs, removed, .. } = old;
+        *state = State { rows, permits, lags, runs, ..State::new(incarnation, removed) };
     }
 
     /// Loses everything, as a server does that restarts empty: a new incarnation begins.
@@ -217,7 +219,7 @@ impl State {
             epochs: Epochs::default(),
             log: Log::default(),
             hot: Hot::default(),
-            claims: BTreeMap::new(),
+            runs: Runs::default(),
             removed,
         }
     }
@@ -375,18 +377,14 @@ impl State {
         self.hot.merge(by, resource, hot, Instant::now() + keep_for)
     }
 
-    pub(super) fn claim(&mut self, name: String, keep_for: Duration) -> bool {
-        let now = Instant::now();
-        let is_free = self.claims.get(&name).is_none_or(|until| *until <= now);
-        if is_free {
-            self.claims.insert(name, now + keep_for);
-        }
-        is_free
+    pub(super) const fn runs(&mut self) -> &mut Runs {
+        &mut self.runs
     }
 
     pub(super) fn sweep(&mut self, rows_max: u32) -> Swept {
         let now = Instant::now();
         self.permits.retain(|_, grant| now < grant.until);
+        self.runs.sweep();
         let useless: Vec<_> =
             self.rows.keys().filter(|key| self.row(key, now).is_none()).cloned().collect();
         let removed = useless.len().min(rows_max as usize);

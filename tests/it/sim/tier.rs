@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use forewarm::{
-    Ask, Begun, Change, Cursor, Fill, Filled, HotSum, Invalidation, Node, Permit, Polled, Selector,
-    Swept, Tier, TierError, TierSize,
+    Ask, Begun, Change, Cursor, EndRun, Fill, Filled, HotSum, Invalidation, JobMemory, Node,
+    Permit, Polled, RenewRun, RunRow, RunTaken, Selector, Swept, TakeRun, Tier, TierError,
+    TierSize,
 };
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::sleep;
 
 use super::line::{Fate, Line, Op};
-use super::store::{Asked, Offer, Removed, Row, SimStore, State};
+use super::store::{Asked, Finishing, Offer, Removed, Renewing, Row, SimStore, State, Taking};
 
 /// An engine's connection to a simulated store. What is on its way goes on when its caller, or the
 /// connection, goes away.
@@ -92,6 +94,10 @@ fn offers(fills: &[Fill<'_>]) -> Vec<Offer> {
         version: fill.version,
     };
     fills.iter().map(offer).collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// What is invalidated, as the log tells of it.
@@ -192,9 +198,38 @@ impl Tier for SimTier {
         self.call(Op::MergeHot, merge).await
     }
 
-    async fn claim(&self, name: &str, keep_for: Duration) -> Result<bool, TierError> {
-        let name = name.to_owned();
-        self.call(Op::Claim, move |state| state.claim(name, keep_for)).await
+    async fn meet_jobs(&self, jobs: &[&str], at: Timestamp) -> Result<Vec<JobMemory>, TierError> {
+        let jobs = owned(jobs);
+        let meet =
+            move |state: &mut State| jobs.iter().map(|job| state.runs().meet(job, at)).collect();
+        self.call(Op::MeetJobs, meet).await
+    }
+
+    async fn take_run(&self, run: &TakeRun<'_>) -> Result<RunTaken, TierError> {
+        let run = Taking::from(run);
+        self.call(Op::TakeRun, move |state| state.runs().take(run)).await
+    }
+
+    async fn renew_runs(&self, runs: &[RenewRun<'_>]) -> Result<Vec<bool>, TierError> {
+        let runs: Vec<_> = runs.iter().map(Renewing::from).collect();
+        let renew =
+            move |state: &mut State| runs.iter().map(|run| state.runs().renew(run)).collect();
+        self.call(Op::RenewRuns, renew).await
+    }
+
+    async fn end_run(&self, run: &EndRun<'_>) -> Result<bool, TierError> {
+        let run = Finishing::from(run);
+        self.call(Op::EndRun, move |state| state.runs().end(run)).await
+    }
+
+    async fn runs(&self, job: &str, count: u32) -> Result<Vec<RunRow>, TierError> {
+        let job = job.to_owned();
+        self.call(Op::Runs, move |state| state.runs().newest(&job, count)).await
+    }
+
+    async fn lapsed_runs(&self, jobs: &[&str]) -> Result<Vec<RunRow>, TierError> {
+        let jobs = owned(jobs);
+        self.call(Op::LapsedRuns, move |state| state.runs().lapsed(&jobs)).await
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<Swept, TierError> {

@@ -216,7 +216,7 @@ async fn it_is_the_work_of_a_job() {
     engine.start().await.unwrap();
     job.trigger().unwrap();
     until("the run has ended", async || {
-        job.runs(1).first().is_some_and(|run| run.outcome == Some(RunOutcome::Succeeded))
+        job.runs(1).await.first().is_some_and(|run| run.outcome == Some(RunOutcome::Succeeded))
     })
     .await;
     assert_eq!(count(&file.pool, "log").await, 0);

@@ -11,7 +11,7 @@ use forewarm::{
 use tokio::task::yield_now;
 
 use super::{HOUR, Home, SECOND, begin, checkpoint, fill, put, put_all, value};
-use crate::tier_contract::NODE;
+use crate::tier_contract::{NODE, any_run};
 
 async fn stored(tier: &SqliteTier, key: &str) -> Stored {
     match begin(tier, key, 0).await {
@@ -167,7 +167,7 @@ async fn a_file_that_comes_back_has_missed_what_came_meanwhile() {
 
 #[tokio::test]
 async fn a_file_that_was_removed_is_noticed_by_every_call() {
-    for call in ["begin", "fill", "put", "invalidate", "expire", "poll", "sweep", "size", "claim"] {
+    for call in ["begin", "fill", "put", "invalidate", "expire", "poll", "sweep", "size", "take"] {
         let home = Home::new();
         let tier = home.open().await;
         put(&tier, "p:user:1", b"old").await;
@@ -186,7 +186,7 @@ async fn a_file_that_was_removed_is_noticed_by_every_call() {
             "poll" => assert!(tier.poll(&since).await.unwrap().is_gap),
             "sweep" => drop(tier.sweep(1).await.unwrap()),
             "size" => assert_eq!(tier.size().await.unwrap().entries, 0),
-            _ => assert!(tier.claim("name", HOUR).await.unwrap()),
+            _ => drop(tier.take_run(&any_run(HOUR)).await.unwrap()),
         }
         assert!(home.path().exists(), "after {call}");
         assert_eq!(value(&tier, "p:user:1").await, None, "after {call}");

@@ -149,15 +149,16 @@ async fn a_store_that_is_closed_does_nothing<B: Bed>(mut world: World<B>) {
     world.load("p:user:2", b"Bob").await;
     world.tier.close().await;
     let refused = refused(&world, permit).await;
-    let calls = "begin, fill, put, invalidate, expire, sweep, size, poll, merge_hot, claim";
-    assert_eq!(refused, [true; 10], "{calls}");
+    let calls = "begin, fill, put, invalidate, expire, sweep, size, poll, merge_hot, \
+        meet_jobs, take_run, renew_runs, end_run, runs, lapsed_runs";
+    assert_eq!(refused, [true; 15], "{calls}");
     world.restart().await;
     assert!(!matches!(world.ask(KEY).await, Begun::Hit(_)));
     assert!(!world.stored("p:user:2").await.fresh_for.is_zero());
 }
 
 /// Makes every call there is, and gives which of them were refused.
-async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 10] {
+async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 15] {
     let fills = [fill::<B>(KEY, permit, b"Ada")];
     let selectors = [Selector::Key("p:user:2")];
     [
@@ -170,7 +171,12 @@ async fn refused<B: Bed>(world: &World<B>, permit: Permit) -> [bool; 10] {
         world.tier.size().await.is_err(),
         world.tier.poll(&Cursor::default()).await.is_err(),
         world.tier.merge_hot(NODE, "p:user", &[(KEY, 1.0)], B::UNIT).await.is_err(),
-        world.tier.claim("name", B::UNIT).await.is_err(),
+        world.tier.meet_jobs(&["p:job"], jiff::Timestamp::UNIX_EPOCH).await.is_err(),
+        world.tier.take_run(&super::any_run(B::UNIT)).await.is_err(),
+        world.tier.renew_runs(&[super::runs::any_renewal()]).await.is_err(),
+        world.tier.end_run(&super::runs::any_end()).await.is_err(),
+        world.tier.runs("p:job", 1).await.is_err(),
+        world.tier.lapsed_runs(&["p:job"]).await.is_err(),
     ]
 }
 

@@ -1,0 +1,99 @@
+//! What engines that share an L2 know of each other's runs: up to where a job has been handled, and
+//! which runs have been left.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::jobs::{JobCore, Jobs};
+use super::plan::Due;
+use crate::background::{self, Next};
+use crate::coherence::{L2, Met};
+use crate::tier::EndRun;
+
+/// Between two tries to hear where jobs go on.
+const MEET_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often L2 is looked at for runs that were left, in the time of a lease.
+const LOOKS_PER_LEASE: u32 = 3;
+
+/// Begins to look what L2 knows, if any job is shared.
+pub(super) fn start(jobs: &Arc<Jobs>) {
+    if jobs.l2.is_none() || shared(jobs).is_empty() {
+        return;
+    }
+    let weak = Arc::downgrade(jobs);
+    let wake = Arc::new(Notify::new());
+    background::repeat(&jobs.tasks, jobs.clock.clone(), wake, move || look(weak.clone()));
+}
+
+fn shared(jobs: &Jobs) -> Vec<Arc<JobCore>> {
+    let mut all = jobs.all();
+    all.retain(|core| core.is_shared);
+    all
+}
+
+async fn look(jobs: Weak<Jobs>) -> Next {
+    let Some(jobs) = jobs.upgrade() else { return Next::Never };
+    let Some(l2) = jobs.l2.clone() else { return Next::Never };
+    let shared = shared(&jobs);
+    if !jobs.is_met.load(Relaxed) {
+        return meet(&jobs, &l2, &shared).await;
+    }
+    let names: Vec<_> = shared.iter().map(|core| &*core.full_name).collect();
+    for row in l2.lapsed_runs(&names).await.unwrap_or_default() {
+        let core = shared.iter().find(|core| *core.full_name == *row.job);
+        let is_here = jobs.leases.as_ref().is_some_and(|held| held.holds(&row.job, &row.instant));
+        if let Some((core, due)) = core.zip(Due::left(&row)).filter(|_| !is_here) {
+            core.adopt(due);
+        }
+    }
+    jobs.wake.notify_one();
+    let lease = shared.iter().map(|core| core.policy.lease).min().unwrap_or(Duration::MAX);
+    Next::After(lease / LOOKS_PER_LEASE)
+}
+
+/// Hears where the jobs go on. Until then nothing of them is due: what they have done must not be
+/// done again.
+async fn meet(jobs: &Jobs, l2: &L2, shared: &[Arc<JobCore>]) -> Next {
+    let names: Vec<_> = shared.iter().map(|core| &*core.full_name).collect();
+    let (memories, next) = match l2.meet_jobs(&names, jobs.present().wall).await {
+        Met::Known(memories) => (memories, Next::After(Duration::ZERO)),
+        // They come due, and it is told of each that nobody could take it.
+        Met::NotKept => (Vec::new(), Next::Never),
+        Met::Unheard => return Next::After(MEET_AGAIN),
+    };
+    jobs.is_met.store(true, Relaxed);
+    for (nth, core) in shared.iter().enumerate() {
+        core.go_on(jobs, memories.get(nth).copied());
+    }
+    jobs.wake.notify_one();
+    next
+}
+
+/// Gives back the runs that the end of the engine has broken off, so that others do them at once.
+pub(super) async fn give_back(jobs: &Jobs) {
+    let (Some(l2), Some(leases)) = (&jobs.l2, &jobs.leases) else { return };
+    for held in leases.take_broken_off() {
+        let run = EndRun {
+            job: &held.job,
+            instant: &held.instant,
+            permit: held.permit,
+            outcome: None,
+            attempts: held.attempts.load(Relaxed),
+            error: None,
+            at: jobs.clock.wall(),
+            took: Duration::ZERO,
+            keep_for: KEEP_LEFT_FOR,
+        };
+        if l2.end_run(&run).await.is_none() {
+            // Their leases run out by themselves.
+            return;
+        }
+    }
+}
+
+/// How long a run that was given back waits for another engine at least.
+const KEEP_LEFT_FOR: Duration = Duration::from_hours(24);
