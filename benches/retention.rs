@@ -17,12 +17,20 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 use tokio::time::{Instant, sleep};
 
-/// What is old, what is young, and the pause of the writer.
-const OLD: i64 = 1_000_000;
-const YOUNG: i64 = 100_000;
+/// The rows that are old, those that are young, and how long the writer is watched before.
+#[derive(Clone, Copy)]
+struct Size {
+    old: i64,
+    young: i64,
+    alone: Duration,
+}
+
+const FULL: Size = Size { old: 1_000_000, young: 100_000, alone: Duration::from_secs(5) };
+/// To see that it works: `-- --test`.
+const SMALL: Size = Size { old: 2_000, young: 200, alone: Duration::from_millis(100) };
+
+/// The pause of the writer.
 const WRITE_EVERY: Duration = Duration::from_millis(3);
-/// How long the writer is watched before the clean-up.
-const ALONE: Duration = Duration::from_secs(5);
 
 /// The target for the 99th percentile of the waits.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -74,13 +82,18 @@ fn report(name: &str, mut waits: Vec<Duration>) -> Duration {
 }
 
 /// Cleans up while somebody writes; gives what was removed, and the 99th percentile of the waits.
-async fn measure<F, R>(name: &str, insert: impl Fn(i64) -> F, clean_up: R) -> (Removed, Duration)
+async fn measure<F, R>(
+    name: &str,
+    size: Size,
+    insert: impl Fn(i64) -> F,
+    clean_up: R,
+) -> (Removed, Duration)
 where
     F: Future<Output = ()>,
     R: Future<Output = Removed>,
 {
-    let first = OLD + YOUNG + 1;
-    let alone = write(&insert, first, sleep(ALONE)).await;
+    let first = size.old + size.young + 1;
+    let alone = write(&insert, first, sleep(size.alone)).await;
     let (begin, (done, is_done)) = (Instant::now(), tokio::sync::oneshot::channel());
     let first = first + i64::try_from(alone.len()).unwrap();
     let during = write(&insert, first, async { is_done.await.unwrap() });
@@ -96,13 +109,14 @@ where
     (removed, p99)
 }
 
-fn check((removed, p99): (Removed, Duration), left: i64) {
-    assert_eq!((removed.rows, removed.is_complete), (1_000_000, true));
+fn check(size: Size, (removed, p99): (Removed, Duration), left: i64) {
+    let old = u64::try_from(size.old).unwrap();
+    assert_eq!((removed.rows, removed.is_complete), (old, true));
     assert_eq!(left, 0, "all that was old is gone");
     assert!(p99 <= WAIT_MAX, "the 99th percentile of the waits is {p99:?}");
 }
 
-async fn in_sqlite() {
+async fn in_sqlite(size: Size) {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new()
         .filename(directory.path().join("app.db"))
@@ -116,28 +130,28 @@ async fn in_sqlite() {
         "with recursive n (id) as (select 1 union all select id + 1 from n where id < $1 + $2)
         insert into api_log select id, case when id <= $1 then id else 4000000000 end,
             '/api/v1/things/' || id from n";
-    sqlx::query(rows).bind(OLD).bind(YOUNG).execute(&pool).await.unwrap();
+    sqlx::query(rows).bind(size.old).bind(size.young).execute(&pool).await.unwrap();
     let insert = async |id: i64| {
         sqlx::query(INSERT).bind(id).bind(4_000_000_000_i64).execute(&pool).await.unwrap();
     };
-    let measured = measure("SQLite", insert, run(retention(&pool))).await;
-    check(measured, sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap());
+    let measured = measure("SQLite", size, insert, run(retention(&pool))).await;
+    check(size, measured, sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap());
 }
 
-async fn in_postgres() {
+async fn in_postgres(size: Size) {
     let server = PostgresServer::launch(PostgresOptions::default()).await.unwrap();
     let pool: PgPool =
         PgPoolOptions::new().max_connections(4).connect(&server.url()).await.unwrap();
     sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
     let rows = "insert into api_log select id, case when id <= $1 then id else 4000000000 end,
             '/api/v1/things/' || id from generate_series(1, $1 + $2) as id";
-    sqlx::query(rows).bind(OLD).bind(YOUNG).execute(&pool).await.unwrap();
+    sqlx::query(rows).bind(size.old).bind(size.young).execute(&pool).await.unwrap();
     sqlx::query("analyze api_log").execute(&pool).await.unwrap();
     let insert = async |id: i64| {
         sqlx::query(INSERT).bind(id).bind(4_000_000_000_i64).execute(&pool).await.unwrap();
     };
-    let measured = measure("PostgreSQL", insert, run(retention(&pool))).await;
-    check(measured, sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap());
+    let measured = measure("PostgreSQL", size, insert, run(retention(&pool))).await;
+    check(size, measured, sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap());
 }
 
 /// With its defaults.
@@ -152,13 +166,14 @@ async fn run<DB: forewarm::SqlDatabase>(retention: Retention<DB>) -> Removed {
 }
 
 fn main() {
+    let size = if std::env::args().any(|argument| argument == "--test") { SMALL } else { FULL };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let columns = ["writes", "p50", "p99", "p99.9", "max"];
     let [writes, p50, p99, p999, max] = columns;
     println!("{:<34}{writes:>7}{p50:>11}{p99:>11}{p999:>11}{max:>11}", "waits of a writer");
     runtime.block_on(async {
-        in_sqlite().await;
-        in_postgres().await;
+        in_sqlite(size).await;
+        in_postgres(size).await;
     });
 }

@@ -187,23 +187,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     show_bundle(&pool).await
 }
 
+/// What a bundle is about.
+struct Place {
+    user: i64,
+    stream: i64,
+}
+
 /// What need not be learned, since it is known, can be said: one call for all of it.
 async fn show_bundle(pool: &SqlitePool) -> Result<(), Box<dyn Error>> {
     let forewarm = Forewarm::builder().prefix("chat").build().await?;
     let Chat { person, permissions, relationship, stream, messages } =
         Chat::new(&forewarm, pool, Ahead::Nothing)?;
     forewarm.start().await?;
-    let of_user = Bundle::new()
-        .key(&person, |user: &i64| *user)
-        .key(&permissions, |user| *user)
-        .key(&relationship, |user| *user);
-    let of_stream =
-        Bundle::new().key(&stream, |stream: &i64| *stream).key(&messages, |stream| *stream);
-    let preloaded = of_user.preload(&7).await;
-    println!("\none call preloads {} things of a user", preloaded.loaded);
-    let of_stream = of_stream.load(&1007).await;
-    let messages = of_stream.get(&messages)?.ok_or("the stream is there")?;
-    println!("one call loads a stream and its {} newest messages", messages.len());
-    println!("the newest: {}", messages.first().ok_or("there are messages")?);
+    let page = Bundle::new()
+        .key(&person, |at: &Place| at.user)
+        .key(&permissions, |at| at.user)
+        .key(&relationship, |at| at.user)
+        .key(&stream, |at| at.stream)
+        .key(&messages, |at| at.stream);
+    let place = Place { user: 7, stream: 1007 };
+    println!("\none call preloads {} things", page.preload(&place).await.loaded);
+    let page = page.load(&place).await;
+    let misses: u64 = forewarm.stats().iter().map(|stats| stats.misses).sum();
+    println!("one call reads them: {misses} misses");
+    let person = page.get(&person)?.ok_or("person 7 is there")?;
+    let messages = page.get(&messages)?.ok_or("the stream is there")?;
+    let newest = messages.first().ok_or("there are messages")?;
+    println!("{}, {} newest messages, first: {newest}", person.name, messages.len());
     Ok(())
 }

@@ -46,6 +46,8 @@
 //!   [`Resource::invalidate_all`]): the entry goes, the flight under way can no longer store or be
 //!   joined, then L2 hears of it, and from its log the other engines do. [`Tier`] says what is
 //!   promised, and what is not.
+//! * **Commit** (`Fences::commit`, `PostgresTier::commit`): a transaction of the application, and what
+//!   it makes wrong.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
 //!   runs with attempts and a deadline, and is one row of the log.
 //!
@@ -60,6 +62,9 @@
 //! * `redis`: the second tier in Redis or Valkey, `RedisTier`: one server, Sentinel or Cluster.
 //! * `tower`: scopes for services built with tower, `ScopeLayer`.
 //! * `service`: the command `forewarm`.
+//!
+//! With `sqlite` or `postgres` there is also data access over sqlx: `SqlLoader`, `Fences::commit`,
+//! `Retention`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Words: no async, no I/O.

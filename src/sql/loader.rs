@@ -97,7 +97,7 @@ where
     ///
     /// ```
     /// # use forewarm::{Segments, SqlLoader};
-    /// # fn loader(pool: sqlx::PgPool) -> SqlLoader<sqlx::Postgres, Segments, (String,)> {
+    /// # fn loader(pool: sqlx::SqlitePool) -> SqlLoader<sqlx::Sqlite, Segments, (String,)> {
     /// let sql = "select name from person where platform = $1 and account = $2";
     /// SqlLoader::binding(pool, sql, |query, key: &Segments| {
     ///     key.iter().fold(query, |query, part| query.bind(part))

@@ -59,9 +59,9 @@ fn the_chat_finds_in_memory_what_a_new_user_reads_next() {
     assert_eq!(row("person"), [0, 0, 0]);
     for line in [
         "after stream, messages (100 %)",
-        "one call preloads 3 things of a user",
-        "one call loads a stream and its 50 newest messages",
-        "the newest: hello 60",
+        "one call preloads 5 things",
+        "one call reads them: 0 misses",
+        "person 7, 50 newest messages, first: hello 60",
     ] {
         assert!(output.contains(line), "{line}\n{output}");
     }
