@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -63,9 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn router(app: App) -> Router {
     // Reads of the same client belong together: what follows what is learned from them. The client
     // is whoever the header names, as a session or an account would be.
-    let scopes = ScopeLayer::new(&app.forewarm, |request: &Request<_>| {
-        client(request.headers()).unwrap_or_else(|| "anonymous".to_owned())
-    });
+    let scopes = ScopeLayer::by_header(&app.forewarm, HeaderName::from_static("x-client"));
     Router::new()
         .route("/users/{id}", get(user).put(rename))
         .route("/users/{id}/permissions", get(permissions))
@@ -135,10 +133,6 @@ async fn health(State(app): State<App>) -> impl IntoResponse {
     let health = app.forewarm.health().await;
     let is_up = health.state != forewarm::HealthState::Down;
     (if is_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
-}
-
-fn client(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get("x-client")?.to_str().ok()?.to_owned())
 }
 
 /// What a handler answers when it has no answer. What went wrong is for the log, not for clients.

@@ -63,6 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         stocks.get("GOOGL").await?.is_some()
     );
     market.closes("GOOGL", false);
+    println!("it is back: {}", run(&jobs.stocks).await?);
     market.asked();
 
     println!("\ncache_warmup: {}, {} requests", run(&jobs.warm_up).await?, market.asked());
