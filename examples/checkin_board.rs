@@ -11,8 +11,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use forewarm::{
-    Clock, Fences, Forewarm, LoadError, Policy, ReadFrom, ReadOptions, Resource, SqlLoader,
-    SqliteTier, Store,
+    Clock, Fences, Forewarm, LoadError, Policy, PreloadMode, PreloadPolicy, ReadFrom, ReadOptions,
+    Resource, SqlLoader, SqliteOptions, Store,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for policy in [board.projects.policy(), board.topics.policy()] {
         println!("ttl {:?}, renewed every {:?}", policy.ttl, policy.refresh_every);
     }
-    board.page(42).await?;
     println!("first page: {}", board.sources(42).await?);
     println!("next page:  {}", board.sources(42).await?);
     let ranks = board.leaderboard.get("42:streak").await?.unwrap_or_default();
@@ -121,8 +120,13 @@ impl Board {
         store: Store,
     ) -> Result<Self, Box<dyn Error>> {
         let mut policies: BTreeMap<String, Policy> = serde_json::from_str(POLICIES)?;
-        let mut policy = |name: &str| Policy { store, ..policies.remove(name).unwrap_or_default() };
-        let tier = SqliteTier::open(cache).await?;
+        // Predictions are left out, so that this program prints the same each time.
+        let preload = PreloadPolicy { mode: PreloadMode::Off, ..PreloadPolicy::default() };
+        let mut policy = |name: &str| {
+            let preload = preload.clone();
+            Policy { store, preload, ..policies.remove(name).unwrap_or_default() }
+        };
+        let tier = SqliteOptions::new(cache).clock(clock.clone()).open().await?;
         // Instances that share a store are kept apart by their prefixes.
         let forewarm =
             Forewarm::builder().prefix("zsxq").clock(clock.clone()).tier(tier).build().await?;
@@ -170,12 +174,7 @@ impl Board {
         Ok(Self { forewarm, database, projects, info, stats, daily_stats, leaderboard, topics })
     }
 
-    /// Reads everything that the page of a project shows.
-    async fn page(&self, project: i64) -> Result<(), forewarm::Error> {
-        self.sources(project).await.map(drop)
-    }
-
-    /// The same, and tells who answered.
+    /// Reads everything that the page of a project shows, and tells who answered.
     async fn sources(&self, project: i64) -> Result<String, forewarm::Error> {
         let from = [
             self.from(&self.projects, "all").await?,

@@ -12,7 +12,7 @@ mod coherence;
 mod demo;
 #[cfg(feature = "service")]
 #[cfg(test)]
-mod examples_data_access;
+mod examples;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod faults;
