@@ -102,6 +102,7 @@ mod transaction;
 
 // Work behind the readers.
 mod background;
+mod memory;
 mod preloader;
 mod upkeep;
 
@@ -134,7 +135,8 @@ pub mod fuzzing;
 
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};
-pub use self::config::{Config, L2Config, LearningConfig, MissLevel};
+pub use self::config::{Config, L2Config, LearningConfig, MemoryConfig, MissLevel};
+pub use self::engine::{Readiness, ReadyBy};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
 pub use self::flight::ReadFrom;

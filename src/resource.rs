@@ -48,6 +48,7 @@ mod foresee;
 mod managed;
 mod probe;
 mod related;
+mod remember;
 mod share;
 mod source;
 mod stats;
