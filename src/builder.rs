@@ -269,12 +269,7 @@ impl Forewarm {
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
         self.engine.jobs.end();
-        if let Some(memory) = &self.memory {
-            let last = memory::end(&self.engine, memory);
-            // A disk that hangs must not hold the process up for ever.
-            let _is_written =
-                tokio::time::timeout(deadline.max(LAST_WRITE_MIN), last).await.is_ok();
-        }
+        self.write_memory(deadline).await;
         if in_time {
             // What L2 has not heard of would be forgotten with this process.
             for resource in self.engine.resources() {
@@ -286,6 +281,15 @@ impl Forewarm {
         }
         tracing::info!(in_time, "shut down");
         in_time
+    }
+
+    /// Writes what is to be remembered, a last time.
+    async fn write_memory(&self, deadline: Duration) {
+        let Some(memory) = &self.memory else { return };
+        let last = memory::end(&self.engine, memory);
+        // A disk that hangs must not hold the process up for ever.
+        let is_written = tokio::time::timeout(deadline.max(LAST_WRITE_MIN), last).await.is_ok();
+        tracing::debug!(is_written, "the memory was written a last time");
     }
 }
 

@@ -563,7 +563,7 @@ where
     /// Adds what an earlier process knew of the reads of a key, unless it was read since.
     pub(crate) fn recall(&self, hash: u64, past: &Past) {
         self.with_shard(hash, |shard| {
-            if self.l1.find_hash(hash).is_none() && shard.absent.look(hash) == Past::NONE {
+            if self.l1.find_hash(hash).is_none() && shard.absent.look(hash).last == Moment::NEVER {
                 shard.absent.keep(hash, past);
             }
         });

@@ -3,13 +3,14 @@
 //!
 //! It is a file of the process's own, and not a part of L2: what is remembered is of the clients of
 //! this process, it must be there before L2 answers, and what is hot on other engines L2 tells
-//! anyway. As with `innodb_buffer_pool_dump_at_shutdown` of MySQL, what is remembered is only which
+//! anyway. As with `innodb_buffer_pool_dump_at_shutdown` of `MySQL`, what is remembered is only which
 //! keys to load; the values come the way of every read, so nothing old gets in by this door.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::background::{self, Next};
@@ -18,6 +19,7 @@ use crate::engine::{Engine, ReadyBy};
 use crate::limits::Quiet;
 use crate::metrics::{Counters, MemoryEvent};
 use crate::sync::Mutex;
+use crate::task;
 
 use self::contents::Contents;
 use self::file::{Lock, ReadError, WriteError};
@@ -132,7 +134,12 @@ fn warm(engine: &Arc<Engine>) {
     let until = engine.clock.now().plus(terms.ready_deadline);
     progress.begin(resources.len(), terms.ready_share);
     for resource in resources {
-        let (warm, stopped) = (resource.warm(Arc::clone(&progress), until), engine.tasks.stopped());
+        let mut warm = resource.warm(Arc::clone(&progress), until);
+        // Where nothing is wanted, that is known at once.
+        if warm.as_mut().now_or_never().is_some() {
+            continue;
+        }
+        let stopped = engine.tasks.stopped();
         engine.tasks.spawn_loop(async move {
             tokio::select! {
                 biased;
@@ -141,7 +148,10 @@ fn warm(engine: &Arc<Engine>) {
             }
         });
     }
-    let deadline = crate::task::sleep_until(engine.clock.instant(until));
+    if progress.is_ready() {
+        return;
+    }
+    let deadline = task::sleep_until(engine.clock.instant(until));
     let (stopped, ready) = (engine.tasks.stopped(), Arc::clone(&progress));
     engine.tasks.spawn_loop(async move {
         let by = tokio::select! {

@@ -129,7 +129,7 @@ mod mode {
     /// after the machine has stopped, which is as good.
     pub(super) fn sync_directory(path: &Path) {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = File::open(parent.unwrap_or(Path::new(".")));
+        let directory = File::open(parent.unwrap_or_else(|| Path::new(".")));
         drop(directory.and_then(|directory| directory.sync_all()));
     }
 }

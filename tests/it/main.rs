@@ -26,6 +26,8 @@ mod l2;
 mod lab;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod memory;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
