@@ -284,7 +284,7 @@ impl Forewarm {
     }
 
     /// Writes what is to be remembered, a last time.
-    async fn write_memory(&self, deadline: Duration) {
+    pub(crate) async fn write_memory(&self, deadline: Duration) {
         let Some(memory) = &self.memory else { return };
         let last = memory::end(&self.engine, memory);
         // A disk that hangs must not hold the process up for ever.
