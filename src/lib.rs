@@ -46,6 +46,8 @@
 //!   [`Resource::invalidate_all`]): the entry goes, the flight under way can no longer store or be
 //!   joined, then L2 hears of it, and from its log the other engines do. [`Tier`] says what is
 //!   promised, and what is not.
+//! * **Restart** ([`Builder::memory`]): the hottest keys and what was learned of them are read from
+//!   a file, and loaded best first, behind everything that somebody waits for.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
 //!   runs with attempts and a deadline, and is one row of the log.
 //!

@@ -184,3 +184,9 @@ async fn flush_once(engine: Weak<Engine>, memory: Arc<Memory>, skips: bool) -> N
     }
     Next::After(every)
 }
+
+/// Whether an engine would read these bytes.
+#[cfg(fuzzing)]
+pub(crate) fn is_readable(bytes: &[u8]) -> bool {
+    envelope::open::<Contents>(bytes).is_ok()
+}

@@ -11,6 +11,8 @@ use crate::score::Past;
 pub(crate) use self::calibration::Calibration;
 pub use self::calibration::{PredictionStats, Reliability};
 pub(crate) use self::classic::ClassicTable;
+#[cfg(test)]
+pub(crate) use self::known::KnownFollower;
 pub(crate) use self::known::{Knowledge, KnownCalibration, KnownKey, KnownLeader, most_read};
 pub(crate) use self::learner::{
     Acting, Answer, Learned, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves,
