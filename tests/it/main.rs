@@ -45,6 +45,9 @@ mod redis;
 mod replay;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod replay_restart;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod replay_sweep;
 #[cfg(feature = "service")]
 #[cfg(test)]
