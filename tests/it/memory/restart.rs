@@ -3,7 +3,7 @@
 use forewarm::{Capacity, Origin, Policy, PreloadMode, PreloadPolicy, ReadyBy, Store};
 
 use super::*;
-use crate::foresight::source::text;
+use crate::foresight::source::{others_run, text};
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_loads_what_was_read_most_first() {
@@ -150,6 +150,7 @@ async fn keys_that_are_no_keys_any_more_are_skipped_and_counted() {
         names.get(id).await.unwrap();
         others.get(id).await.unwrap();
     }
+    others_run().await;
     end(&forewarm).await;
 
     let (forewarm, source) = (home.engine().await, Source::new());
