@@ -1,6 +1,5 @@
 //! After a start, the keys that are wanted first: those that were read most before it, and seeds.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -24,6 +23,10 @@ use crate::resource::trip::Trips;
 use crate::sync::Mutex;
 use crate::task;
 
+use self::plan::{Next, Plan, Wanted};
+
+mod plan;
+
 /// The keys that are wanted after a start.
 pub(super) struct Warming<K> {
     seeds: Mutex<Vec<Seed<K>>>,
@@ -43,35 +46,6 @@ type AskSeed<K> = dyn FnOnce() -> Asking<K> + Send;
 pub(in crate::resource) type Asking<K> =
     Pin<Box<dyn Future<Output = Result<Vec<K>, LoadError>> + Send>>;
 
-/// What is loaded in which order, and how far that has come.
-struct Plan<K> {
-    wanted: Vec<Wanted<K>>,
-    /// The first of those that have not been begun.
-    next: usize,
-    /// Those that failed, in the order in which they are tried again.
-    failed: Vec<usize>,
-    known: HashSet<u64>,
-    bucket: Bucket,
-    /// From here on what fails is not tried again.
-    until: Moment,
-}
-
-#[derive(Clone)]
-struct Wanted<K> {
-    key: K,
-    hash: u64,
-    reason: Reason,
-    is_warm: bool,
-}
-
-/// What to do next.
-enum Next {
-    /// These are to be loaded, in one call.
-    Call(Vec<usize>),
-    Wait(Moment),
-    Over,
-}
-
 /// Between two looks at a source that is left alone, and before what failed is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A memory this full takes no more without giving something up.
@@ -82,14 +56,7 @@ impl<K: Eq + Hash> Warming<K> {
         let rate = policy.warmed_per_second;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
         let burst = ((rate / 10.0) as usize).max(policy.burst);
-        let plan = Plan {
-            wanted: Vec::new(),
-            next: 0,
-            failed: Vec::new(),
-            known: HashSet::new(),
-            bucket: Bucket::new(rate, burst),
-            until: Moment::START,
-        };
+        let plan = Plan::new(Bucket::new(rate, burst));
         Self { seeds: Mutex::new(seeds), plan: Mutex::new(plan) }
     }
 
@@ -97,62 +64,6 @@ impl<K: Eq + Hash> Warming<K> {
     pub(super) fn clear(&self) {
         self.seeds.lock().clear();
         self.plan.lock().clear();
-    }
-}
-
-impl<K> Plan<K> {
-    fn add(&mut self, key: K, hash: u64, reason: Reason) -> bool {
-        let is_new = self.known.insert(hash);
-        if is_new {
-            self.wanted.push(Wanted { key, hash, reason, is_warm: false });
-        }
-        is_new
-    }
-
-    fn clear(&mut self) {
-        self.wanted = Vec::new();
-        self.next = 0;
-        self.failed = Vec::new();
-        self.known = HashSet::new();
-    }
-
-    /// The keys of the next call, of at most so many.
-    fn next(&mut self, call_max: usize, now: Moment) -> Next {
-        if self.next >= self.wanted.len() {
-            return Next::Over;
-        }
-        let keys = call_max.min(self.wanted.len() - self.next);
-        if let Err(later) = self.bucket.take_many(keys, now) {
-            return Next::Wait(later);
-        }
-        let first = self.next;
-        self.next += keys;
-        Next::Call((first..self.next).collect())
-    }
-
-    /// Puts what failed at the end, in its old order, for as long as that is of use; gives whether
-    /// there is any.
-    fn try_again(&mut self, now: Moment) -> bool
-    where
-        K: Clone,
-    {
-        if now >= self.until || self.failed.is_empty() {
-            return false;
-        }
-        self.failed.sort_unstable();
-        let again = std::mem::take(&mut self.failed);
-        let again: Vec<_> =
-            again.into_iter().filter_map(|place| self.wanted.get(place).cloned()).collect();
-        self.wanted = again;
-        self.next = 0;
-        true
-    }
-
-    /// Gives up all that has not been begun; gives how many that are.
-    fn give_up(&mut self) -> usize {
-        let left = self.wanted.len() - self.next;
-        self.wanted.truncate(self.next);
-        left
     }
 }
 
@@ -219,11 +130,7 @@ where
                 break;
             }
         }
-        let mut plan = self.ahead.warming.plan.lock();
-        plan.wanted.retain(|wanted| !wanted.is_warm);
-        plan.next = plan.wanted.len();
-        plan.wanted.shrink_to_fit();
-        plan.known = HashSet::new();
+        self.ahead.warming.plan.lock().end();
     }
 
     /// Adds the seeds to what is wanted.
