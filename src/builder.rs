@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use serde::de::DeserializeOwned;
 use crate::clock::Clock;
 use crate::coherence::{Heed, L2};
 use crate::config::Config;
-use crate::engine::{Engine, EngineParts};
+use crate::engine::{Engine, EngineParts, Readiness};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
-use crate::metrics::{self, BUILD_INFO, L2_UP};
+use crate::memory::{self, Memory};
+use crate::metrics::{self, BUILD_INFO, L2_UP, READY};
 use crate::preloader;
 use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::schedule::{Job, JobBuilder};
@@ -35,6 +37,7 @@ use crate::upkeep;
 #[derive(Clone)]
 pub struct Forewarm {
     pub(crate) engine: Arc<Engine>,
+    memory: Option<Arc<Memory>>,
 }
 
 /// Puts an engine together.
@@ -121,13 +124,13 @@ impl Forewarm {
     }
 
     /// Closes the registration, and begins to work in the background: preloads, deliveries to L2,
-    /// clean-up.
+    /// clean-up. Returns when what is remembered of the last run has been read; that it is loaded,
+    /// [`Forewarm::ready`] waits for.
     ///
     /// # Errors
     ///
     /// The engine was started before, or has been shut down; or a relation names a resource that
     /// was not declared.
-    #[expect(clippy::unused_async, reason = "what survives a restart will be restored here")]
     pub async fn start(&self) -> Result<(), Error> {
         if self.engine.tasks.is_stopping() {
             return Err(Error::ShutDown);
@@ -152,6 +155,7 @@ impl Forewarm {
             upkeep::start(&self.engine);
         }
         self.engine.jobs.start();
+        memory::start(&self.engine, self.memory.as_ref()).await;
         let prefix = self.engine.prefix.as_str();
         let resources = self.engine.resources().len();
         tracing::info!(prefix, resources, has_l2 = self.engine.l2.is_some(), "started");
@@ -225,6 +229,10 @@ impl Forewarm {
             l2.publish();
             ::metrics::gauge!(L2_UP).set(if l2.is_up() { 1.0 } else { 0.0 });
         }
+        if let Some(memory) = &self.memory {
+            memory.events.publish(&[]);
+        }
+        ::metrics::gauge!(READY).set(if self.is_ready() { 1.0 } else { 0.0 });
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     }
 
@@ -249,6 +257,23 @@ impl Forewarm {
         self.engine.foresight.clear();
     }
 
+    /// Waits until the keys that are wanted first are in memory: those that were read most before the
+    /// restart ([`Builder::memory`]), and seeds ([`ResourceBuilder::seed`]). It is enough if
+    /// [`MemoryConfig::ready_share`](crate::MemoryConfig::ready_share) of them are, or if
+    /// [`MemoryConfig::ready_deadline`](crate::MemoryConfig::ready_deadline) has passed since the
+    /// start. Without memory and seeds an engine is ready when it has started.
+    ///
+    /// Reads need not wait for it: it is for those who send requests, such as a load balancer.
+    pub async fn ready(&self) -> Readiness {
+        self.engine.progress.ready().await
+    }
+
+    /// Whether [`Forewarm::ready`] would return at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.engine.progress.is_ready()
+    }
+
     /// Waits until no load, no write to L2 and no invalidation is under way: for tests, and before
     /// a measurement.
     pub async fn settled(&self) {
@@ -264,6 +289,7 @@ impl Forewarm {
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let in_time = self.engine.tasks.shut_down(deadline).await;
         self.engine.jobs.end().await;
+        self.write_memory(deadline).await;
         if in_time {
             // What L2 has not heard of would be forgotten with this process.
             for resource in self.engine.resources() {
@@ -275,6 +301,15 @@ impl Forewarm {
         }
         tracing::info!(in_time, "shut down");
         in_time
+    }
+
+    /// Writes what is to be remembered, a last time.
+    pub(crate) async fn write_memory(&self, deadline: Duration) {
+        let Some(memory) = &self.memory else { return };
+        let last = memory::end(&self.engine, memory);
+        // A disk that hangs must not hold the process up for ever.
+        let is_written = tokio::time::timeout(deadline.max(LAST_WRITE_MIN), last).await.is_ok();
+        tracing::debug!(is_written, "the memory was written a last time");
     }
 }
 
@@ -293,6 +328,19 @@ impl Builder {
     /// Sets the second tier. Default: none, memory only.
     pub fn tier(self, tier: impl Tier) -> Self {
         Self { tier: Some(Arc::new(tier)), ..self }
+    }
+
+    /// Remembers across restarts which keys are read most and what was learned of them, in this
+    /// file: [`MemoryConfig::file`](crate::MemoryConfig::file). Default: nothing is remembered.
+    ///
+    /// The file is written every [`MemoryConfig::flush_every`](crate::MemoryConfig::flush_every) and
+    /// at shutdown, and read by [`Forewarm::start`]; a file that cannot be read or written costs
+    /// nothing but the memory. It holds the texts of keys and numbers, never values, and only its
+    /// owner may read it. Of two engines with the same file, which happens while one process takes
+    /// over from another, one writes, and the other as soon as that has ended.
+    pub fn memory(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config.memory.file = Some(file.into());
+        self
     }
 
     /// Sets the clock: for tests.
@@ -320,11 +368,15 @@ impl Builder {
         let clock = self.clock.unwrap_or_default();
         let seed = self.config.seed.unwrap_or_else(random_seed);
         let l2 = self.tier.map(|tier| L2::new(tier, self.config.l2.clone(), clock.clone()));
+        let memory = Memory::new(&self.config.memory).map(Arc::new);
         let (config, is_exact) = (self.config, self.is_exact);
         let parts = EngineParts { config, prefix, clock, tasks, l2, seed, is_exact };
-        Ok(Forewarm { engine: Arc::new(Engine::new(parts)) })
+        Ok(Forewarm { engine: Arc::new(Engine::new(parts)), memory })
     }
 }
+
+/// The longest that the last write of the memory may take, if the deadline is shorter.
+const LAST_WRITE_MIN: Duration = Duration::from_secs(1);
 
 /// A seed that nobody can foresee: the standard library's hasher draws one for each process.
 fn random_seed() -> u64 {

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::key::Name;
 
+pub use self::memory::MemoryConfig;
+
+mod memory;
+
 /// The settings of an engine, apart from the policies of its resources.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +33,8 @@ pub struct Config {
     pub seed: Option<u64>,
     /// What the engine learns of reads that follow each other.
     pub learning: LearningConfig,
+    /// What is remembered across restarts.
+    pub memory: MemoryConfig,
     /// How the engine deals with its L2.
     pub l2: L2Config,
 }
@@ -149,6 +155,7 @@ impl Default for Config {
             summary_every: Some(Duration::from_mins(1)),
             seed: None,
             learning: LearningConfig::default(),
+            memory: MemoryConfig::default(),
             l2: L2Config::default(),
         }
     }
@@ -214,6 +221,7 @@ impl Config {
             return Err(ConfigError::new("l2.probe_one_in", "is zero", remedy));
         }
         self.learning.check()?;
+        self.memory.check()?;
         Ok(prefix)
     }
 }
@@ -231,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_and_named() {
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 16] = [
             ("prefix", |c| c.prefix = "a:b".into()),
             ("loads_max", |c| c.loads_max = 0),
             ("summary_every", |c| c.summary_every = Some(Duration::ZERO)),
@@ -241,6 +249,13 @@ mod tests {
             ("l2.window", |c| c.l2.window = Duration::from_millis(249)),
             ("l2.share_hot_every", |c| c.l2.share_hot_every = Some(Duration::ZERO)),
             ("l2.probe_one_in", |c| c.l2.probe_one_in = Some(0)),
+            ("memory.file", |c| c.memory.file = Some("".into())),
+            ("memory.flush_every", |c| c.memory.flush_every = Duration::from_millis(999)),
+            ("memory.keys_max", |c| c.memory.keys_max = 0),
+            ("memory.learned_max", |c| c.memory.learned_max = 1 << 21),
+            ("memory.ready_share", |c| c.memory.ready_share = 0.0),
+            ("memory.ready_share", |c| c.memory.ready_share = f64::NAN),
+            ("memory.ready_deadline", |c| c.memory.ready_deadline = Duration::ZERO),
         ];
         for (field, spoil) in cases {
             let mut config = Config::default();

@@ -22,6 +22,13 @@ use crate::sync::Mutex;
 use crate::task::Tasks;
 use crate::tier::Change;
 
+pub(crate) use self::readiness::Progress;
+pub use self::readiness::{Readiness, ReadyBy};
+pub(crate) use self::remembered::{HotText, Remembered};
+
+mod readiness;
+mod remembered;
+
 /// What the resources of an engine share. Every handle holds it, and nothing that works behind them
 /// does: when the last handle goes, the work ends.
 pub(crate) struct Engine {
@@ -41,6 +48,8 @@ pub(crate) struct Engine {
     pub(crate) undelivered: Arc<Notify>,
     pub(crate) foresight: Arc<Foresight>,
     pub(crate) jobs: Arc<Jobs>,
+    /// How far it has come with what is wanted after a start.
+    pub(crate) progress: Arc<Progress>,
     registry: Mutex<Registry>,
 }
 
@@ -68,6 +77,20 @@ pub(crate) trait Managed: Foreseen {
 
     /// Tells the other engines what is hot here, and copies from L2 what is hot elsewhere.
     fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// What is to be remembered across restarts, of at most so many keys; `None` if nothing is.
+    fn remember(&self, keys_max: usize) -> Option<Remembered>;
+
+    /// Takes over what was remembered by a process that ended `away` ago; gives how many of the
+    /// keys are keys still.
+    fn recall(&self, remembered: &Remembered, away: Duration) -> usize;
+
+    /// Loads what is wanted after a start. What fails is tried again until `until`.
+    fn warm(
+        self: Arc<Self>,
+        progress: Arc<Progress>,
+        until: Moment,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Invalidates everything that is held; gives whether L2 has heard of it.
     fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -124,6 +147,7 @@ impl Engine {
             undelivered: Arc::new(Notify::new()),
             foresight: Arc::new(Foresight::new(is_exact)),
             jobs: Arc::new(jobs),
+            progress: Arc::new(Progress::new()),
             registry: Mutex::new(Registry::default()),
         }
     }

@@ -142,10 +142,15 @@ pub enum Reason {
     Relation,
     /// The key is read much on other engines that share L2.
     Elsewhere,
+    /// The key was read much before the restart: see [`Builder::memory`](crate::Builder::memory).
+    Restored,
+    /// The key is one that is wanted at the start:
+    /// [`ResourceBuilder::seed`](crate::ResourceBuilder::seed).
+    Seeded,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Expiry,
         Self::Classic,
         Self::Requested,
@@ -153,7 +158,15 @@ impl Reason {
         Self::Rule,
         Self::Relation,
         Self::Elsewhere,
+        Self::Restored,
+        Self::Seeded,
     ];
+
+    /// Whether it is a guess that has to prove itself. What was read much before the restart has
+    /// done so, and what is wanted from the start competes with its reads like any other.
+    pub(crate) const fn is_guess(self) -> bool {
+        !matches!(self, Self::Restored | Self::Seeded)
+    }
 
     /// The word for it in metrics and logs.
     pub(crate) const fn label(self) -> &'static str {
@@ -165,6 +178,8 @@ impl Reason {
             Self::Rule => "rule",
             Self::Relation => "relation",
             Self::Elsewhere => "elsewhere",
+            Self::Restored => "restored",
+            Self::Seeded => "seeded",
         }
     }
 }

@@ -560,6 +560,15 @@ where
         self.with_shard(hash, |shard| shard.flights.get(key).cloned())
     }
 
+    /// Adds what an earlier process knew of the reads of a key, unless it was read since.
+    pub(crate) fn recall(&self, hash: u64, past: &Past) {
+        self.with_shard(hash, |shard| {
+            if self.l1.find_hash(hash).is_none() && shard.absent.look(hash).last == Moment::NEVER {
+                shard.absent.keep(hash, past);
+            }
+        });
+    }
+
     /// What is known of the reads of a key without an entry.
     pub(crate) fn absent(&self, hash: u64) -> Past {
         self.with_shard(hash, |shard| shard.absent.look(hash))

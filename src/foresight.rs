@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::entry::KeyId;
 use crate::metrics::{ASSOCIATIONS, LEARNED_CLIENTS, LEARNED_DROPPED, LEARNED_KEYS, UNRECORDED};
 use crate::predictor::{
-    Answer, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting, Target,
+    Answer, Knowledge, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves, Sighting,
+    Target, most_read,
 };
 use crate::sync::Mutex;
 
@@ -43,6 +44,9 @@ pub(crate) struct Foresight {
 /// The reads that are learned from before others of the runtime have their turn.
 const AT_A_TIME: usize = 256;
 
+/// The keys that are copied before the learner goes on.
+const KNOWN_AT_A_TIME: usize = 1_024;
+
 /// What the learner asks of a resource whose types it does not know.
 pub(crate) trait Foreseen: Send + Sync + 'static {
     /// What is to be known of the resource.
@@ -53,6 +57,9 @@ pub(crate) trait Foreseen: Send + Sync + 'static {
 
     /// The hash of the key with this text, if memory has no fresh entry of it and none is loading.
     fn lacks(&self, text: &str) -> Option<u64>;
+
+    /// The hash of the key with this text, if it is the text of a key.
+    fn hash_of(&self, text: &str) -> Option<u64>;
 
     /// How long a preload can be expected to stay.
     fn residence(&self) -> Duration;
@@ -191,6 +198,35 @@ impl Foresight {
     /// Lets `look` see what was learned, once something is.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Learner) -> R) -> Option<R> {
         self.learner.get().map(|learner| look(&learner.lock()))
+    }
+
+    /// What was learned, of the `keys_max` keys that are read most. The learner goes on meanwhile.
+    pub(crate) fn known(&self, keys_max: usize, now: Moment) -> Knowledge {
+        let Some(learner) = self.learner.get() else { return Knowledge::default() };
+        let (mut keys, mut from) = (Vec::new(), 0);
+        loop {
+            let part = learner.lock().known_keys(from..from + KNOWN_AT_A_TIME, now);
+            if part.is_empty() {
+                break;
+            }
+            keys.extend(part);
+            from += KNOWN_AT_A_TIME;
+        }
+        Knowledge { keys: most_read(keys, keys_max), leaders: learner.lock().known_leaders() }
+    }
+
+    /// Adds what an earlier process knew that ended `away` ago. Gives how many of its keys are known
+    /// now; the others are no keys any more.
+    pub(crate) fn recall(&self, known: &Knowledge, away: Duration, now: Moment) -> usize {
+        let Some(learner) = self.learner.get() else { return 0 };
+        // Texts are read by what users wrote, so outside the lock.
+        let name = |(resource, text): (u16, &str)| {
+            let hash = self.resource(resource)?.hash_of(text)?;
+            Some(KeyId { resource, hash })
+        };
+        let names = known.keys.iter().map(|key| name((key.resource, &key.text)));
+        let names: Vec<_> = names.collect();
+        learner.lock().recall(known, &names, away, now)
     }
 
     /// Brings the figures to the `metrics` facade.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::memory;
 use crate::replay::trace::Trace;
 use crate::tier::Codec;
 
@@ -40,6 +41,12 @@ pub fn seal(envelope: &mut [u8]) {
     if let Some((sealed, checksum)) = envelope.split_last_chunk_mut() {
         *checksum = xxh3_64(sealed).to_le_bytes();
     }
+}
+
+/// Whether these bytes are those of a memory across restarts; what is in them is read.
+#[must_use]
+pub fn is_memory(bytes: &[u8]) -> bool {
+    memory::is_readable(bytes)
 }
 
 /// The requests in a file of these bytes: time, key, client.

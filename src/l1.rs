@@ -175,6 +175,13 @@ where
         self.hot.held(false).entries + self.hot.held(true).entries
     }
 
+    /// Whether this share of the capacity is taken.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub(crate) fn is_filled(&self, share: f64) -> bool {
+        let weight: u64 = self.held().iter().map(|held| held.weight).sum();
+        weight as f64 >= (self.shares.hot + self.shares.main) as f64 * share
+    }
+
     /// How many entries of the mean weight of those held would fill the capacity.
     pub(crate) fn room(&self) -> u64 {
         let held = self.held();
@@ -195,6 +202,7 @@ where
     ) -> Option<Arc<Entry<K, V>>> {
         let old = self.take_out(room, Lookup::of(entry));
         let is_staged = entry.is_unread()
+            && entry.why().reason.is_guess()
             && self.shares.staged > 0
             && old.as_ref().is_none_or(|(old, _)| is_guess(old));
         entry.set_staged(is_staged);

@@ -48,6 +48,8 @@
 //!   promised, and what is not.
 //! * **Commit** (`Fences::commit`, `PostgresTier::commit`): a transaction of the application, and what
 //!   it makes wrong.
+//! * **Restart** ([`Builder::memory`]): the hottest keys and what was learned of them are read from
+//!   a file, and loaded best first, behind everything that somebody waits for.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
 //!   runs with attempts and a deadline, and is one row of the log.
 //!
@@ -114,6 +116,7 @@ mod sql;
 
 // Work behind the readers.
 mod background;
+mod memory;
 mod preloader;
 mod upkeep;
 
@@ -148,7 +151,8 @@ pub mod fuzzing;
 
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};
-pub use self::config::{Config, L2Config, LearningConfig, MissLevel};
+pub use self::config::{Config, L2Config, LearningConfig, MemoryConfig, MissLevel};
+pub use self::engine::{Readiness, ReadyBy};
 pub use self::entry::{Freshness, Origin, Reason};
 pub use self::error::{ConfigError, Error, LoadError};
 pub use self::flight::ReadFrom;

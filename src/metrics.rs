@@ -2,8 +2,8 @@
 
 pub(crate) use self::counters::{Counters, OwnedCounters};
 pub(crate) use self::events::{
-    Event, Eviction, Full, L2Op, Load, LoadOutcome, Preload, PreloadOutcome, ReadOutcome, Refresh,
-    Refusal, StaleIn,
+    Event, Eviction, Full, L2Op, Load, LoadOutcome, MemoryEvent, Preload, PreloadOutcome,
+    ReadOutcome, Refresh, Refusal, StaleIn,
 };
 pub(crate) use self::timings::Timings;
 
@@ -69,6 +69,10 @@ pub(crate) const PROBABILITY_ERROR: &str = "forewarm_preload_probability_error";
 pub(crate) const BRIER_SCORE: &str = "forewarm_preload_brier_score";
 pub(crate) const MUTED: &str = "forewarm_preload_muted";
 pub(crate) const BREAKER: &str = "forewarm_breaker_state";
+pub(crate) const MEMORY_READS: &str = "forewarm_memory_reads_total";
+pub(crate) const MEMORY_WRITES: &str = "forewarm_memory_writes_total";
+pub(crate) const MEMORY_KEYS: &str = "forewarm_memory_keys_total";
+pub(crate) const READY: &str = "forewarm_ready";
 pub(crate) const JOB_RUNS: &str = "forewarm_job_runs_total";
 pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_seconds";
 pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
@@ -177,6 +181,22 @@ pub const METRICS: &[Metric] = &[
         &["resource"],
         "0 while the source is asked, 1 while one load tries it again, 2 while it is left alone",
     ),
+    counter(
+        MEMORY_READS,
+        &["outcome"],
+        "Files of an earlier run that were read at the start (restored), missing, or refused",
+    ),
+    counter(
+        MEMORY_WRITES,
+        &["outcome"],
+        "Times that what is to be remembered was written, failed to be, or was left to another engine (taken)",
+    ),
+    counter(
+        MEMORY_KEYS,
+        &["outcome"],
+        "Keys in the file that were restored, or skipped: they are no keys any more, or there was no room",
+    ),
+    gauge(READY, &[], "1 once enough of what is wanted after the start is in memory, else 0"),
     counter(
         JOB_RUNS,
         &["job", "outcome"],

@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_and_named() {
-        let cases: [(&str, Spoil); 22] = [
+        let cases: [(&str, Spoil); 23] = [
             ("ttl", |p| p.ttl = Duration::ZERO),
             ("ttl", |p| (p.ttl, p.refresh_every) = (59 * SECOND, Some(30 * SECOND))),
             ("absent_ttl", |p| p.absent_ttl = Some(Duration::ZERO)),
@@ -366,6 +366,7 @@ mod tests {
             ("value_bytes_max", |p| p.value_bytes_max = 0),
             ("preload.threshold", |p| p.preload.threshold = 0.0),
             ("preload.loads_per_second", |p| p.preload.loads_per_second = -1.0),
+            ("preload.warmed_per_second", |p| p.preload.warmed_per_second = 0.0),
             ("source.deadline", |p| p.source.deadline = Duration::ZERO),
             ("source.concurrency", |p| p.source.concurrency = 0),
             ("source.attempts", |p| p.source.attempts = 0),

@@ -11,6 +11,9 @@ use crate::score::Past;
 pub(crate) use self::calibration::Calibration;
 pub use self::calibration::{PredictionStats, Reliability};
 pub(crate) use self::classic::ClassicTable;
+#[cfg(test)]
+pub(crate) use self::known::KnownFollower;
+pub(crate) use self::known::{Knowledge, KnownCalibration, KnownKey, KnownLeader, most_read};
 pub(crate) use self::learner::{
     Acting, Answer, Learned, Learner, LearnerTerms, Proposal, Proposals, Related, Shelves,
     Sighting, Target,
@@ -21,6 +24,7 @@ mod association;
 mod calibration;
 mod classic;
 mod ghost;
+mod known;
 mod learner;
 mod rule;
 mod window;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::score::{Decay, Past, Reads, Recent, TURNS_PER_TURNOVER, half_life_micros};
 
+pub(crate) use self::habit::Habit;
 pub(crate) use self::table::Table;
 use self::worth::{Seen, Worth};
 
+mod habit;
 mod table;
 mod worth;
 

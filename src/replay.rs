@@ -21,6 +21,7 @@ mod engine;
 mod oracle;
 pub(crate) mod outcome;
 mod resources;
+pub(crate) mod restart;
 pub(crate) mod series;
 mod settings;
 mod sums;

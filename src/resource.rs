@@ -51,6 +51,7 @@ mod foresee;
 mod managed;
 mod probe;
 mod related;
+mod remember;
 mod share;
 mod source;
 mod stats;

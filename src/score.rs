@@ -77,6 +77,11 @@ impl Decay {
         if count > Self::COUNT_MAX { count * (-Self::SPAN).exp2() } else { count }
     }
 
+    /// What is left of a read's weight when the position has moved on by `passed`.
+    pub(crate) fn left_after(&self, passed: u64) -> f64 {
+        (-as_f64(passed) / self.half_life).exp2()
+    }
+
     /// Whether the landmark must move: then every sum is to be multiplied by
     /// [`Decay::rescaling`], and after that [`Decay::move_landmark`] called. In this order a reader
     /// who meets the change half-way leaves a sum that [`Decay::count`] recognises.

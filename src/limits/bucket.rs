@@ -22,14 +22,25 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub(crate) fn take(&mut self, now: Moment) -> bool {
+        self.take_many(1, now).is_ok()
+    }
+
+    /// Takes so many tokens, but no more than are ever kept.
+    ///
+    /// # Errors
+    ///
+    /// There are not as many; gives when there will be.
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    pub(crate) fn take_many(&mut self, count: usize, now: Moment) -> Result<(), Moment> {
+        let wanted = (count as f64).min(self.burst);
         let passed = now.since(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + passed * self.rate).min(self.burst);
         self.filled_at = self.filled_at.max(now);
-        let is_there = self.tokens >= 1.0;
-        if is_there {
-            self.tokens -= 1.0;
+        if self.tokens < wanted {
+            return Err(self.full_to(wanted, now));
         }
-        is_there
+        self.tokens -= wanted;
+        Ok(())
     }
 
     /// Gives a token back that was not used.
@@ -39,7 +50,11 @@ impl Bucket {
 
     /// When the next token will be there.
     pub(crate) fn next_at(&self, now: Moment) -> Moment {
-        let missing = (1.0 - self.tokens).max(0.0);
+        self.full_to(1.0, now)
+    }
+
+    fn full_to(&self, wanted: f64, now: Moment) -> Moment {
+        let missing = (wanted - self.tokens).max(0.0);
         let wait = Duration::try_from_secs_f64(missing / self.rate);
         // A microsecond more, since moments are whole microseconds.
         wait.map_or(Moment::NEVER, |wait| now.plus(wait).plus(Duration::from_micros(1)))

@@ -1,7 +1,7 @@
 //! What is counted, and the words for it.
 
 use super::{EVICTIONS, FILLS_REFUSED, L2_FAILURES, LOADS, PRELOADS, READS, REFRESHES};
-use super::{STALE_OBSERVED, TRACKED_DROPPED};
+use super::{MEMORY_KEYS, MEMORY_READS, MEMORY_WRITES, STALE_OBSERVED, TRACKED_DROPPED};
 
 use crate::entry::{Origin, Reason};
 
@@ -451,6 +451,68 @@ impl Event for StaleIn {
     }
 }
 
+/// What became of the memory across restarts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MemoryEvent {
+    /// The file was read.
+    Restored,
+    /// There was none.
+    Missing,
+    /// There was one that cannot be read.
+    Refused,
+    Written,
+    Failed,
+    /// Another engine writes the file.
+    Taken,
+    KeyRestored,
+    /// Nothing can be made of a key in the file.
+    KeySkipped,
+}
+
+impl MemoryEvent {
+    const ALL: [Self; 8] = [
+        Self::Restored,
+        Self::Missing,
+        Self::Refused,
+        Self::Written,
+        Self::Failed,
+        Self::Taken,
+        Self::KeyRestored,
+        Self::KeySkipped,
+    ];
+}
+
+impl Event for MemoryEvent {
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn metric(self) -> &'static str {
+        match self {
+            Self::Restored | Self::Missing | Self::Refused => MEMORY_READS,
+            Self::Written | Self::Failed | Self::Taken => MEMORY_WRITES,
+            Self::KeyRestored | Self::KeySkipped => MEMORY_KEYS,
+        }
+    }
+
+    fn labels(self) -> impl Iterator<Item = Pair> {
+        let outcome = match self {
+            Self::Restored | Self::KeyRestored => "restored",
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+            Self::Written => "written",
+            Self::Failed => "failed",
+            Self::Taken => "taken",
+            Self::KeySkipped => "skipped",
+        };
+        std::iter::once(("outcome", outcome))
+    }
+}
+
 /// A bounded table that was full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Full {
@@ -516,5 +578,6 @@ mod tests {
         indices_are_places::<L2Op>();
         indices_are_places::<Full>();
         indices_are_places::<StaleIn>();
+        indices_are_places::<MemoryEvent>();
     }
 }

@@ -36,6 +36,10 @@ pub struct PreloadPolicy {
     pub loads_per_second: f64,
     /// The most keys loaded ahead at once after a quiet time. Default: 200.
     pub burst: usize,
+    /// The most keys loaded per second after a start, of those that were read most before it and of
+    /// seeds; [`SourcePolicy::preload_share`](crate::SourcePolicy::preload_share) holds as well.
+    /// Default: 3,000, so that 10,000 keys take some seconds.
+    pub warmed_per_second: f64,
     /// The keys that may wait for their turn; the least probable is dropped when there are more.
     /// Default: 10,000.
     pub queue_max: usize,
@@ -94,6 +98,7 @@ impl Default for PreloadPolicy {
             extra_loads: None,
             loads_per_second: 100.0,
             burst: 200,
+            warmed_per_second: 3_000.0,
             queue_max: 10_000,
         }
     }
@@ -118,10 +123,15 @@ impl PreloadPolicy {
             let remedy = "use a probability more than 0 and at most 1".into();
             return Err(checks.error("preload.threshold", problem, remedy));
         }
-        if !(self.loads_per_second > 0.0 && self.loads_per_second.is_finite()) {
-            let problem = format!("is {}", self.loads_per_second);
-            let remedy = "use a positive number, or `mode = \"off\"`".into();
-            return Err(checks.error("preload.loads_per_second", problem, remedy));
+        for (field, rate) in [
+            ("preload.loads_per_second", self.loads_per_second),
+            ("preload.warmed_per_second", self.warmed_per_second),
+        ] {
+            if !(rate > 0.0 && rate.is_finite()) {
+                let problem = format!("is {rate}");
+                let remedy = "use a positive number, or `mode = \"off\"`".into();
+                return Err(checks.error(field, problem, remedy));
+            }
         }
         if let Some(share) = self.extra_loads
             && !(share > 0.0 && share.is_finite())

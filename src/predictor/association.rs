@@ -1,5 +1,6 @@
 //! What is read after what.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -12,6 +13,8 @@ pub(crate) use self::successors::{Distance, SUCCESSORS};
 use crate::clock::Moment;
 use crate::entry::KeyId;
 use crate::score::{next_gap, rate};
+
+use super::known::{KnownFollower, KnownKey, amount};
 
 mod doorkeeper;
 mod successors;
@@ -290,6 +293,92 @@ impl Associations {
         })
     }
 
+    /// What is known of the keys in some places, each with the name by which the others know it.
+    pub(crate) fn known(&self, places: Range<usize>, now: Moment) -> Vec<(u32, KnownKey)> {
+        let epoch = self.decay.epoch(now);
+        let found = places.clone().zip(self.nodes.iter().skip(places.start));
+        let known = found.filter_map(|(place, node)| {
+            let left = self.decay.factor(node.epoch, epoch);
+            let followers = node.successors.iter().map(|(to, weight, distance)| KnownFollower {
+                to: to.0,
+                weight: weight * left,
+                is_far: distance == Distance::Far,
+            });
+            let key = KnownKey {
+                resource: node.resource,
+                text: node.text.clone(),
+                reads: node.reads * left,
+                gap_secs: node.gap_secs,
+                quiet_secs: now.since(node.last).as_secs_f32(),
+                coverage: node.coverage,
+                followers: followers.collect(),
+            };
+            Some((NodeId::new(u32::try_from(place).ok()?, node.generation).0, key))
+        });
+        known.collect()
+    }
+
+    /// Adds what an earlier process knew of keys that have these names now, faded to this share of
+    /// its weight. Gives how many keys there was room for.
+    pub(crate) fn recall(
+        &mut self,
+        keys: &[KnownKey],
+        names: &[Option<KeyId>],
+        left: f32,
+        now: Moment,
+    ) -> usize {
+        let named = keys.iter().zip(names);
+        let ids: Vec<_> =
+            named.map(|(key, name)| self.recall_key(key, (*name)?, left, now)).collect();
+        for (key, from) in keys.iter().zip(&ids) {
+            let Some(from) = *from else { continue };
+            for follower in &key.followers {
+                let to = usize::try_from(follower.to).ok().and_then(|place| *ids.get(place)?);
+                if let Some(to) = to {
+                    self.recall_follower(from, to, follower, left);
+                }
+            }
+        }
+        ids.iter().flatten().count()
+    }
+
+    fn recall_key(
+        &mut self,
+        key: &KnownKey,
+        name: KeyId,
+        left: f32,
+        now: Moment,
+    ) -> Option<NodeId> {
+        let id = match self.find(name) {
+            Some(id) => id,
+            None if self.nodes.len() >= self.max => return None,
+            None => self.admit(name, now, || Some(key.text.clone()))?,
+        };
+        let node = self.get_mut(id)?;
+        node.reads += amount(key.reads) * left;
+        if node.last == Moment::NEVER {
+            // Nobody could read it meanwhile, which says nothing of how often it is read.
+            let quiet = Duration::try_from_secs_f32(key.quiet_secs).unwrap_or_default();
+            node.last = now.minus(quiet);
+            node.gap_secs = if key.gap_secs > 0.0 { key.gap_secs } else { f32::NAN };
+            node.coverage = amount(key.coverage).min(1.0);
+        }
+        Some(id)
+    }
+
+    fn recall_follower(&mut self, from: NodeId, to: NodeId, known: &KnownFollower, left: f32) {
+        let distance = if known.is_far { Distance::Far } else { Distance::Near };
+        let Some(node) = self.get_mut(from) else { return };
+        let before = node.successors.len();
+        node.successors.recall(to, amount(known.weight) * left, distance);
+        self.pairs += node.successors.len() - before;
+    }
+
+    /// The share of its weight that is left of what was learned, after this time.
+    pub(crate) fn left_after(&self, span: Duration) -> f32 {
+        self.decay.left_after(span)
+    }
+
     /// What follows a key, as far as it is still known.
     pub(crate) fn followers(&self, from: NodeId) -> SmallVec<[Follower; SUCCESSORS]> {
         let Some(node) = self.get(from) else { return SmallVec::new() };
@@ -326,6 +415,12 @@ impl EpochDecay {
     #[expect(clippy::cast_possible_truncation, reason = "wraps around by intention")]
     const fn epoch(self, now: Moment) -> u16 {
         (now.as_micros() / self.step_micros) as u16
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a share")]
+    fn left_after(self, span: Duration) -> f32 {
+        let steps = span.as_secs_f64() * 1e6 / self.step_micros as f64;
+        (-steps / f64::from(STEPS)).exp2() as f32
     }
 
     fn factor(self, from: u16, to: u16) -> f32 {

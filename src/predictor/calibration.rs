@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use super::known::{KnownCalibration, amount};
 use crate::entry::Cell;
 
 /// What came of the predictions of one resource: a table from what a prediction looked like to how
@@ -91,6 +92,9 @@ const LEAVES: usize = ASSOCIATIONS + RULES + RELATIONS + RENEWALS + ONCE_READ + 
 /// Associations by confidence and support, and by confidence alone.
 const BRANCHES: usize = CONFIDENCES * SUPPORTS;
 const CELLS: usize = LEAVES + BRANCHES + CONFIDENCES;
+/// Tells cells from those of another version.
+#[expect(clippy::cast_possible_truncation, reason = "there are some hundreds")]
+const LAYOUT: u16 = CELLS as u16;
 
 /// What is known of the node above weighs as much as this many predictions.
 const ABOVE_WEIGHT: f64 = 16.0;
@@ -266,6 +270,34 @@ impl Calibration {
             reliability: reliability.to_vec(),
             is_muted: self.is_muted(threshold),
         }
+    }
+
+    /// What is known.
+    #[expect(clippy::cast_possible_truncation, reason = "two halves of a word")]
+    pub(crate) fn known(&self) -> KnownCalibration {
+        let cells = (0..).zip(&self.cells).filter_map(|(place, counts)| {
+            let (came_true, all) = unpack(counts.load(Relaxed));
+            (all > 0.0).then_some((place, came_true, all))
+        });
+        let recent = self.recent.load(Relaxed);
+        let recent = ((recent >> 32) as u32, recent as u32);
+        KnownCalibration { layout: LAYOUT, cells: cells.collect(), recent }
+    }
+
+    /// Takes over what an earlier process knew of the same cells.
+    pub(crate) fn recall(&self, known: &KnownCalibration) {
+        if known.layout != LAYOUT {
+            return;
+        }
+        for (place, came_true, all) in &known.cells {
+            if let Some(counts) = self.cells.get(usize::from(*place)) {
+                let all = amount(*all).min(MEMORY);
+                counts.store(pack(amount(*came_true).min(all), all), Relaxed);
+            }
+        }
+        let (yes, all) = known.recent;
+        let all = all.min(RECENT_MEMORY);
+        self.recent.store(u64::from(yes.min(all)) << 32 | u64::from(all), Relaxed);
     }
 
     /// Forgets what was learned; the score stays.

@@ -1,5 +1,7 @@
 //! Resources that are read with the same id.
 
+use super::known::{KnownLeader, amount};
+
 /// Which resources follow which with the same id: after `user:7` comes `permission:7`.
 ///
 /// What is learned holds for every id, so the first read of `user:9` proposes `permission:9`.
@@ -62,6 +64,28 @@ impl Rules {
         weights
             .filter(|(_, confidence)| *confidence > 0.0)
             .map(|(to, confidence)| Rule { to, confidence })
+    }
+
+    /// What is known, by the place of the resource that is read first.
+    pub(crate) fn known(&self) -> Vec<KnownLeader> {
+        let known = self.resources.iter().map(|leader| {
+            let weights = (0..).zip(leader.weights.iter().copied());
+            let followers = weights.filter(|(_, weight)| *weight > 0.0).collect();
+            KnownLeader { reads: leader.reads, followers }
+        });
+        known.collect()
+    }
+
+    /// Adds what an earlier process knew.
+    pub(crate) fn recall(&mut self, known: &[KnownLeader]) {
+        for (leader, known) in self.resources.iter_mut().zip(known) {
+            leader.reads += amount(known.reads).min(MEMORY);
+            for (to, weight) in &known.followers {
+                if let Some(known) = leader.weights.get_mut(usize::from(*to)) {
+                    *known += amount(*weight).min(MEMORY);
+                }
+            }
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -57,6 +57,7 @@ pub(super) fn policy(terms: &Terms, capacity: Option<u64>) -> Policy {
             extra_loads: terms.load_budget,
             loads_per_second: 1e12,
             burst: 1 << 30,
+            warmed_per_second: 1e12,
             queue_max: 1 << 20,
         },
         source: SourcePolicy {

@@ -13,11 +13,14 @@ use crate::predictor::{Candidate, ClassicTable, Queue};
 use crate::sync::Mutex;
 
 pub use self::requested::{NotPreloaded, Preloaded};
+use self::warming::Warming;
+pub(super) use self::warming::{Asking, Seed};
 
 mod begin;
 mod copy;
 mod due;
 mod requested;
+mod warming;
 
 /// What a resource knows of what it will load ahead.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub(super) struct Ahead<K> {
     awaited: AtomicU64,
     /// Bounds the loads beyond those of demand, if the policy does.
     spending: Option<Spending>,
+    warming: Warming<K>,
 }
 
 #[derive(Debug)]
@@ -45,7 +49,7 @@ struct State<K> {
 }
 
 impl<K: Clone + Eq + Hash> Ahead<K> {
-    pub(super) fn new(policy: &PreloadPolicy) -> Self {
+    pub(super) fn new(policy: &PreloadPolicy, seeds: Vec<Seed<K>>) -> Self {
         let state = State {
             queue: Queue::new(policy.queue_max),
             bucket: Bucket::new(policy.loads_per_second, policy.burst),
@@ -67,6 +71,7 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
             begun,
             awaited,
             spending: policy.extra_loads.map(Spending::new),
+            warming: Warming::new(policy, seeds),
         }
     }
 
@@ -78,6 +83,7 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
 
     pub(super) fn clear(&self) {
         self.state.lock().queue.clear();
+        self.warming.clear();
         if let Some(classic) = &self.classic {
             classic.lock().clear();
         }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::Resource;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Asking, Seed};
 use super::alias::Alias;
 use super::core::{Core, Relation, Shared, Source, Speech, Tagger, Tally, Trimmer, Weigher};
 use super::foresee::Foreseeing;
@@ -45,6 +45,7 @@ pub struct ResourceBuilder<K, V> {
     aliases: Vec<Alias<K, V>>,
     told: Option<Arc<Notify>>,
     busy_wait: Option<Duration>,
+    seeds: Vec<Seed<K>>,
 }
 
 impl<K, V> ResourceBuilder<K, V>
@@ -55,7 +56,7 @@ where
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<V>>) -> Self {
         let (name, policy) = (name.to_owned(), Policy::default());
         let (loader, weigher, tagger, trimmer) = (None, None, None, None);
-        let (relations, aliases) = (Vec::new(), Vec::new());
+        let (relations, aliases, seeds) = (Vec::new(), Vec::new(), Vec::new());
         let (told, busy_wait) = (None, None);
         Self {
             engine,
@@ -68,6 +69,7 @@ where
             trimmer,
             relations,
             aliases,
+            seeds,
             told,
             busy_wait,
         }
@@ -231,6 +233,48 @@ where
         Self { busy_wait: Some(busy_wait), ..self }
     }
 
+    /// Gives keys that are wanted in memory from the start, most wanted first: for the first start,
+    /// when nothing is remembered, and for what must be there whoever reads it. They are loaded
+    /// after what is remembered ([`Builder::memory`](crate::Builder::memory)) and as that is: behind
+    /// everything that somebody waits for, within
+    /// [`PreloadPolicy::warmed_per_second`](crate::PreloadPolicy::warmed_per_second), until memory is
+    /// full. May be called several times. Default: none.
+    pub fn seed(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.seeds.push(Seed::Keys(keys.into_iter().collect()));
+        self
+    }
+
+    /// As [`ResourceBuilder::seed`], with an async closure that gives the keys when the engine
+    /// starts, such as from a query. If it fails, panics or takes longer than
+    /// [`MemoryConfig::ready_deadline`](crate::MemoryConfig::ready_deadline), that is logged, and
+    /// there are none.
+    ///
+    /// ```
+    /// # use forewarm::{Forewarm, LoadError};
+    /// # async fn best_sellers() -> Result<Vec<u64>, std::io::Error> { Ok(vec![7, 8]) }
+    /// # async fn example(forewarm: &Forewarm) -> Result<(), forewarm::Error> {
+    /// let products = forewarm
+    ///     .resource::<u64, String>("product")
+    ///     .seed_with(|| async { best_sellers().await.map_err(LoadError::transient) })
+    ///     .load_with(|id| async move { Ok::<_, LoadError>(format!("product {id}")) })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn seed_with<F, Fut, Keys>(mut self, ask: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Keys, LoadError>> + Send + 'static,
+        Keys: IntoIterator<Item = K>,
+    {
+        let ask = move || -> Asking<K> {
+            let asked = ask();
+            Box::pin(async move { Ok(asked.await?.into_iter().collect()) })
+        };
+        self.seeds.push(Seed::Asked(Box::new(ask)));
+        self
+    }
+
     /// Sets the loader.
     pub fn loader(self, loader: impl Loader<K, V>) -> Self {
         Self { loader: Some(Arc::new(loader)), ..self }
@@ -311,7 +355,7 @@ where
                 Capacity::Entries(_) => Weigher::Entry,
             }),
             probe: Probe::new(engine.config.l2.probe_one_in),
-            ahead: Ahead::new(&policy.preload),
+            ahead: Ahead::new(&policy.preload, self.seeds),
             foreseeing,
             speech: Speech::new(&engine.config),
             wake: Arc::clone(&engine.wake),

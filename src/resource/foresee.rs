@@ -127,6 +127,10 @@ where
         self.ask_user(lacking).flatten()
     }
 
+    fn hash_of(&self, text: &str) -> Option<u64> {
+        self.ask_user(|| text.parse::<K>().ok().map(|key| self.fence.hash(&key))).flatten()
+    }
+
     fn residence(&self) -> Duration {
         self.fence.residence()
     }
@@ -177,7 +181,7 @@ where
     V: Send + Sync + 'static,
 {
     /// Runs what users wrote where a panic would end the learning. One costs what was asked for.
-    fn ask_user<R>(&self, ask: impl FnOnce() -> R) -> Option<R> {
+    pub(super) fn ask_user<R>(&self, ask: impl FnOnce() -> R) -> Option<R> {
         let answer = catch_unwind(AssertUnwindSafe(ask)).ok();
         if answer.is_none()
             && let Some(unsaid) = self.speech.panics.may_speak(self.clock.now())

@@ -10,7 +10,7 @@ use metrics::Label;
 use super::Delivery;
 use super::core::Core;
 use crate::clock::Moment;
-use crate::engine::Managed;
+use crate::engine::{Managed, Progress, Remembered};
 use crate::fence::Group;
 use crate::key::Key;
 use crate::limits::BreakerState;
@@ -52,6 +52,22 @@ where
 
     fn share_hot(self: Arc<Self>, keep_for: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(Self::share_hot(self, keep_for))
+    }
+
+    fn remember(&self, keys_max: usize) -> Option<Remembered> {
+        Self::remember(self, keys_max)
+    }
+
+    fn recall(&self, remembered: &Remembered, away: Duration) -> usize {
+        Self::recall(self, remembered, away)
+    }
+
+    fn warm(
+        self: Arc<Self>,
+        progress: Arc<Progress>,
+        until: Moment,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Self::warm(self, progress, until))
     }
 
     fn invalidate_all(self: Arc<Self>) -> Pin<Box<dyn Future<Output = bool> + Send>> {

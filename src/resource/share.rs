@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::core::Core;
 use crate::entry::Reason;
 use crate::key::Key;
-use crate::policy::PreloadMode;
 use crate::predictor::Candidate;
 
 /// So many keys of a resource are shared.
@@ -37,9 +36,7 @@ where
         let Some(elsewhere) = shared.l2.merge_hot(&self.group, &hot, keep_for).await else {
             return;
         };
-        let loads_ahead =
-            !matches!(self.policy.preload.mode, PreloadMode::Off | PreloadMode::Observe);
-        if loads_ahead {
+        if self.loads_ahead() {
             let lacking = elsewhere.into_iter().take(SHARED_MAX).filter_map(|hot| {
                 let key = self.parse(&hot.key).filter(|key| !self.holds_fresh(key))?;
                 let hash = self.fence.hash(&key);

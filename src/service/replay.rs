@@ -9,8 +9,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use self::parsing::{
-    Budget, Room, Ttl, parse_budget, parse_room, parse_rule, parse_threshold, parse_ttl,
-    parse_warmup, workloads,
+    Budget, Room, Ttl, parse_budget, parse_restart, parse_room, parse_rule, parse_threshold,
+    parse_ttl, parse_warmup, workloads,
 };
 use self::sweep::{Setting, Sweep};
 use self::table::table;
@@ -22,6 +22,7 @@ use crate::replay::trace::{Notes, Trace};
 use crate::replay::{Row, Rule, Terms, replay};
 
 mod parsing;
+mod restart;
 mod sweep;
 mod table;
 
@@ -72,6 +73,10 @@ pub(super) struct Options {
     /// Replays with several values of a setting, and recommends one of them.
     #[arg(long, value_enum, conflicts_with = "report", value_name = "SETTING")]
     sweep: Option<Setting>,
+    /// Restarts the engine after this share of the requests, and tells how soon it is back with and
+    /// without a memory.
+    #[arg(long, value_parser = parse_restart, conflicts_with_all = ["report", "sweep"], value_name = "SHARE")]
+    restart: Option<f64>,
     /// Chooses the random numbers; the same seed gives the same figures.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -90,6 +95,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     if let Some(setting) = options.sweep {
         return options.print_sweeps(setting);
+    }
+    if let Some(share) = options.restart {
+        return options.print_restarts(share);
     }
     let (mut rows, mut replays) = (Vec::new(), Vec::new());
     for trace in options.traces() {
@@ -156,6 +164,20 @@ impl Options {
             serde_json::to_string_pretty(&sweeps)?
         } else {
             sweep::table(&sweeps)
+        })
+    }
+
+    /// Restarts the engine on each trace, and prints what came of it.
+    fn print_restarts(&self, share: f64) -> Result<(), Failure> {
+        restart::check(self)?;
+        let mut restarts = Vec::new();
+        for trace in self.traces() {
+            restarts.extend(restart::of(self, &trace?, share)?);
+        }
+        console::print(&if self.json {
+            serde_json::to_string_pretty(&restarts)?
+        } else {
+            restart::table(&restarts)
         })
     }
 

@@ -54,6 +54,13 @@ impl Tasks {
         self.spawn(work);
     }
 
+    pub(crate) async fn run_blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Option<R> {
+        Some(work())
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         false
     }

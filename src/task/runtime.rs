@@ -123,6 +123,14 @@ impl Tasks {
         }
     }
 
+    /// Runs what blocks its thread, and waits for it; `None` if it panicked.
+    pub(crate) async fn run_blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Option<R> {
+        self.works.spawn_blocking_on(work, &self.runtime).await.ok()
+    }
+
     /// Whether shutdown has begun.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()

@@ -16,8 +16,8 @@ mod recorder;
 mod score;
 #[cfg(feature = "service")]
 mod scrape;
-mod scrapes;
+pub(crate) mod scrapes;
 mod script;
-mod source;
+pub(crate) mod source;
 mod staging;
 mod statistics;

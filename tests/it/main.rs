@@ -32,6 +32,8 @@ mod l2;
 mod lab;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod memory;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
@@ -47,6 +49,9 @@ mod redis;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod replay_restart;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod replay_sweep;

@@ -77,6 +77,22 @@ impl Successors {
         None
     }
 
+    /// Adds what an earlier process knew of a key that was read after, if there is room.
+    pub(super) fn recall(&mut self, to: NodeId, weight: f32, distance: Distance) {
+        let count = self.len();
+        if let Some(known) = self.held.iter_mut().take(count).find(|known| known.to == to) {
+            known.weight += weight;
+        } else if let Some(slot) = self.held.get_mut(count).filter(|_| weight > 0.0) {
+            *slot = Successor { to, weight };
+            self.count += 1;
+            if distance == Distance::Far {
+                self.far |= 1 << count;
+            } else {
+                self.far &= !(1 << count);
+            }
+        }
+    }
+
     /// The place for a newcomer: a free one, or that of the lightest, once nothing is left of it.
     fn make_room(&mut self, distance: Distance) -> Option<usize> {
         let free = self.len();

@@ -1,9 +1,13 @@
 //! What a learner tells of what it has learned.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use super::Learner;
+use crate::clock::Moment;
 use crate::entry::KeyId;
-use crate::predictor::Rule;
 use crate::predictor::association::{Follower, NodeId};
+use crate::predictor::{Knowledge, KnownKey, KnownLeader, Rule};
 
 /// How much a learner remembers.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,31 @@ impl Learner {
     /// The rules for reads of a resource.
     pub(crate) fn rules(&self, resource: u16) -> Vec<Rule> {
         self.rules.of(resource).collect()
+    }
+
+    /// What is known of the keys in some places, which end with [`LearnerFigures::keys`]; each with
+    /// the name by which the others know it.
+    pub(crate) fn known_keys(&self, places: Range<usize>, now: Moment) -> Vec<(u32, KnownKey)> {
+        self.associations.known(places, now)
+    }
+
+    /// What is known of resources that are read with the same id.
+    pub(crate) fn known_leaders(&self) -> Vec<KnownLeader> {
+        self.rules.known()
+    }
+
+    /// Adds what an earlier process knew that ended `away` ago, of keys that have these names now.
+    /// Gives how many keys there was room for.
+    pub(crate) fn recall(
+        &mut self,
+        known: &Knowledge,
+        names: &[Option<KeyId>],
+        away: Duration,
+        now: Moment,
+    ) -> usize {
+        self.rules.recall(&known.leaders);
+        let left = self.associations.left_after(away);
+        self.associations.recall(&known.keys, names, left, now)
     }
 
     /// How far other keys' preloads cover the reads of a key, 0 to 1.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use smallvec::SmallVec;
 
-use super::requested::Wanted;
+use super::requested::Need;
 use crate::clock::Moment;
 use crate::entry::{Entry, Origin, Reason, Why};
 use crate::fence::{Boarding, Caller, Terms, Wish};
@@ -61,7 +61,7 @@ where
                     self.abandon(reason, cell);
                     continue;
                 }
-                match self.board_ahead(candidate, Wanted::Fresh, &urgency, now) {
+                match self.board_ahead(candidate, Need::Fresh, &urgency, now) {
                     Ok(trip) => trips.push(trip),
                     Err(_) => {
                         self.ahead.state.lock().bucket.give_back();
@@ -82,7 +82,7 @@ where
     pub(super) fn board_ahead(
         self: &Arc<Self>,
         candidate: Candidate<K>,
-        wanted: Wanted,
+        need: Need,
         urgency: &Arc<Urgency>,
         now: Moment,
     ) -> Result<Box<Trip<K, V>>, NotBegun> {
@@ -97,7 +97,7 @@ where
             return Err(self.refuse(reason));
         }
         let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
-        let after = (wanted == Wanted::New).then_some(now);
+        let after = (need == Need::New).then_some(now);
         let begin = || Pad::new(now, why, Arc::clone(urgency)).within(after, false);
         // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
         let until = renews.unwrap_or(now);

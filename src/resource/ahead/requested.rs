@@ -85,7 +85,7 @@ where
         Q: ToOwned<Owned = K> + ?Sized + 'a,
     {
         let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
-        self.core.preload_now(keys, Wanted::Fresh).await
+        self.core.preload_now(keys, Need::Fresh).await
     }
 
     /// Loads keys from the source although they may be held fresh, and waits until they are there:
@@ -97,13 +97,13 @@ where
         Q: ToOwned<Owned = K> + ?Sized + 'a,
     {
         let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
-        self.core.preload_now(keys, Wanted::New).await
+        self.core.preload_now(keys, Need::New).await
     }
 }
 
-/// What is wanted of keys that are loaded ahead.
+/// What is needed of keys that are loaded ahead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wanted {
+pub(super) enum Need {
     /// Whatever is fresh.
     Fresh,
     /// What the source has now.
@@ -115,19 +115,19 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    async fn preload_now(self: &Arc<Self>, keys: Vec<K>, wanted: Wanted) -> Preloaded {
+    async fn preload_now(self: &Arc<Self>, keys: Vec<K>, need: Need) -> Preloaded {
         let per_call = self.source.loader.keys_per_call().max(1);
         let calls_max = self.policy.source.preload_slots();
         let calls: Vec<_> = keys.chunks(per_call).map(<[K]>::to_vec).collect();
         futures_util::stream::iter(calls)
-            .map(|keys| self.preload_call(keys, wanted))
+            .map(|keys| self.preload_call(keys, need))
             .buffer_unordered(calls_max)
             .fold(Preloaded::default(), async |sum, call| sum.plus(call))
             .await
     }
 
     /// Loads the keys of one call of the loader, and waits for them.
-    async fn preload_call(self: &Arc<Self>, keys: Vec<K>, wanted: Wanted) -> Preloaded {
+    async fn preload_call(self: &Arc<Self>, keys: Vec<K>, need: Need) -> Preloaded {
         // Nothing waits between the begin of a flight and its launch: readers may have joined it.
         for _ in &keys {
             self.await_token().await;
@@ -138,7 +138,7 @@ where
         for key in keys {
             let hash = self.fence.hash(&key);
             let candidate = Candidate::new(key, hash, 1.0, Reason::Requested);
-            let begun = self.board_ahead(candidate, wanted, &urgency, self.clock.now());
+            let begun = self.board_ahead(candidate, need, &urgency, self.clock.now());
             if begun.is_err() {
                 self.ahead.state.lock().bucket.give_back();
             }

@@ -81,6 +81,11 @@ pub(super) fn parse_warmup(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "a share of the requests is from 0 to less than 1".to_owned())
 }
 
+pub(super) fn parse_restart(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "a restart is after more than 0 and less than 1 of the requests".to_owned())
+}
+
 /// What is said of a policy that there is not.
 const POLICIES: &str = "the policies are `demand`, `forewarm`, `refresh`, `association`, \
                         `observe`, `classic`, `xfetch`, `refresh-after=SHARE`, `oracle`, `lru` and \
