@@ -258,10 +258,10 @@ impl Forewarm {
     }
 
     /// Waits until the keys that are wanted first are in memory: those that were read most before the
-    /// restart ([`Builder::memory`]), and seeds ([`ResourceBuilder::seed`]). It is enough if
+    /// restart ([`Builder::memory`]), seeds ([`ResourceBuilder::seed`]), and snapshots. It is enough if
     /// [`MemoryConfig::ready_share`](crate::MemoryConfig::ready_share) of them are, or if
     /// [`MemoryConfig::ready_deadline`](crate::MemoryConfig::ready_deadline) has passed since the
-    /// start. Without memory and seeds an engine is ready when it has started.
+    /// start. Without any of these an engine is ready when it has started.
     ///
     /// Reads need not wait for it: it is for those who send requests, such as a load balancer.
     pub async fn ready(&self) -> Readiness {
@@ -290,17 +290,21 @@ impl Forewarm {
         let in_time = self.engine.tasks.shut_down(deadline).await;
         self.engine.jobs.end().await;
         self.write_memory(deadline).await;
+        self.end_l2(in_time).await;
+        tracing::info!(in_time, "shut down");
+        in_time
+    }
+
+    /// Ends the use of L2; tells it first of what it has not heard of, which would be forgotten with
+    /// this process, if there is time for that.
+    async fn end_l2(&self, in_time: bool) {
+        let Some(l2) = &self.engine.l2 else { return };
         if in_time {
-            // What L2 has not heard of would be forgotten with this process.
             for resource in self.engine.resources() {
                 resource.deliver_queued().await;
             }
         }
-        if let Some(l2) = &self.engine.l2 {
-            l2.close().await;
-        }
-        tracing::info!(in_time, "shut down");
-        in_time
+        l2.close().await;
     }
 
     /// Writes what is to be remembered, a last time.

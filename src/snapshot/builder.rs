@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::Snapshot;
 use super::checks::{Check, Checked, Checks, Load, shrinks_little};
-use super::dataset::{Dataset, Held, Rounds, Trouble};
+use super::dataset::{Dataset, Held, Rounds, Trouble, WHOLE};
 use crate::background::{self, Next};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, LoadError};
@@ -185,6 +185,8 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
         let resource = ResourceBuilder::new(Arc::clone(&engine), &name, self.codec)
             .policy(policy)
             .loader(loader)
+            // It counts for how ready the engine is.
+            .seed([WHOLE.to_owned()])
             // A dataset may take long, and one engine is enough to ask for it.
             .busy_wait(busy_wait)
             .told(Arc::clone(&heard))

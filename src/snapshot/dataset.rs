@@ -20,7 +20,7 @@ use crate::sync::Mutex;
 use crate::task::Tasks;
 
 /// The one key of the resource behind a snapshot.
-const WHOLE: &str = "all";
+pub(super) const WHOLE: &str = "all";
 
 /// What a snapshot holds, and how it is renewed.
 pub(super) struct Dataset<T: Send + Sync + 'static> {

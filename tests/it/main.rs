@@ -10,6 +10,8 @@ mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod documents;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod examples;

@@ -14,7 +14,9 @@ async fn it_is_loaded_at_the_start_and_then_every_day() {
     assert_eq!((sections.get(), source.loads()), (None, 0));
     assert_eq!(sections.status().last_updated_at, None);
 
+    assert!(!forewarm.is_ready());
     forewarm.start().await.unwrap();
+    forewarm.ready().await;
     assert_eq!(*sections.loaded().await, [1, 1, 1]);
     let status = sections.status();
     assert_eq!(status.last_updated_at, Some(instant("2026-03-10T13:00:00Z")));
