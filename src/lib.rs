@@ -50,6 +50,8 @@
 //!   it makes wrong.
 //! * **Restart** ([`Builder::memory`]): the hottest keys and what was learned of them are read from
 //!   a file, and loaded best first, behind everything that somebody waits for.
+//! * **Renew a dataset** ([`Forewarm::snapshot`]): one engine loads it when it is due, the others take
+//!   it from L2, and readers find it behind a pointer.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
 //!   runs with attempts and a deadline, and is one row of the log.
 //!
