@@ -47,7 +47,8 @@
 //!   joined, then L2 hears of it, and from its log the other engines do. [`Tier`] says what is
 //!   promised, and what is not.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
-//!   runs with attempts and a deadline, and is one row of the log.
+//!   under a lease that another one takes over, runs with attempts and a deadline, and is one row of
+//!   the log.
 //!
 //! `ARCHITECTURE.md` in the repository tells the rest.
 //!

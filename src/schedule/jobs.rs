@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::context::{JobContext, JobError};
 use super::leases::Leases;
@@ -30,6 +30,9 @@ pub(crate) struct Jobs {
     pub(super) tasks: Arc<Tasks>,
     pub(super) l2: Option<Arc<L2>>,
     pub(super) leases: Option<Arc<Leases>>,
+    /// Turns to take runs and to tell how they ended: what is due at the same time for many jobs is
+    /// asked for bit by bit, and each call has its time from when it is made.
+    pub(super) turns: Semaphore,
     /// Whether L2 has said where the jobs go on.
     pub(super) is_met: AtomicBool,
     prefix: Name,
@@ -41,6 +44,9 @@ pub(crate) struct Jobs {
     ahead: Mutex<SignedDuration>,
     registry: Mutex<Registry>,
 }
+
+/// Fewer than the connections that a tier has by default: reads need some as well.
+const CALLS_MAX: usize = 4;
 
 #[derive(Default)]
 struct Registry {
@@ -108,6 +114,7 @@ impl Jobs {
             tasks,
             l2,
             leases,
+            turns: Semaphore::new(CALLS_MAX),
             is_met: AtomicBool::new(false),
             prefix,
             seed,

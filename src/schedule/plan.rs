@@ -196,8 +196,10 @@ impl Plan {
         if due.coalesces() && is_moot {
             return;
         }
-        let again = present.now.plus(BUSY_AGAIN).min(due.give_up);
-        self.waiting.push_front(Due { not_before: again, ..due });
+        // Once more at the last moment; after that it is missed.
+        let again = present.now.plus(BUSY_AGAIN);
+        let not_before = if present.now < due.give_up { again.min(due.give_up) } else { again };
+        self.waiting.push_front(Due { not_before, ..due });
     }
 
     /// Takes in a run that somebody has left.

@@ -142,8 +142,11 @@ struct Ours {
     lease: Option<Lease>,
 }
 
-/// Between two tries to ask L2.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Between two tries to ask L2: about a second, so that those who failed together do not come back
+/// together.
+fn ask_again() -> Duration {
+    Duration::from_millis(fastrand::u64(500..1_500))
+}
 
 /// Takes a run, for as long as it is not too late to start. Whoever took it without hearing so asks
 /// with the same permit, and is told yes; if nobody hears, it lapses, and is taken over.
@@ -158,6 +161,7 @@ async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
     let (permit, instant, policy) = (l2.new_permit(), due.instant(), &core.policy);
     let give_up = due.give_up.min(jobs.clock.now().plus(policy.misfire_grace));
     loop {
+        let turn = jobs.turns.acquire().await.ok();
         let (now, at) = (jobs.clock.now(), jobs.clock.wall());
         let run = TakeRun {
             job: &core.full_name,
@@ -174,7 +178,9 @@ async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             keep_for: policy.log_kept_for,
             rows_max: u32::try_from(policy.log_runs_max).unwrap_or(u32::MAX),
         };
-        match l2.take_run(&run).await {
+        let taken = l2.take_run(&run).await;
+        drop(turn);
+        match taken {
             Some(RunTaken::Ours { run_id, attempts_before: before }) => {
                 let name = (Arc::clone(&core.full_name), instant, permit);
                 let held = Held::new(name, before.saturating_add(1), now, policy.lease);
@@ -186,7 +192,7 @@ async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             Some(RunTaken::Busy) => return Taken::Busy,
             None => {}
         }
-        let again = jobs.clock.now().plus(ASK_AGAIN);
+        let again = jobs.clock.now().plus(ask_again());
         if again > give_up || jobs.tasks.is_stopping() {
             return Taken::Unheard;
         }
@@ -216,10 +222,12 @@ async fn tell(
             took,
             keep_for: core.policy.log_kept_for,
         };
+        let turn = jobs.turns.acquire().await.ok();
         if l2.end_run(&run).await.is_some() {
             return lease.end();
         }
-        let again = jobs.clock.now().plus(ASK_AGAIN);
+        drop(turn);
+        let again = jobs.clock.now().plus(ask_again());
         task::sleep_until(jobs.clock.instant(again)).await;
     }
 }

@@ -18,13 +18,16 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(an_instant_is_taken_once),
         Case::of(one_who_did_not_hear_may_ask_again),
         Case::of(a_lease_that_has_run_out_is_taken_over),
+        Case::of(a_lease_that_has_run_out_is_told),
         Case::of(a_lease_lasts_as_long_as_it_is_renewed),
         Case::of(a_lease_that_was_lost_cannot_be_renewed),
         Case::of(no_more_runs_are_under_way_than_may_be),
         Case::of(a_run_that_ended_is_over),
+        Case::of(a_row_tells_how_its_run_ended),
         Case::of(a_run_that_was_given_back_can_be_taken_at_once),
         Case::of(the_log_comes_newest_first),
-        Case::of(what_was_removed_is_not_done_again),
+        Case::of(what_was_removed_by_age_is_not_done_again),
+        Case::of(what_was_removed_by_number_is_not_done_again),
         Case::of(what_was_asked_for_handles_no_instant),
         Case::of(of_a_hundred_who_take_at_once_one_wins),
         Case::of(jobs_of_any_name_are_told_apart),
@@ -127,6 +130,18 @@ async fn taken<B: Bed>(world: &World<B>, nth: i64, permit: u64) -> RunTaken {
     world.tier.take_run(&take::<B>(&text(nth), nth, permit)).await.unwrap()
 }
 
+/// Tries to take the runs of some minutes by some permits, one after another.
+async fn takes<B: Bed>(world: &World<B>, tries: &[(i64, u64, RunTaken)]) {
+    for (nth, permit, expected) in tries {
+        let taken = taken(world, *nth, *permit).await;
+        assert_eq!(taken, *expected, "minute {nth} by {permit}");
+    }
+}
+
+async fn lapsed<B: Bed>(world: &World<B>) -> Vec<RunRow> {
+    world.tier.lapsed_runs(&["p:other", JOB]).await.unwrap()
+}
+
 async fn ended<B: Bed>(world: &World<B>, nth: i64, permit: u64) -> bool {
     world.tier.end_run(&end::<B>(&text(nth), permit)).await.unwrap()
 }
@@ -178,22 +193,30 @@ async fn one_who_did_not_hear_may_ask_again<B: Bed>(world: World<B>) {
 
 async fn a_lease_that_has_run_out_is_taken_over<B: Bed>(world: World<B>) {
     taken(&world, 1, 1).await;
-    assert_eq!(world.tier.lapsed_runs(&["p:other", JOB]).await.unwrap(), []);
-    world.pass(3).await;
-    let lapsed = world.tier.lapsed_runs(&["p:other", JOB]).await.unwrap();
-    assert_eq!(lapsed, rows(&world).await);
-    assert_eq!((lapsed[0].job.as_str(), lapsed[0].run_id), (JOB, RunId(1 << 40)));
-    let at = text(1);
-    let over = TakeRun { by: OTHER, reason: "catch_up", ..take::<B>(&at, 1, 2) };
     let before = RunTaken::Ours { run_id: RunId(1 << 40), attempts_before: 1 };
-    assert_eq!(world.tier.take_run(&over).await.unwrap(), before);
-    assert_eq!(world.tier.take_run(&over).await.unwrap(), before, "and again");
-    let [row] = &rows(&world).await[..] else { panic!("there is one row") };
-    assert_eq!((row.by, row.attempts, row.reason.as_str()), (OTHER, 2, "due"));
+    world.pass(3).await;
+    // Once more, if the answer was not heard.
+    takes(&world, &[(1, 2, before), (1, 2, before), (1, 1, RunTaken::Theirs)]).await;
     assert!(!ended(&world, 1, 1).await, "it is not the first one's any more");
-    assert_eq!(taken(&world, 1, 1).await, RunTaken::Theirs);
-    assert_eq!(world.tier.lapsed_runs(&[JOB]).await.unwrap(), []);
+    assert!(renewed(&world, 1, 2).await);
+    world.pass(3).await;
+    let at = text(1);
+    let over = TakeRun { by: OTHER, reason: "catch_up", ..take::<B>(&at, 1, 4) };
+    assert!(matches!(world.tier.take_run(&over).await.unwrap(), RunTaken::Ours { .. }));
+    let [row] = &rows(&world).await[..] else { panic!("there is one row") };
+    assert_eq!((row.by, row.attempts, row.reason.as_str()), (OTHER, 4, "due"));
+}
+
+async fn a_lease_that_has_run_out_is_told<B: Bed>(world: World<B>) {
+    taken(&world, 1, 1).await;
+    assert_eq!(lapsed(&world).await, []);
+    world.pass(3).await;
+    let found = lapsed(&world).await;
+    assert_eq!(found, rows(&world).await);
+    assert_eq!((found[0].job.as_str(), found[0].run_id), (JOB, RunId(1 << 40)));
     assert_eq!(world.tier.lapsed_runs(&[]).await.unwrap(), []);
+    taken(&world, 1, 2).await;
+    assert_eq!(lapsed(&world).await, []);
 }
 
 async fn a_lease_lasts_as_long_as_it_is_renewed<B: Bed>(world: World<B>) {
@@ -221,21 +244,21 @@ async fn a_lease_that_was_lost_cannot_be_renewed<B: Bed>(world: World<B>) {
 }
 
 async fn no_more_runs_are_under_way_than_may_be<B: Bed>(world: World<B>) {
-    let try_at = async |nth: i64, permit| {
-        let at = text(nth);
-        let run = TakeRun { instances_max: 2, ..take::<B>(&at, nth, permit) };
-        world.tier.take_run(&run).await.unwrap()
+    let try_all = async |tries: &[(i64, u64, RunTaken)]| {
+        for (nth, permit, expected) in tries {
+            let at = text(*nth);
+            let run = TakeRun { instances_max: 2, ..take::<B>(&at, *nth, *permit) };
+            let taken = world.tier.take_run(&run).await.unwrap();
+            assert_eq!(taken, *expected, "minute {nth} by {permit}");
+        }
     };
-    assert_eq!(try_at(1, 1).await, ours(1));
-    assert_eq!(try_at(2, 2).await, ours(2));
-    assert_eq!(try_at(3, 3).await, RunTaken::Busy);
-    assert_eq!(try_at(2, 2).await, ours(2), "it is counted already");
-    assert_eq!(try_at(2, 9).await, RunTaken::Theirs);
+    try_all(&[(1, 1, ours(1)), (2, 2, ours(2)), (3, 3, RunTaken::Busy)]).await;
+    // What is counted already is not counted again.
+    try_all(&[(2, 2, ours(2)), (2, 9, RunTaken::Theirs)]).await;
     assert!(ended(&world, 1, 1).await);
-    assert_eq!(try_at(3, 3).await, ours(3));
-    assert_eq!(try_at(4, 4).await, RunTaken::Busy);
+    try_all(&[(3, 3, ours(3)), (4, 4, RunTaken::Busy)]).await;
     world.pass(3).await;
-    assert_eq!(try_at(4, 4).await, ours(4));
+    try_all(&[(4, 4, ours(4))]).await;
     // Another job has its own.
     let run = TakeRun { job: "p:other", ..take::<B>("1", 1, 8) };
     assert_eq!(world.tier.take_run(&run).await.unwrap(), ours(8));
@@ -245,23 +268,39 @@ async fn no_more_runs_are_under_way_than_may_be<B: Bed>(world: World<B>) {
 async fn a_run_that_ended_is_over<B: Bed>(world: World<B>) {
     taken(&world, 1, 1).await;
     let at = text(1);
-    let error = "no route \u{20ac}".repeat(3_000);
-    let ending =
-        EndRun { outcome: Some("failed"), attempts: 3, error: Some(&error), ..end::<B>(&at, 1) };
-    assert!(world.tier.end_run(&ending).await.unwrap());
+    let failed = EndRun { outcome: Some("failed"), attempts: 3, ..end::<B>(&at, 1) };
+    assert!(world.tier.end_run(&failed).await.unwrap());
     assert!(!ended(&world, 1, 1).await, "it has ended otherwise");
     assert!(!renewed(&world, 1, 1).await);
     world.pass(3).await;
-    assert_eq!(taken(&world, 1, 1).await, RunTaken::Theirs);
-    assert_eq!(taken(&world, 1, 2).await, RunTaken::Theirs);
-    assert_eq!(world.tier.lapsed_runs(&[JOB]).await.unwrap(), []);
+    takes(&world, &[(1, 1, RunTaken::Theirs), (1, 2, RunTaken::Theirs)]).await;
+    assert_eq!(lapsed(&world).await, []);
+}
+
+async fn a_row_tells_how_its_run_ended<B: Bed>(world: World<B>) {
+    taken(&world, 1, 1).await;
+    let (at, error) = (text(1), "no route \u{20ac}".repeat(3_000));
+    let (outcome, error) = (Some("failed"), Some(&*error));
+    let failed = EndRun { outcome, attempts: 3, error, ..end::<B>(&at, 1) };
+    assert!(world.tier.end_run(&failed).await.unwrap());
     let [row] = &rows(&world).await[..] else { panic!("there is one row") };
-    assert_eq!(row.outcome.as_deref(), Some("failed"));
-    assert_eq!((row.attempts, row.ended), (3, Some(minute(0))));
-    assert_eq!(row.started, minute(1) + SignedDuration::from_millis(7));
-    assert_eq!((row.scheduled, row.took), (minute(1), Some(Duration::from_micros(1_500))));
+    let expected = RunRow {
+        job: JOB.to_owned(),
+        instant: at.clone(),
+        scheduled: minute(1),
+        run_id: RunId(1 << 40),
+        reason: "due".to_owned(),
+        by: NODE,
+        started: minute(1) + SignedDuration::from_millis(7),
+        ended: Some(minute(0)),
+        took: Some(Duration::from_micros(1_500)),
+        attempts: 3,
+        outcome: outcome.map(str::to_owned),
+        error: row.error.clone(),
+    };
+    assert_eq!(*row, expected);
     let kept = row.error.as_deref().unwrap();
-    assert!(error.starts_with(kept) && kept.len() <= 4_000, "{} bytes", kept.len());
+    assert!(error.unwrap().starts_with(kept) && kept.len() <= 4_000, "{} bytes", kept.len());
 }
 
 async fn a_run_that_was_given_back_can_be_taken_at_once<B: Bed>(world: World<B>) {
@@ -269,8 +308,8 @@ async fn a_run_that_was_given_back_can_be_taken_at_once<B: Bed>(world: World<B>)
     let at = text(1);
     let given = EndRun { outcome: None, attempts: 2, ..end::<B>(&at, 1) };
     assert!(world.tier.end_run(&given).await.unwrap());
-    let lapsed = world.tier.lapsed_runs(&[JOB]).await.unwrap();
-    assert_eq!((lapsed.len(), lapsed[0].ended, lapsed[0].took), (1, None, None));
+    let found = lapsed(&world).await;
+    assert_eq!((found.len(), found[0].ended, found[0].took), (1, None, None));
     assert_eq!(taken(&world, 2, 2).await, ours(2));
     assert!(ended(&world, 2, 2).await);
     let before = RunTaken::Ours { run_id: RunId(1 << 40), attempts_before: 2 };
@@ -289,28 +328,26 @@ async fn the_log_comes_newest_first<B: Bed>(world: World<B>) {
     assert_eq!(world.tier.runs("p:other", 2).await.unwrap(), []);
 }
 
-async fn what_was_removed_is_not_done_again<B: Bed>(world: World<B>) {
-    // By age.
+async fn what_was_removed_by_age_is_not_done_again<B: Bed>(world: World<B>) {
     taken(&world, 5, 1).await;
     assert!(ended(&world, 5, 1).await);
     world.pass(11).await;
     world.tier.sweep(100).await.unwrap();
     assert_eq!(rows(&world).await, []);
-    assert_eq!(taken(&world, 5, 2).await, RunTaken::Theirs);
-    assert_eq!(taken(&world, 4, 3).await, RunTaken::Theirs);
-    // And by number. What has not ended stays.
+    takes(&world, &[(5, 2, RunTaken::Theirs), (4, 3, RunTaken::Theirs), (6, 4, ours(4))]).await;
+}
+
+async fn what_was_removed_by_number_is_not_done_again<B: Bed>(world: World<B>) {
     for nth in 6..10 {
-        let at = text(nth);
-        let run =
-            TakeRun { rows_max: 2, instances_max: 9, ..take::<B>(&at, nth, 100 + nth as u64) };
-        assert!(matches!(world.tier.take_run(&run).await.unwrap(), RunTaken::Ours { .. }));
-        if nth != 6 {
-            assert!(ended(&world, nth, 100 + nth as u64).await);
-        }
+        let (at, permit) = (text(nth), nth.cast_unsigned());
+        let run = TakeRun { rows_max: 2, instances_max: 9, ..take::<B>(&at, nth, permit) };
+        assert_eq!(world.tier.take_run(&run).await.unwrap(), ours(permit));
+        // What has not ended stays.
+        assert!(nth == 6 || ended(&world, nth, permit).await);
     }
     let left: Vec<_> = rows(&world).await.iter().map(|row| row.scheduled).collect();
     assert_eq!(left, [minute(9), minute(8), minute(6)]);
-    assert_eq!(taken(&world, 7, 9).await, RunTaken::Theirs);
+    assert_eq!(taken(&world, 7, 99).await, RunTaken::Theirs);
     assert_eq!(met(&world, minute(0)).await.handled, Some(minute(9)));
 }
 
