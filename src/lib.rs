@@ -53,7 +53,8 @@
 //! * **Renew a dataset** ([`Forewarm::snapshot`]): one engine loads it when it is due, the others take
 //!   it from L2, and readers find it behind a pointer.
 //! * **Run a job** ([`Forewarm::job`]): what is due is taken by one engine of those that share an L2,
-//!   runs with attempts and a deadline, and is one row of the log.
+//!   under a lease that another one takes over, runs with attempts and a deadline, and is one row of
+//!   the log.
 //!
 //! `ARCHITECTURE.md` in the repository tells the rest.
 //!

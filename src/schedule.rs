@@ -10,6 +10,8 @@ pub use self::trigger::Trigger;
 
 mod builder;
 mod context;
+mod core;
+mod due;
 mod job;
 mod jobs;
 mod leases;
@@ -19,4 +21,5 @@ mod policy;
 mod runner;
 mod share;
 mod stored;
+mod taking;
 mod trigger;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{JobContext, JobError};
+use super::core::{JobParts, Work};
 use super::job::Job;
-use super::jobs::{JobParts, Jobs, Work};
+use super::jobs::Jobs;
 use super::policy::JobPolicy;
 use super::trigger::Trigger;
 use crate::error::{ConfigError, Error};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::jobs::{Figures, JobCore, Jobs};
+use super::core::{Figures, JobCore};
+use super::jobs::Jobs;
 use super::log::Run;
 use super::policy::JobPolicy;
 use crate::error::Error;

@@ -1,28 +1,23 @@
 //! The jobs of an engine, and what is known of each.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use jiff::SignedDuration;
+use tokio::sync::{Notify, Semaphore};
 
-use super::context::{JobContext, JobError};
+use super::core::{JobCore, JobParts};
 use super::leases::Leases;
-use super::log::{Run, RunLog, RunOutcome};
-use super::plan::{Due, Looked, Plan, Present, Terms};
-use super::policy::JobPolicy;
+use super::plan::Present;
 use super::{runner, share};
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::coherence::L2;
 use crate::error::{ConfigError, Error};
 use crate::key::Name;
-use crate::metrics::{Counters, JOB_LAST_SUCCESS};
 use crate::sync::Mutex;
 use crate::task::Tasks;
-use crate::tier::{JobMemory, RunId};
+use crate::tier::RunId;
 
 /// The jobs of an engine.
 pub(crate) struct Jobs {
@@ -30,9 +25,12 @@ pub(crate) struct Jobs {
     pub(super) tasks: Arc<Tasks>,
     pub(super) l2: Option<Arc<L2>>,
     pub(super) leases: Option<Arc<Leases>>,
+    /// Turns to take runs and to tell how they ended: what is due at the same time for many jobs is
+    /// asked for bit by bit, and each call has its time from when it is made.
+    pub(super) turns: Semaphore,
     /// Whether L2 has said where the jobs go on.
     pub(super) is_met: AtomicBool,
-    prefix: Name,
+    pub(super) prefix: Name,
     pub(super) seed: u64,
     /// Wakes the loop that looks what is due.
     pub(super) wake: Arc<Notify>,
@@ -42,55 +40,13 @@ pub(crate) struct Jobs {
     registry: Mutex<Registry>,
 }
 
+/// Fewer than the connections that a tier has by default: reads need some as well.
+const CALLS_MAX: usize = 4;
+
 #[derive(Default)]
 struct Registry {
     jobs: Vec<Arc<JobCore>>,
     is_closed: bool,
-}
-
-/// What a job does.
-pub(super) type Work = Arc<dyn Fn(JobContext) -> Working + Send + Sync>;
-pub(super) type Working = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
-
-/// A job.
-pub(super) struct JobCore {
-    pub(super) name: Arc<str>,
-    /// `{prefix}:{name}`.
-    pub(super) full_name: Arc<str>,
-    pub(super) policy: JobPolicy,
-    /// Whether its runs are done by one engine of those that share L2.
-    pub(super) is_shared: bool,
-    seed: u64,
-    outcomes: Counters<RunOutcome>,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// Taken when the engine is shut down, since it may hold a handle of the engine.
-    work: Option<Work>,
-    /// What is due; from the start of the engine.
-    plan: Option<Plan>,
-    log: RunLog,
-    last_success: Option<Timestamp>,
-    /// The runs that have failed since the last one that succeeded.
-    failures: u64,
-}
-
-/// What a job is made of.
-pub(super) struct JobParts {
-    pub(super) name: Name,
-    pub(super) policy: JobPolicy,
-    pub(super) work: Work,
-}
-
-/// How a job is doing at the moment.
-pub(super) struct Figures {
-    pub(super) next_run: Option<Timestamp>,
-    pub(super) is_paused: bool,
-    pub(super) running: usize,
-    pub(super) waiting: usize,
-    pub(super) last_success: Option<Timestamp>,
-    pub(super) failures: u64,
 }
 
 impl Jobs {
@@ -108,6 +64,7 @@ impl Jobs {
             tasks,
             l2,
             leases,
+            turns: Semaphore::new(CALLS_MAX),
             is_met: AtomicBool::new(false),
             prefix,
             seed,
@@ -120,28 +77,18 @@ impl Jobs {
     }
 
     pub(super) fn register(&self, parts: JobParts) -> Result<Arc<JobCore>, Error> {
-        let JobParts { name, policy, work } = parts;
         let mut registry = self.registry.lock();
-        let field = || format!("job `{}`", name.as_str());
+        let name = parts.name.as_str();
+        let field = || format!("job `{name}`");
         if registry.is_closed {
             let remedy = "declare every job before `start`";
             return Err(ConfigError::new(field(), "is declared after `start`", remedy).into());
         }
-        if registry.jobs.iter().any(|job| &*job.name == name.as_str()) {
+        if registry.jobs.iter().any(|job| &*job.name == name) {
             let remedy = "give each job a name of its own";
             return Err(ConfigError::new(field(), "is declared twice", remedy).into());
         }
-        let log = RunLog::new(policy.log_kept_for, policy.log_runs_max);
-        let state = State { work: Some(work), plan: None, log, last_success: None, failures: 0 };
-        let core = Arc::new(JobCore {
-            seed: xxhash_rust::xxh3::xxh3_64_with_seed(name.as_str().as_bytes(), self.seed),
-            name: name.as_str().into(),
-            full_name: format!("{}:{}", self.prefix.as_str(), name.as_str()).into(),
-            is_shared: self.l2.is_some() && !policy.on_every_engine,
-            policy,
-            outcomes: Counters::new(),
-            state: Mutex::new(state),
-        });
+        let core = Arc::new(JobCore::new(self, parts));
         registry.jobs.push(Arc::clone(&core));
         Ok(core)
     }
@@ -158,8 +105,7 @@ impl Jobs {
         }
         let present = self.present();
         for job in jobs {
-            let plan = Plan::new(&job.policy, job.is_shared, present);
-            job.state.lock().plan = Some(plan);
+            job.start(present);
         }
         runner::start(self);
         share::start(self);
@@ -172,9 +118,7 @@ impl Jobs {
             leases.end();
         }
         for job in self.all() {
-            let work = job.state.lock().work.take();
-            // Outside of the lock, since it may hold the last handle of something.
-            drop(work);
+            job.let_go();
         }
     }
 
@@ -199,13 +143,7 @@ impl Jobs {
     /// Brings the figures to the `metrics` facade.
     pub(crate) fn publish(&self) {
         for job in self.all() {
-            let label =
-                metrics::Label::new("job", metrics::SharedString::from(job.name.to_string()));
-            job.outcomes.publish(std::slice::from_ref(&label));
-            if let Some(at) = job.state.lock().last_success {
-                let gauge = metrics::gauge!(JOB_LAST_SUCCESS, vec![label]);
-                gauge.set(at.as_duration().as_secs_f64());
-            }
+            job.publish();
         }
     }
 }
@@ -215,163 +153,6 @@ impl Jobs {
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one("forewarm")
-}
-
-impl JobCore {
-    /// What is to be started now, and when to look again.
-    pub(super) fn look(&self, jobs: &Jobs) -> (Vec<Due>, Moment) {
-        let (present, new_id) = (jobs.present(), || jobs.new_id());
-        let terms = self.terms(&new_id);
-        let mut state = self.state.lock();
-        let Some(plan) = &mut state.plan else { return (Vec::new(), Moment::NEVER) };
-        let Looked { start, missed } = plan.look(&terms, present);
-        let next = plan.next_look(&terms, present);
-        for due in missed {
-            tracing::warn!(job = %self.name, scheduled = %due.scheduled, "the job was not run in time");
-            self.outcomes.one(RunOutcome::Missed);
-            state.log.add(self.row(&due), present.now);
-            state.log.end(due.run_id, RunOutcome::Missed, present.now, present.wall);
-        }
-        (start, next)
-    }
-
-    const fn terms<'a>(&'a self, new_id: &'a dyn Fn() -> RunId) -> Terms<'a> {
-        Terms { policy: &self.policy, seed: self.seed, new_id }
-    }
-
-    fn row(&self, due: &Due) -> Run {
-        Run {
-            run_id: due.run_id,
-            job: Arc::clone(&self.name),
-            reason: due.reason,
-            scheduled: due.scheduled,
-            started: None,
-            ended: None,
-            took: None,
-            attempts: 0,
-            outcome: None,
-            error: None,
-        }
-    }
-
-    pub(super) fn work(&self) -> Option<Work> {
-        self.state.lock().work.clone()
-    }
-
-    /// Notes that a run begins, if the log does not have it already.
-    pub(super) fn begin(&self, jobs: &Jobs, due: &Due) {
-        let now = jobs.clock.now();
-        let mut state = self.state.lock();
-        state.log.add(self.row(due), now);
-    }
-
-    pub(super) fn attempt(&self, jobs: &Jobs, run_id: RunId, nth: usize) {
-        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
-        self.state.lock().log.attempt(run_id, nth, now, wall);
-    }
-
-    /// A run as the log here has it.
-    pub(super) fn told(&self, run_id: RunId) -> Option<Run> {
-        self.state.lock().log.find(run_id).cloned()
-    }
-
-    /// Goes on where L2 says, if it says anything.
-    pub(super) fn go_on(&self, jobs: &Jobs, memory: Option<JobMemory>) {
-        if let Some(plan) = &mut self.state.lock().plan {
-            plan.go_on(&self.policy, memory, jobs.present());
-        }
-    }
-
-    /// A run could not begin for now.
-    pub(super) fn put_back(&self, jobs: &Jobs, due: Due) {
-        if let Some(plan) = &mut self.state.lock().plan {
-            plan.put_back(&self.policy, due, jobs.present());
-        }
-    }
-
-    /// Takes in a run that an engine has left or lost.
-    pub(super) fn adopt(&self, due: Due) {
-        if let Some(plan) = &mut self.state.lock().plan {
-            plan.adopt(due);
-        }
-    }
-
-    pub(super) fn failure(&self, run_id: RunId, error: &JobError) {
-        self.state.lock().log.failure(run_id, &error.to_string());
-    }
-
-    /// A run has ended; without an outcome if it is another engine's, or waits again.
-    pub(super) fn ended(&self, jobs: &Jobs, run_id: RunId, outcome: Option<RunOutcome>) {
-        let (now, wall) = (jobs.clock.now(), jobs.clock.wall());
-        let mut state = self.state.lock();
-        if let Some(plan) = &mut state.plan {
-            plan.ended();
-        }
-        let Some(outcome) = outcome else { return };
-        state.log.end(run_id, outcome, now, wall);
-        self.outcomes.one(outcome);
-        if outcome == RunOutcome::Succeeded {
-            (state.last_success, state.failures) = (Some(wall), 0);
-        } else {
-            state.failures += 1;
-            drop(state);
-            tracing::error!(job = %self.name, %run_id, ?outcome, "the job has failed");
-        }
-    }
-
-    /// Asks for a run.
-    pub(super) fn ask(&self, jobs: &Jobs) -> Result<RunId, Error> {
-        if jobs.tasks.is_stopping() {
-            return Err(Error::ShutDown);
-        }
-        let (present, new_id) = (jobs.present(), || jobs.new_id());
-        let terms = self.terms(&new_id);
-        let mut state = self.state.lock();
-        let Some(plan) = &mut state.plan else {
-            let field = format!("job `{}`", self.name);
-            let remedy = "start the engine first";
-            return Err(ConfigError::new(field, "is told to run too early", remedy).into());
-        };
-        let Some(due) = plan.ask(&terms, present) else {
-            let waiting = plan.waiting();
-            return Err(Error::JobBusy { job: Arc::clone(&self.name), waiting });
-        };
-        let row = self.row(&due);
-        state.log.add(row, present.now);
-        drop(state);
-        jobs.wake.notify_one();
-        Ok(due.run_id)
-    }
-
-    pub(super) fn pause(&self, jobs: &Jobs, is_paused: bool) {
-        let (present, new_id) = (jobs.present(), || jobs.new_id());
-        let terms = self.terms(&new_id);
-        if let Some(plan) = &mut self.state.lock().plan {
-            plan.pause(&terms, present, is_paused);
-        }
-        jobs.wake.notify_one();
-    }
-
-    /// The newest runs that this engine knows of itself.
-    pub(super) fn newest_here(&self, jobs: &Jobs, count: usize) -> Vec<Run> {
-        self.state.lock().log.newest(count, jobs.clock.now())
-    }
-
-    pub(super) fn figures(&self, jobs: &Jobs) -> Figures {
-        let (present, new_id) = (jobs.present(), || jobs.new_id());
-        let terms = self.terms(&new_id);
-        let state = self.state.lock();
-        let plan = state.plan.as_ref();
-        let next = plan.and_then(|plan| plan.next_due(&terms, present));
-        Figures {
-            next_run: next.map(|(wall, _)| wall),
-            is_paused: plan.is_some_and(Plan::is_paused),
-            running: plan.map_or(0, Plan::running),
-            waiting: plan.map_or(0, Plan::waiting),
-            last_success: state.last_success,
-            failures: state.failures,
-        }
-    }
 }
 
 impl fmt::Debug for Jobs {

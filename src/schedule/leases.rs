@@ -89,6 +89,10 @@ impl Held {
 const RENEWALS: u32 = 3;
 const TRIES: u32 = 12;
 
+/// A call that takes longer than this is given up, so that there is time for another: a tenth of the
+/// lease, but no less than a new connection may take.
+const CALL_MIN: Duration = Duration::from_millis(750);
+
 /// Leases that are due a little later are renewed together with those that are due.
 const TOGETHER: Duration = Duration::from_millis(500);
 
@@ -157,7 +161,8 @@ impl Leases {
         let due: Vec<_> = due.iter().map(renewal).collect();
         let runs: Vec<_> = due.iter().map(|(held, attempts)| run(held, *attempts)).collect();
         if let Some(shortest) = runs.iter().map(|run| run.lease_for).min() {
-            let renewed = self.l2.renew_runs(&runs, shortest / (RENEWALS + 1)).await;
+            let timeout = (shortest / 10).max(CALL_MIN);
+            let renewed = self.l2.renew_runs(&runs, timeout).await;
             for (nth, (held, _)) in due.iter().enumerate() {
                 match renewed.as_ref().and_then(|renewed| renewed.get(nth)) {
                     Some(true) => held.renewed(now),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::due::Due;
 use super::log::RunReason;
 use super::policy::{CatchUp, JobPolicy};
 use super::trigger::Trigger;
@@ -25,41 +26,6 @@ pub(super) struct Present {
 impl Present {
     const fn of(&self, trigger: &Trigger) -> Timestamp {
         if trigger.is_of_spans() { self.onward } else { self.wall }
-    }
-}
-
-/// A run that is to be started.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Due {
-    pub(super) run_id: RunId,
-    pub(super) scheduled: Timestamp,
-    pub(super) reason: RunReason,
-    /// Whether it is one of those that are done by one engine of several, so that one has to take it.
-    pub(super) is_shared: bool,
-    /// Whether it has been begun before, by an engine that has gone or has lost it.
-    pub(super) is_adopted: bool,
-    pub(super) not_before: Moment,
-    /// After this it is missed.
-    pub(super) give_up: Moment,
-}
-
-impl Due {
-    /// A run that somebody has left.
-    pub(super) const fn adopted(run_id: RunId, scheduled: Timestamp, reason: RunReason) -> Self {
-        Self {
-            run_id,
-            scheduled,
-            reason,
-            is_shared: true,
-            is_adopted: true,
-            not_before: Moment::START,
-            give_up: Moment::NEVER,
-        }
-    }
-
-    /// Whether it stands for an instant, so that a later one may stand for it.
-    fn coalesces(&self) -> bool {
-        self.reason != RunReason::Manual && !self.is_adopted
     }
 }
 
@@ -196,8 +162,10 @@ impl Plan {
         if due.coalesces() && is_moot {
             return;
         }
-        let again = present.now.plus(BUSY_AGAIN).min(due.give_up);
-        self.waiting.push_front(Due { not_before: again, ..due });
+        // Once more at the last moment; after that it is missed.
+        let again = present.now.plus(BUSY_AGAIN);
+        let not_before = if present.now < due.give_up { again.min(due.give_up) } else { again };
+        self.waiting.push_front(Due { not_before, ..due });
     }
 
     /// Takes in a run that somebody has left.

@@ -4,19 +4,20 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
 use super::context::{JobContext, JobError};
-use super::jobs::{JobCore, Jobs};
-use super::leases::{Held, Lease};
-use super::log::{RunOutcome, RunReason};
-use super::plan::{Due, LOOK_EVERY};
+use super::core::JobCore;
+use super::due::Due;
+use super::jobs::Jobs;
+use super::leases::Lease;
+use super::log::RunOutcome;
+use super::plan::LOOK_EVERY;
+use super::taking::{Ours, Taken, take, tell};
 use crate::background::{self, Next};
 use crate::clock::Moment;
 use crate::task;
-use crate::tier::{EndRun, RunId, RunTaken, TakeRun};
 
 /// Begins to look, again and again, what is due.
 pub(super) fn start(jobs: &Arc<Jobs>) {
@@ -121,107 +122,6 @@ async fn within_deadline(jobs: &Jobs, core: &JobCore, due: &Due, taken: &Ours) -
         core.failure(due.run_id, &JobError::permanent(late));
         RunOutcome::Deadline
     })
-}
-
-/// Who does what is due.
-enum Taken {
-    Ours(Ours),
-    Theirs,
-    /// As many are under way as may be.
-    Busy,
-    /// L2 did not say.
-    Unheard,
-}
-
-/// A run that is this engine's.
-struct Ours {
-    run_id: RunId,
-    /// The attempts of other engines.
-    attempts_before: usize,
-    /// None if it cannot be anybody else's.
-    lease: Option<Lease>,
-}
-
-/// Between two tries to ask L2.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Takes a run, for as long as it is not too late to start. Whoever took it without hearing so asks
-/// with the same permit, and is told yes; if nobody hears, it lapses, and is taken over.
-async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
-    let own = Ours { run_id: due.run_id, attempts_before: 0, lease: None };
-    let Some((l2, leases)) = jobs.l2.as_ref().zip(jobs.leases.as_ref()) else {
-        return Taken::Ours(own);
-    };
-    if !due.is_shared {
-        return Taken::Ours(own);
-    }
-    let (permit, instant, policy) = (l2.new_permit(), due.instant(), &core.policy);
-    let give_up = due.give_up.min(jobs.clock.now().plus(policy.misfire_grace));
-    loop {
-        let (now, at) = (jobs.clock.now(), jobs.clock.wall());
-        let run = TakeRun {
-            job: &core.full_name,
-            instant: &instant,
-            scheduled: due.scheduled,
-            is_due: due.reason != RunReason::Manual,
-            run_id: due.run_id,
-            reason: due.reason.word(),
-            by: l2.node(),
-            permit,
-            at,
-            lease_for: policy.lease,
-            instances_max: u32::try_from(policy.max_instances).unwrap_or(u32::MAX),
-            keep_for: policy.log_kept_for,
-            rows_max: u32::try_from(policy.log_runs_max).unwrap_or(u32::MAX),
-        };
-        match l2.take_run(&run).await {
-            Some(RunTaken::Ours { run_id, attempts_before: before }) => {
-                let name = (Arc::clone(&core.full_name), instant, permit);
-                let held = Held::new(name, before.saturating_add(1), now, policy.lease);
-                let attempts_before = usize::try_from(before).unwrap_or(usize::MAX);
-                let lease = Some(leases.hold(held));
-                return Taken::Ours(Ours { run_id, attempts_before, lease });
-            }
-            Some(RunTaken::Theirs) => return Taken::Theirs,
-            Some(RunTaken::Busy) => return Taken::Busy,
-            None => {}
-        }
-        let again = jobs.clock.now().plus(ASK_AGAIN);
-        if again > give_up || jobs.tasks.is_stopping() {
-            return Taken::Unheard;
-        }
-        task::sleep_until(jobs.clock.instant(again)).await;
-    }
-}
-
-/// Tells L2 how a run has ended, for as long as it is this engine's: otherwise it would be done again.
-async fn tell(
-    jobs: &Jobs,
-    core: &JobCore,
-    lease: Lease,
-    (run_id, outcome, began): (RunId, RunOutcome, Moment),
-) {
-    let Some(l2) = &jobs.l2 else { return };
-    let error = core.told(run_id).and_then(|run| run.error);
-    let took = jobs.clock.now().since(began);
-    while !lease.is_lost() {
-        let run = EndRun {
-            job: &lease.held.job,
-            instant: &lease.held.instant,
-            permit: lease.held.permit,
-            outcome: Some(outcome.label()),
-            attempts: lease.held.attempts.load(Relaxed),
-            error: error.as_deref().filter(|_| outcome != RunOutcome::Succeeded),
-            at: jobs.clock.wall(),
-            took,
-            keep_for: core.policy.log_kept_for,
-        };
-        if l2.end_run(&run).await.is_some() {
-            return lease.end();
-        }
-        let again = jobs.clock.now().plus(ASK_AGAIN);
-        task::sleep_until(jobs.clock.instant(again)).await;
-    }
 }
 
 /// Tries until an attempt succeeds, a failure will not pass, or there were enough.

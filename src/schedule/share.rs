@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::jobs::{JobCore, Jobs};
-use super::plan::Due;
+use super::core::JobCore;
+use super::due::Due;
+use super::jobs::Jobs;
 use crate::background::{self, Next};
 use crate::coherence::{L2, Met};
 use crate::tier::EndRun;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::jobs::{JobCore, Jobs};
+use super::core::JobCore;
+use super::due::Due;
+use super::jobs::Jobs;
 use super::log::{Run, RunOutcome, RunReason};
-use super::plan::Due;
 use crate::tier::RunRow;
 
 impl RunReason {

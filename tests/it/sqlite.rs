@@ -372,7 +372,7 @@ async fn there_is_no_more_to_evict_where_others_take_the_room() {
     let home = Home::new();
     let mut other = home.other().await;
     query("create table application (value blob)").execute(&mut other).await.unwrap();
-    let insert = query("insert into application values (zeroblob(275000))");
+    let insert = query("insert into application values (zeroblob(258000))");
     insert.execute(&mut other).await.unwrap();
     let tier = home.options().max_bytes(352 * 1024).open().await.unwrap();
     put(&tier, "p:user:1", b"Ada").await;

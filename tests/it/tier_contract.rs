@@ -9,6 +9,7 @@ use forewarm::Tier;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub(crate) use self::runs::any_run;
 pub(crate) use self::world::{NODE, World};
 
@@ -25,6 +26,7 @@ mod puts;
 mod reader;
 mod resources;
 mod restart;
+mod run_rows;
 mod runs;
 mod shared;
 mod storm;
@@ -92,6 +94,7 @@ pub(crate) async fn holds_for<B: Bed>() {
     cases.extend(shared::cases::<B>());
     cases.extend(hot::cases::<B>());
     cases.extend(runs::cases::<B>());
+    cases.extend(run_rows::cases::<B>());
     cases.extend(batches::cases::<B>());
     cases.extend(keys::cases::<B>());
     cases.extend(time::cases::<B>());

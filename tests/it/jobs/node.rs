@@ -70,7 +70,7 @@ async fn a_node_of_the_fleet() {
         let (witness, takes) = (witness.clone(), orders.takes(nth));
         let job = forewarm.job(&format!("job{nth}")).policy(orders.policy(nth));
         let job = job.run_with(move |context| {
-            let doing = witness.begin(context.job(), context.scheduled().to_string());
+            let doing = witness.begin(context.job(), &context.scheduled().to_string());
             async move {
                 tokio::time::sleep(takes).await;
                 doing.done();

@@ -77,13 +77,13 @@ impl Terms {
         sleep(self.lasts.saturating_sub(passed(began))).await;
         let until = Timestamp::now();
         let kills = ended.len();
-        let done = Verdict::settled(&store, &orders, until).await;
+        let done = Verdict::settled(&store, &orders, (from, until)).await;
         ended.extend(nodes.into_iter().map(Node::stop));
         let mut attempts = Attempts::new();
         for (notes, ended_at) in &ended {
             witness::read(notes, *ended_at, &mut attempts);
         }
-        Verdict::of(&orders, (from, until), kills, done, &attempts)
+        Verdict::of(&orders, (from, until), kills, &done, &attempts)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::node::Orders;
 use super::witness::{Attempt, Attempts};
-use super::{IN_TIME, Kind, Store};
+use super::{Kind, Store};
 
 /// What came of a trial.
 #[derive(Debug, Default)]
@@ -36,22 +36,28 @@ pub(super) struct Verdict {
 pub(super) type Rows = BTreeMap<String, Vec<RunRow>>;
 
 /// The longest that it takes until what was due by the end is done.
-const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const SETTLED_WITHIN: Duration = Duration::from_secs(300);
 
 impl Verdict {
     /// Waits until everything is done that was due by a time; gives the rows in any case.
-    pub(super) async fn settled(store: &Store, orders: &Orders, until: Timestamp) -> Rows {
+    pub(super) async fn settled(
+        store: &Store,
+        orders: &Orders,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Rows {
         let began = tokio::time::Instant::now();
         loop {
             let rows = rows(store, orders).await;
-            let is_open = |row: &&RunRow| row.scheduled <= until && row.outcome.is_none();
-            let open = rows.values().flatten().filter(is_open).count();
-            // What waits has no row yet.
-            let has_begun = began.elapsed() > Duration::from_millis(orders.jitter_millis + 5_000);
-            if open == 0 && has_begun || began.elapsed() > SETTLED_WITHIN + IN_TIME {
+            let is_done = |nth: usize| {
+                let ended = rows[&format!("job{nth}")].iter().filter(|row| {
+                    row.scheduled > from && row.scheduled <= until && row.outcome.is_some()
+                });
+                ended.count() >= instants(orders.every(nth), from, until).len()
+            };
+            if (0..orders.jobs).all(is_done) || began.elapsed() > SETTLED_WITHIN {
                 return rows;
             }
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(2)).await;
         }
     }
 
@@ -59,7 +65,7 @@ impl Verdict {
         orders: &Orders,
         (from, until): (Timestamp, Timestamp),
         kills: usize,
-        rows: Rows,
+        rows: &Rows,
         attempts: &Attempts,
     ) -> Self {
         let mut verdict = Self { kills, ..Self::default() };

@@ -25,7 +25,7 @@ impl Witness {
     }
 
     /// Notes that a run begins; it ends when what this gives is dropped.
-    pub(super) fn begin(&self, job: &str, instant: String) -> Doing {
+    pub(super) fn begin(&self, job: &str, instant: &str) -> Doing {
         let doing =
             Doing { witness: self.clone(), what: format!("{job} {instant}"), is_done: false };
         doing.note("began");

@@ -118,7 +118,7 @@ async fn a_lease_survives_a_short_silence_of_l2() {
         sleep(15 * SECOND).await;
         for fate in [Fate::Fails, Fate::Lost, Fate::Unanswered { there: Duration::ZERO }] {
             nodes[0].line.set(Op::RenewRuns, fate);
-            sleep(6 * SECOND).await;
+            sleep(4 * SECOND).await;
         }
         nodes[0].line.clear();
     }

@@ -207,7 +207,7 @@ impl Tier for SimTier {
 
     async fn take_run(&self, run: &TakeRun<'_>) -> Result<RunTaken, TierError> {
         let run = Taking::from(run);
-        self.call(Op::TakeRun, move |state| state.runs().take(run)).await
+        self.call(Op::TakeRun, move |state| state.runs().take(&run)).await
     }
 
     async fn renew_runs(&self, runs: &[RenewRun<'_>]) -> Result<Vec<bool>, TierError> {

@@ -124,7 +124,7 @@ impl Runs {
         self.0.entry(job.to_owned()).or_insert_with(new)
     }
 
-    pub(in crate::sim) fn take(&mut self, run: Taking) -> RunTaken {
+    pub(in crate::sim) fn take(&mut self, run: &Taking) -> RunTaken {
         let now = Instant::now();
         let job = self.job(&run.job, run.at);
         let found = job.rows.get(&run.instant);
