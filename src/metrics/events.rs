@@ -526,10 +526,13 @@ pub(crate) enum Full {
     Groups,
     /// Keys whose source lags behind.
     Lagging,
+    /// Names of loaded values that wait to be noted: then they are looked up when they are read.
+    Names,
 }
 
 impl Full {
-    const ALL: [Self; 5] = [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging];
+    const ALL: [Self; 6] =
+        [Self::Reads, Self::Failing, Self::Rising, Self::Groups, Self::Lagging, Self::Names];
 }
 
 impl Event for Full {
@@ -552,6 +555,7 @@ impl Event for Full {
             Self::Rising => "rising",
             Self::Groups => "groups",
             Self::Lagging => "lagging",
+            Self::Names => "names",
         };
         std::iter::once(("table", table))
     }

@@ -17,6 +17,7 @@ use crate::error::{ConfigError, Error, LoadError};
 use crate::key::Key;
 use crate::l1::Lookup;
 use crate::loader::{LoadContext, Loaded, Loader};
+use crate::metrics::Full;
 use crate::policy::{Bytes, Capacity, Policy, PreloadMode, PreloadPolicy};
 use crate::sync::Mutex;
 
@@ -164,7 +165,11 @@ impl<V> Index<V> {
             entry.is_calm(keys.clock.now())
                 && entry.value().is_some_and(|known| **known == key_text)
         });
-        if is_known || !self.known.note(&text, key_text) {
+        if is_known {
+            return;
+        }
+        if !self.known.note(&text, key_text) {
+            keys.tally.l1.full.one(Full::Names);
             return;
         }
         keys.load_behind(&text, hash, |_held| false);
