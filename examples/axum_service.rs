@@ -26,6 +26,7 @@ use forewarm::{Bytes, Fences, Forewarm, Resource, ScopeLayer, SqlLoader, SqliteT
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct User {
@@ -173,7 +174,16 @@ async fn database(path: &std::path::Path) -> Result<SqlitePool, sqlx::Error> {
     Ok(pool)
 }
 
-/// Ends when the process is told to stop: by Ctrl-C, or by its parent that closes standard input.
+/// Ends when the process is told to stop: by Ctrl-C, or by whoever manages it.
 async fn interrupted() {
-    drop(tokio::signal::ctrl_c().await);
+    let told = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = told => {}
+    }
 }

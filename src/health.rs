@@ -43,6 +43,9 @@ pub enum HealthState {
     Down,
 }
 
+/// What the names of jobs begin with.
+const JOB: &str = "job ";
+
 /// Components that are not up.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{0}")]
@@ -86,7 +89,7 @@ impl Forewarm {
             }
         }));
         components.extend(self.jobs().iter().map(|job| {
-            let (name, status) = (format!("job {}", job.name()), job.status());
+            let (name, status) = (format!("{JOB}{}", job.name()), job.status());
             match status.consecutive_failures {
                 0 => ComponentHealth::up(name),
                 failures => {
@@ -123,6 +126,10 @@ impl Health {
 }
 
 impl ComponentHealth {
+    pub(crate) fn is_job(&self) -> bool {
+        self.name.starts_with(JOB)
+    }
+
     fn up(name: impl Into<String>) -> Self {
         Self { name: name.into(), state: HealthState::Up, detail: String::new() }
     }

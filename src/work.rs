@@ -40,7 +40,8 @@ where
     move |context| {
         let (resource, keys) = (resource.clone(), Arc::clone(&keys));
         Box::pin(async move {
-            let renewed = resource.renew(keys.iter()).await;
+            // Another attempt need not load again what an earlier one has loaded.
+            let renewed = resource.renew_since(keys.to_vec(), context.due_at()).await;
             report(&context, resource.name(), renewed)
         })
     }
@@ -60,8 +61,8 @@ where
     move |context| {
         let resource = resource.clone();
         Box::pin(async move {
-            let hot = resource.hot_keys(count);
-            let renewed = resource.renew(hot.iter().map(|hot| &hot.key)).await;
+            let hot = resource.hot_keys(count).into_iter().map(|hot| hot.key).collect();
+            let renewed = resource.renew_since(hot, context.due_at()).await;
             report(&context, resource.name(), renewed)
         })
     }
@@ -111,7 +112,8 @@ where
     }
 }
 
-/// Looks at every component of an engine ([`Forewarm::health`]), and fails if one is not up.
+/// Looks at the components of an engine ([`Forewarm::health`]), and fails if one is not up; but for
+/// jobs, which tell of themselves, and would keep each other ill.
 ///
 /// Declare its job [on every engine](crate::JobBuilder::on_every_engine): each has a health of its
 /// own, and has it also while L2 does not answer.
@@ -122,7 +124,8 @@ pub fn check_health(
     move |_context| {
         let forewarm = forewarm.clone();
         Box::pin(async move {
-            let health = forewarm.health().await;
+            let mut health = forewarm.health().await;
+            health.components.retain(|component| !component.is_job());
             // Trying again at once would only find the same.
             health.check().map_err(JobError::permanent)
         })

@@ -45,6 +45,8 @@ pub struct Bundle<T> {
 }
 
 struct Part<T> {
+    /// The core of the resource, which nothing else is as long as this is held.
+    of: Arc<dyn Any + Send + Sync>,
     resource: Arc<str>,
     get: Box<Get<T>>,
     preload: Box<Preload<T>>,
@@ -87,7 +89,8 @@ impl<T> Bundle<T> {
         V: Send + Sync + 'static,
     {
         let name = Arc::clone(&resource.core.name);
-        self.parts.retain(|part| part.resource != name);
+        let core: Arc<dyn Any + Send + Sync> = Arc::clone(&resource.core) as _;
+        self.parts.retain(|part| !addr_eq(Arc::as_ptr(&part.of), Arc::as_ptr(&core)));
         let key_of = Arc::new(key_of);
         let (of_get, key_of_get) = (resource.clone(), Arc::clone(&key_of));
         let get = move |of: &T| -> Getting {
@@ -104,7 +107,7 @@ impl<T> Bundle<T> {
             Box::pin(async move { resource.preload([&key]).await })
         };
         let (get, preload) = (Box::new(get), Box::new(preload));
-        self.parts.push(Part { resource: name, get, preload });
+        self.parts.push(Part { of: core, resource: name, get, preload });
         self
     }
 

@@ -20,6 +20,9 @@ pub struct JobContext {
     pub(super) run_id: RunId,
     pub(super) reason: RunReason,
     pub(super) scheduled: Timestamp,
+    /// The moment of `scheduled`, as it was when the run began: steps of the wall clock between
+    /// attempts do not move it.
+    pub(super) due_at: Moment,
     pub(super) attempt: usize,
     pub(super) deadline: Moment,
     pub(super) clock: Clock,
@@ -50,6 +53,11 @@ impl JobContext {
     #[must_use]
     pub const fn scheduled(&self) -> Timestamp {
         self.scheduled
+    }
+
+    /// The moment at which the run was due, or asked for.
+    pub(crate) const fn due_at(&self) -> Moment {
+        self.due_at
     }
 
     /// The number of this attempt, from 1. Those of engines that had the run before and have gone, or

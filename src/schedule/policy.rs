@@ -135,7 +135,7 @@ impl JobPolicy {
         for (field, count, least, most) in [
             ("triggers", self.triggers.len(), 0, 100),
             ("max_instances", self.max_instances, 1, 100),
-            ("attempts", self.attempts, 1, 100),
+            ("attempts", self.attempts, 1, 1_000_000),
             ("log_runs_max", self.log_runs_max, 10, 1_000),
         ] {
             if !(least..=most).contains(&count) {

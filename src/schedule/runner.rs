@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt as _;
+use jiff::SignedDuration;
 
 use super::context::{JobContext, JobError};
 use super::core::JobCore;
@@ -139,12 +140,14 @@ async fn attempts(
         core.failure(due.run_id, &JobError::permanent(gone));
         return RunOutcome::Failed;
     };
+    let late_by = jobs.clock.wall().duration_since(due.scheduled).max(SignedDuration::ZERO);
+    let times = Times { due_at: jobs.clock.now().minus(late_by.unsigned_abs()), deadline };
     let mut waits = core.policy.waits(jobs.seed ^ due.run_id.0).take(left - 1);
     for nth in before + 1.. {
         if let Some(lease) = &taken.lease {
             lease.held.attempts.store(u32::try_from(nth).unwrap_or(u32::MAX), Relaxed);
         }
-        let error = match attempt(jobs, core, due, deadline, nth).await {
+        let error = match attempt(jobs, core, due, times, nth).await {
             Ok(()) => return RunOutcome::Succeeded,
             Err(Failure::Panicked) => return RunOutcome::Panicked,
             Err(Failure::Error(error)) => error,
@@ -158,6 +161,13 @@ async fn attempts(
     RunOutcome::Failed
 }
 
+/// The moments of a run that its attempts share.
+#[derive(Clone, Copy)]
+struct Times {
+    due_at: Moment,
+    deadline: Moment,
+}
+
 enum Failure {
     Error(JobError),
     Panicked,
@@ -167,7 +177,7 @@ async fn attempt(
     jobs: &Jobs,
     core: &JobCore,
     due: &Due,
-    deadline: Moment,
+    Times { due_at, deadline }: Times,
     nth: usize,
 ) -> Result<(), Failure> {
     core.attempt(jobs, due.run_id, nth);
@@ -176,6 +186,7 @@ async fn attempt(
         run_id: due.run_id,
         reason: due.reason,
         scheduled: due.scheduled,
+        due_at,
         attempt: nth,
         deadline,
         clock: jobs.clock.clone(),

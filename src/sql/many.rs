@@ -1,6 +1,6 @@
 //! Many keys by one query.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Database, Pool, SqlStr};
 
@@ -53,7 +53,20 @@ impl<DB: SqlDatabase, K: Key> Many<DB, K> {
         }
         let asked = keys.iter().filter(|key| rows.contains_key(**key)).count();
         // A key that is asked for twice counts twice here, so fewer than there are would be wrong.
-        let has_others = rows.len() > asked;
+        let has_others = rows.len() > asked || Self::may_be_alike(keys, &rows);
         Ok(Found { rows, has_others })
+    }
+
+    /// Whether a key without rows differs from one with rows only as texts do that some databases
+    /// take to be the same: then its rows may have come under the name of the other.
+    fn may_be_alike(keys: &[&K], rows: &HashMap<K, Vec<DB::Row>>) -> bool {
+        let folded = |key: &K| key.to_string().trim_end().to_lowercase();
+        let missing = keys.iter().filter(|key| !rows.contains_key(**key));
+        let mut missing = missing.map(|key| folded(key)).peekable();
+        if missing.peek().is_none() {
+            return false;
+        }
+        let found: HashSet<_> = rows.keys().map(folded).collect();
+        missing.any(|key| found.contains(&key))
     }
 }

@@ -76,7 +76,8 @@ fn what_the_table_names_exists() {
                 assert!(functions.contains(function), "{item}: no test `{name}`");
                 let file = module.replace("::", "/");
                 let is_there = tests.iter().any(|(path, text)| {
-                    path.ends_with(format!("tests/it/{file}.rs")) && text.contains(function)
+                    path.ends_with(format!("tests/it/{file}.rs"))
+                        && text.contains(&format!("fn {function}("))
                 });
                 assert!(is_there, "{item}: `{name}` is elsewhere");
                 named += 1;

@@ -108,6 +108,10 @@ async fn one_key_that_fails_stops_no_other_and_fails_the_run() {
     let run = &job.runs(1).await[0];
     assert_eq!((run.outcome, run.attempts), (Some(RunOutcome::Failed), 3));
     assert!(run.error.as_ref().unwrap().contains("1 keys"), "{run:?}");
+    // What the first attempt has loaded is not loaded again by the others.
+    let asked = exchange.asked();
+    let of = |symbol: &str| asked.iter().filter(|asked| *asked == symbol).count();
+    assert_eq!((of("A"), of("B"), of("C")), (1, 3, 1), "{asked:?}");
     assert!(stocks.peek("A").is_some() && stocks.peek("C").is_some());
     exchange.opens();
     sleep(10 * MINUTE).await;
@@ -205,6 +209,7 @@ async fn health_names_what_is_ill() {
     line.mend();
     sleep(MINUTE).await;
     assert_eq!(state_of("l2").await.1, HealthState::Up);
+    assert_eq!(checks.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
 
     for nth in 0..100 {
         drop(broken.get(&nth).await);

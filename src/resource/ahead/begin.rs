@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -97,7 +98,12 @@ where
             return Err(self.refuse(reason));
         }
         let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
-        let after = (need == Need::New).then_some(now);
+        let since = match need {
+            Need::Fresh => None,
+            Need::Since(since) => Some(since),
+        };
+        // Loads of that very moment are good as well.
+        let after = since.map(|since| since.minus(Duration::from_micros(1)));
         let begin = || Pad::new(now, why, Arc::clone(urgency)).within(after, false);
         // What is to be renewed is fresh still; what was renewed meanwhile is so for longer.
         let until = renews.unwrap_or(now);
@@ -106,7 +112,10 @@ where
             after.is_none_or(|after| life.loaded_at > after) && life.fresh_until > until
         };
         let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
-        match self.fence.board(caller, Terms { serves, joins: self.joins(now) }, begin) {
+        let may_join = self.joins(now);
+        let joins =
+            |pad: &Pad<K, V>| since.is_none_or(|since| pad.started >= since) && may_join(pad);
+        match self.fence.board(caller, Terms { serves, joins }, begin) {
             Boarding::Started(start) => {
                 self.ahead.begun.fetch_add(1, Relaxed);
                 Ok(Trip::new(self, key, hash, start))

@@ -1,12 +1,14 @@
 //! Keys that a caller asks to have loaded ahead.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use smallvec::SmallVec;
 
 use super::begin::NotBegun;
+use crate::clock::Moment;
 use crate::entry::{Origin, Reason};
 use crate::key::Key;
 use crate::limits::Urgency;
@@ -97,7 +99,14 @@ where
         Q: ToOwned<Owned = K> + ?Sized + 'a,
     {
         let keys: Vec<K> = keys.into_iter().map(ToOwned::to_owned).collect();
-        self.core.preload_now(keys, Need::New).await
+        self.renew_since(keys, self.core.clock.now()).await
+    }
+
+    /// The same, but for keys whose loads began at this moment or later.
+    pub(crate) async fn renew_since(&self, mut keys: Vec<K>, since: Moment) -> Preloaded {
+        let mut seen = HashSet::new();
+        keys.retain(|key| seen.insert(key.clone()));
+        self.core.preload_now(keys, Need::Since(since)).await
     }
 }
 
@@ -106,8 +115,8 @@ where
 pub(super) enum Need {
     /// Whatever is fresh.
     Fresh,
-    /// What the source has now.
-    New,
+    /// What the source has had at this moment or later.
+    Since(Moment),
 }
 
 impl<K, V> Core<K, V>
