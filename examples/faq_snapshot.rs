@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let help_desk = HelpDesk::open().await?;
 
     let (forewarm, faq) = engine(folder.path(), help_desk.address).await?;
-    println!("start: sections {:?}, {} request", faq.loaded().await.sec_ids, help_desk.asked());
+    println!("start: sections {:?}, {} request", faq.loaded().await?.sec_ids, help_desk.asked());
     println!("snapshot: {}", serde_json::to_string(&Shown::of(&faq))?);
 
     let answers = join_all((0..20).map(|_| faq.refresh())).await;
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     help_desk.has(None);
     let (forewarm, faq) = engine(folder.path(), help_desk.address).await?;
-    println!("restart: sections {:?}, {} requests", faq.loaded().await.sec_ids, help_desk.asked());
+    println!("restart: sections {:?}, {} requests", faq.loaded().await?.sec_ids, help_desk.asked());
     forewarm.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

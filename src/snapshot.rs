@@ -42,7 +42,7 @@ mod dataset;
 ///     .build()?;
 /// forewarm.start().await?;
 ///
-/// assert_eq!(sections.loaded().await.len(), 2);
+/// assert_eq!(sections.loaded().await?.len(), 2);
 /// assert_eq!(sections.get().map(|sections| sections.len()), Some(2));
 /// # forewarm.shutdown(Duration::from_secs(1)).await;
 /// # Ok(())
@@ -79,12 +79,18 @@ impl<T: Send + Sync + 'static> Snapshot<T> {
     }
 
     /// The dataset as it is now; waits for the first one, which comes after the start of the engine.
-    pub async fn loaded(&self) -> Arc<T> {
+    ///
+    /// # Errors
+    ///
+    /// The engine was shut down before one came.
+    pub async fn loaded(&self) -> Result<Arc<T>, Error> {
         self.dataset.loaded().await
     }
 
-    /// Renews it now, here and on the other engines that share its L2. Who calls while a renewal is
-    /// under way that was asked for in the same way gets what that one brings.
+    /// Renews it now, here and on the other engines that share its L2. Who calls while one is under way
+    /// that somebody else has asked for gets what that one brings.
+    ///
+    /// If it fails, it is tried again behind the caller.
     ///
     /// # Errors
     ///

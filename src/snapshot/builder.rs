@@ -173,7 +173,8 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
             );
         };
         let (engine, name) = (self.engine, self.name);
-        let busy_wait = self.source.deadline;
+        // The rest is for asking the source, should the other engine have gone.
+        let busy_wait = self.source.deadline / 2;
         let policy = policy(self.source, self.value_bytes_max, self.schema);
         let job = job_policy(&self.triggers, self.jitter, self.retry_max);
         // Before anything is registered, so that one that is wrong leaves nothing behind.
@@ -199,6 +200,7 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
             clock: engine.clock.clone(),
             tasks: Arc::clone(&engine.tasks),
             rounds: Rounds::default(),
+            heard: Arc::clone(&heard),
             trouble: Mutex::new(Trouble::default()),
         });
         renew_when_due(&engine, &dataset, job, self.triggers)?;
@@ -228,8 +230,7 @@ fn policy(source: SourcePolicy, value_bytes_max: usize, schema: u32) -> Policy {
     }
 }
 
-/// Tried again for most of a day, so that one bad hour does not cost one that is renewed daily a
-/// day.
+/// Tried until it succeeds, so that one bad hour does not cost what is renewed daily a day.
 fn job_policy(triggers: &[Trigger], jitter: Duration, retry_max: Duration) -> JobPolicy {
     const DAY: Duration = Duration::from_hours(24);
     let mut triggers = triggers.to_vec();
@@ -239,10 +240,10 @@ fn job_policy(triggers: &[Trigger], jitter: Duration, retry_max: Duration) -> Jo
         jitter,
         misfire_grace: DAY,
         on_every_engine: true,
-        attempts: 100,
+        attempts: 1_000_000,
         backoff_min: Duration::from_secs(1).min(retry_max),
         backoff_max: retry_max,
-        deadline: DAY,
+        deadline: FOR_EVER,
         ..JobPolicy::default()
     }
 }

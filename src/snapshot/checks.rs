@@ -19,21 +19,31 @@ pub(super) type Loading<T> = Pin<Box<dyn Future<Output = Result<T, LoadError>> +
 /// What a new dataset must be to replace the old one.
 pub(super) struct Checks<T> {
     checks: Vec<Box<Check<T>>>,
-    skips_once: AtomicBool,
+    is_skipped: AtomicBool,
+}
+
+/// As long as it lives, every dataset passes.
+pub(super) struct Skip<'a>(&'a AtomicBool);
+
+impl Drop for Skip<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+    }
 }
 
 impl<T> Checks<T> {
     pub(super) fn new(checks: Vec<Box<Check<T>>>) -> Self {
-        Self { checks, skips_once: AtomicBool::new(false) }
+        Self { checks, is_skipped: AtomicBool::new(false) }
     }
 
-    /// Lets the next dataset pass, whatever it is.
-    pub(super) fn skip_once(&self) {
-        self.skips_once.store(true, SeqCst);
+    /// Lets every dataset pass that comes meanwhile.
+    pub(super) fn skip(&self) -> Skip<'_> {
+        self.is_skipped.store(true, SeqCst);
+        Skip(&self.is_skipped)
     }
 
     fn refusal(&self, new: &T, held: Option<&T>) -> Option<String> {
-        if self.skips_once.swap(false, SeqCst) {
+        if self.is_skipped.load(SeqCst) {
             return None;
         }
         self.checks.iter().find_map(|check| check(new, held).err())

@@ -1,12 +1,13 @@
 //! What a snapshot holds, and how it is renewed.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
 use super::SnapshotStatus;
@@ -31,6 +32,8 @@ pub(super) struct Dataset<T: Send + Sync + 'static> {
     pub(super) clock: Clock,
     pub(super) tasks: Arc<Tasks>,
     pub(super) rounds: Rounds,
+    /// Has L2 looked at again.
+    pub(super) heard: Arc<Notify>,
     pub(super) trouble: Mutex<Trouble>,
 }
 
@@ -50,11 +53,14 @@ struct Version<T> {
     loaded_at: Timestamp,
 }
 
-/// The renewals that somebody has asked for, one at a time.
+/// The renewals, one at a time.
 #[derive(Default)]
 pub(super) struct Rounds {
     turn: tokio::sync::Mutex<()>,
-    ended: AtomicU64,
+    /// How many that somebody asked for have ended, and the error of the last one.
+    asked_for: Mutex<(u64, Option<Error>)>,
+    /// The last one failed that somebody asked for: it is to be tried again.
+    is_behind: AtomicBool,
 }
 
 /// What went wrong since the last renewal that did not fail.
@@ -104,15 +110,19 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         self.held.value()
     }
 
-    pub(super) async fn loaded(&self) -> Arc<T> {
+    pub(super) async fn loaded(&self) -> Result<Arc<T>, Error> {
+        let mut stopped = pin!(self.tasks.stopped());
         loop {
-            let mut came = std::pin::pin!(self.held.came.notified());
+            let mut came = pin!(self.held.came.notified());
             // From here on nothing is missed.
             came.as_mut().enable();
             if let Some(value) = self.value() {
-                return value;
+                return Ok(value);
             }
-            came.await;
+            tokio::select! {
+                () = came => {}
+                () = &mut stopped => return Err(Error::ShutDown),
+            }
         }
     }
 
@@ -122,17 +132,24 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         context: &JobContext,
         triggers: &[Trigger],
     ) -> Result<(), JobError> {
+        let _turn = self.rounds.turn.lock().await;
         let is_first = self.value().is_none();
         if is_first {
             // Whatever L2 has is better than nothing, while the source is asked for the new one.
             self.read(ReadOptions::new()).await?;
         }
-        if context.reason() == RunReason::Manual && !is_first {
+        if context.reason() == RunReason::Manual && context.attempt() == 1 && !is_first {
             let _delivery = self.resource.expire(WHOLE).await;
         }
-        let scheduled = context.scheduled();
-        let since = if is_first { last_due(triggers, scheduled) } else { Some(scheduled) };
-        self.renew(since).await?;
+        // Steps of the wall clock since the run began do not make what is held younger.
+        let due_for = self.clock.now().since(context.due_at());
+        let max_age = if is_first {
+            let last = last_due(triggers, context.scheduled());
+            last.map(|last| context.scheduled().duration_since(last).unsigned_abs() + due_for)
+        } else {
+            Some(due_for)
+        };
+        self.renew(max_age).await?;
         Ok(())
     }
 
@@ -147,32 +164,29 @@ impl<T: Send + Sync + 'static> Dataset<T> {
     }
 
     async fn round(&self, is_checked: bool) -> Result<Arc<T>, Error> {
-        let ended_before = self.rounds.ended.load(SeqCst);
+        let ended_before = self.rounds.asked_for.lock().0;
         let _turn = self.rounds.turn.lock().await;
-        let is_done = self.rounds.ended.load(SeqCst) > ended_before;
-        if let Some(value) = self.value().filter(|_| is_done && is_checked) {
-            return Ok(value);
+        let (ended, error) = self.rounds.asked_for.lock().clone();
+        if ended > ended_before && is_checked {
+            // Somebody else's has been made meanwhile.
+            return error.map_or_else(|| self.value().ok_or(Error::ShutDown), Err);
         }
-        if !is_checked {
-            self.checks.skip_once();
-        }
+        let unchecked = (!is_checked).then(|| self.checks.skip());
         let _delivery = self.resource.expire(WHOLE).await;
         let renewed = self.renew(None).await;
-        if renewed.is_ok() {
-            self.rounds.ended.fetch_add(1, SeqCst);
+        drop(unchecked);
+        *self.rounds.asked_for.lock() = (ended + 1, renewed.as_ref().err().cloned());
+        if renewed.is_err() {
+            self.rounds.is_behind.store(true, SeqCst);
+            self.heard.notify_one();
         }
         renewed
     }
 
-    /// Takes the dataset from wherever it is fresh, and was loaded since an instant.
-    async fn renew(&self, since: Option<Timestamp>) -> Result<Arc<T>, Error> {
+    /// Takes the dataset from wherever it is fresh, and its load began no longer ago than this.
+    async fn renew(&self, max_age: Option<Duration>) -> Result<Arc<T>, Error> {
         let options = ReadOptions::new().fresh_only();
-        let age = since.map(|since| self.clock.wall().duration_since(since));
-        let options = match age {
-            Some(age) => options.max_age(age.max(SignedDuration::ZERO).unsigned_abs()),
-            None => options,
-        };
-        self.read(options).await
+        self.read(max_age.map_or(options, |max_age| options.max_age(max_age))).await
     }
 
     async fn read(&self, options: ReadOptions) -> Result<Arc<T>, Error> {
@@ -210,8 +224,13 @@ impl<T: Send + Sync + 'static> Dataset<T> {
         }
     }
 
-    /// Looks at L2 again, if what memory held of it was voided; gives whether all is well.
+    /// Looks at L2 again, if what memory held of it was voided; gives whether that need not be tried
+    /// again after a while.
     pub(super) async fn heed(&self) -> bool {
+        if self.rounds.is_behind.swap(false, SeqCst) {
+            return false;
+        }
+        let _turn = self.rounds.turn.lock().await;
         let is_fresh = |read: Read<T>| read.freshness == Freshness::Fresh;
         let is_voided = || !self.resource.peek(WHOLE).is_some_and(is_fresh);
         // What the job has not loaded yet, it will.

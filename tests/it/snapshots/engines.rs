@@ -68,7 +68,7 @@ async fn a_restart_asks_the_source_only_if_it_was_due_meanwhile() {
         ("2026-03-10T13:30:00Z", 2),
     ] {
         let node = node(0, &store, &source, wall).await;
-        node.sections.loaded().await;
+        node.sections.loaded().await.unwrap();
         sleep(10 * MINUTE).await;
         assert_eq!((source.loads(), node.sections.get().unwrap()[0]), (loads, loads), "{wall}");
         assert!(node.forewarm.shutdown(SECOND).await);
@@ -79,14 +79,14 @@ async fn a_restart_asks_the_source_only_if_it_was_due_meanwhile() {
 async fn a_restart_with_a_dead_source_serves_what_the_store_has() {
     let (store, source) = (SimStore::new(), Source::of(2));
     let first = node(0, &store, &source, "2026-03-10T12:00:01Z").await;
-    first.sections.loaded().await;
+    first.sections.loaded().await.unwrap();
     sleep(MINUTE).await;
     first.forewarm.shutdown(SECOND).await;
     sleep(2 * HOUR).await;
 
     source.fails(true);
     let second = node(0, &store, &source, "2026-03-10T14:01:01Z").await;
-    assert_eq!(second.sections.loaded().await[0], 1);
+    assert_eq!(second.sections.loaded().await.unwrap()[0], 1);
     sleep(MINUTE).await;
     let status = second.sections.status();
     assert!(status.age > Some(2 * HOUR) && status.consecutive_failures > 0, "{status:?}");

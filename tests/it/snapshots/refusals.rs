@@ -11,7 +11,7 @@ async fn one_that_has_shrunk_too_much_is_refused_until_somebody_wants_it() {
     let sections = forewarm.snapshot("sections").every(HOUR).refuse_shrinking(0.3, Vec::len);
     let sections = source.feeds(sections).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
 
     source.has(7);
     sleep(HOUR).await;
@@ -37,6 +37,22 @@ async fn one_that_has_shrunk_too_much_is_refused_until_somebody_wants_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_to_be_taken_unchecked_and_failed_is_checked_again_later() {
+    let (forewarm, source) = (engine_at("2026-03-10T12:00:01Z").await, Source::of(10));
+    let sections = forewarm.snapshot("sections").every(HOUR).refuse_shrinking(0.5, Vec::len);
+    let sections = source.feeds(sections).build().unwrap();
+    forewarm.start().await.unwrap();
+    sections.loaded().await.unwrap();
+    source.fails(true);
+    assert!(sections.refresh_unchecked().await.is_err());
+    source.fails(false);
+    source.has(0);
+    sleep(3 * HOUR).await;
+    assert_eq!(sections.get().unwrap().len(), 10);
+    assert!(sections.status().last_error.unwrap().contains("has 0 parts"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_of_ones_own_sees_the_new_one_beside_the_old_one() {
     let (forewarm, source) = (engine_at("2026-03-10T12:00:01Z").await, Source::of(2));
     let sections = forewarm.snapshot::<Vec<u32>>("sections").check(|new, held| match held {
@@ -45,7 +61,7 @@ async fn a_check_of_ones_own_sees_the_new_one_beside_the_old_one() {
     });
     let sections = source.feeds(sections.every(MINUTE)).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     source.has(3);
     sleep(5 * MINUTE).await;
     assert_eq!(sections.get().unwrap().len(), 2);
@@ -61,7 +77,7 @@ async fn readers_never_see_parts_of_two_versions() {
     let source = Source::of(1_000);
     let sections = source.feeds(forewarm.snapshot("sections")).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     let mut reading = JoinSet::new();
     for _ in 0..3 {
         let sections = sections.clone();

@@ -17,7 +17,7 @@ async fn it_is_loaded_at_the_start_and_then_every_day() {
     assert!(!forewarm.is_ready());
     forewarm.start().await.unwrap();
     forewarm.ready().await;
-    assert_eq!(*sections.loaded().await, [1, 1, 1]);
+    assert_eq!(*sections.loaded().await.unwrap(), [1, 1, 1]);
     let status = sections.status();
     assert_eq!(status.last_updated_at, Some(instant("2026-03-10T13:00:00Z")));
     assert_eq!(status.next_refresh_at, Some(instant("2026-03-11T00:00:00Z")));
@@ -40,7 +40,7 @@ async fn a_failing_source_leaves_the_old_one_and_is_asked_again_soon() {
     let sections = source.feeds(forewarm.snapshot("sections").daily_at(0, 0, "UTC"));
     let sections = sections.build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     source.fails(true);
     sleep(2 * HOUR).await;
     assert_eq!((*sections.get().unwrap()).clone(), [1, 1]);
@@ -69,7 +69,7 @@ async fn a_source_that_fails_at_the_start_is_asked_until_it_answers() {
     assert_eq!((sections.get(), sections.status().age), (None, None));
     assert!(sections.status().consecutive_failures > 1);
     source.fails(false);
-    assert_eq!(sections.loaded().await.len(), 1);
+    assert_eq!(sections.loaded().await.unwrap().len(), 1);
     assert_eq!(sections.status().consecutive_failures, 0);
 }
 
@@ -78,7 +78,7 @@ async fn those_who_ask_while_it_is_renewed_get_what_that_brings() {
     let (forewarm, source) = (engine_at("2026-03-10T12:00:00Z").await, Source::of(2));
     let sections = source.feeds(forewarm.snapshot("sections")).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     source.takes(SECOND);
     let asking = (0..20).map(|_| sections.refresh());
     let answers = futures_util::future::join_all(asking).await;
@@ -97,12 +97,40 @@ async fn a_renewal_that_fails_is_the_error_of_who_asked() {
     let (forewarm, source) = (engine_at("2026-03-10T12:00:00Z").await, Source::of(2));
     let sections = source.feeds(forewarm.snapshot("sections")).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     source.fails(true);
     let error = sections.refresh().await.unwrap_err();
     assert!(matches!(error, Error::Load { .. }), "{error:?}");
     assert_eq!(sections.get().unwrap()[0], 1);
     assert_eq!(sections.status().consecutive_failures, 1);
+    // It is tried again behind them; and those who come together fail together.
+    sleep(11 * MINUTE).await;
+    let before = source.loads();
+    source.takes(SECOND);
+    let answers = futures_util::future::join_all((0..20).map(|_| sections.refresh())).await;
+    assert!(answers.iter().all(Result::is_err));
+    assert!(source.loads() - before <= 3, "{} loads", source.loads() - before);
+    source.fails(false);
+    sleep(11 * MINUTE).await;
+    assert_eq!(sections.status().consecutive_failures, 0);
+    assert!(sections.get().unwrap()[0] > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_a_renewal_and_the_wait_for_the_first() {
+    let (forewarm, source) = (engine_at("2026-03-10T12:00:00Z").await, Source::of(1));
+    source.takes(HOUR);
+    let sections = source.feeds(forewarm.snapshot("sections")).build().unwrap();
+    forewarm.start().await.unwrap();
+    let waiting = sections.loaded();
+    let ending = async {
+        sleep(SECOND).await;
+        forewarm.shutdown(SECOND).await
+    };
+    let (loaded, in_time) = tokio::join!(waiting, ending);
+    assert!(matches!(loaded, Err(Error::ShutDown)), "{loaded:?}");
+    assert!(!in_time);
+    assert!(matches!(sections.refresh().await, Err(Error::ShutDown)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +139,7 @@ async fn its_job_can_be_seen_triggered_and_paused() {
     let sections = forewarm.snapshot("sections").on(Trigger::every(MINUTE).unwrap());
     let sections = source.feeds(sections).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     let jobs = forewarm.jobs();
     assert_eq!(jobs.iter().map(|job| job.name().to_owned()).collect::<Vec<_>>(), ["sections"]);
     jobs[0].trigger().unwrap();
@@ -127,7 +155,7 @@ async fn emptying_the_cache_does_not_empty_it_and_renews_it() {
     let (forewarm, source) = (engine_at("2026-03-10T12:00:00Z").await, Source::of(1));
     let sections = source.feeds(forewarm.snapshot("sections")).build().unwrap();
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     for expected in [2, 3] {
         if expected == 2 {
             forewarm.clear();
@@ -166,7 +194,7 @@ async fn its_status_is_written_with_iso_times_or_null() {
     let before = written(sections.status());
     assert!(before["last_updated_at"].is_null() && before["next_refresh_at"].is_null());
     forewarm.start().await.unwrap();
-    sections.loaded().await;
+    sections.loaded().await.unwrap();
     let after = written(sections.status());
     assert_eq!(after["last_updated_at"], "2026-03-10T12:00:00Z");
     assert_eq!(after["next_refresh_at"], "2026-03-10T13:00:00Z");
