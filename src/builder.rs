@@ -339,7 +339,7 @@ impl Builder {
     ///
     /// The file is written every [`MemoryConfig::flush_every`](crate::MemoryConfig::flush_every) and
     /// at shutdown, and read by [`Forewarm::start`]; a file that cannot be read or written costs
-    /// nothing but the memory. It holds the texts of keys and numbers, never values, and only its
+    /// nothing but the memory, and what is no memory of this engine is never replaced. It holds the texts of keys and numbers, never values, and only its
     /// owner may read it. Of two engines with the same file, which happens while one process takes
     /// over from another, one writes, and the other as soon as that has ended.
     pub fn memory(mut self, file: impl Into<PathBuf>) -> Self {

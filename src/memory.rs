@@ -33,11 +33,20 @@ mod file;
 pub(crate) struct Memory {
     file: PathBuf,
     terms: MemoryConfig,
-    /// The right to write the file, once it was had. Two writes never overlap.
-    lock: Mutex<Option<Lock>>,
+    /// Held by whoever reads or writes the file, so that these never overlap.
+    access: Mutex<Access>,
     pub(crate) events: Counters<MemoryEvent>,
     failures: Quiet,
     taken: Quiet,
+}
+
+#[derive(Debug, Default)]
+struct Access {
+    /// Whether what was there at the start was looked at. Before that an engine has nothing to say
+    /// that would be worth what it replaces.
+    was_read: bool,
+    /// The right to write the file, once it was had.
+    lock: Option<Lock>,
 }
 
 impl Memory {
@@ -45,20 +54,18 @@ impl Memory {
     pub(crate) fn new(terms: &MemoryConfig) -> Option<Self> {
         let (file, terms) = (terms.file.clone()?, terms.clone());
         let (failures, taken) = (Quiet::new(), Quiet::new());
-        let (lock, events) = (Mutex::new(None), Counters::new());
-        Some(Self { file, terms, lock, events, failures, taken })
+        let (access, events) = (Mutex::new(Access::default()), Counters::new());
+        Some(Self { file, terms, access, events, failures, taken })
     }
 
     /// Takes over what an earlier process has written, if there is anything that can be read.
     fn restore(&self, engine: &Engine) {
+        let mut access = self.access.lock();
+        access.was_read = true;
         let contents = match file::read(&self.file).and_then(|bytes| self.open(engine, &bytes)) {
             Ok(contents) => contents,
             Err(ReadError::Missing) => return self.events.one(MemoryEvent::Missing),
-            Err(problem) => {
-                self.events.one(MemoryEvent::Refused);
-                let file = self.file.display();
-                return tracing::warn!(%file, "nothing is remembered: {problem}");
-            }
+            Err(problem) => return self.say_refused(&problem),
         };
         // A clock that was set back tells of no time between.
         let away = engine.clock.wall().duration_since(contents.written_at);
@@ -80,24 +87,50 @@ impl Memory {
 
     /// Writes what is to be remembered. A failure is said and counted, and harms nothing else.
     fn write(&self, engine: &Engine) {
-        let mut lock = self.lock.lock();
-        if lock.is_none() {
-            *lock = match Lock::take(&self.file) {
-                Ok(taken) => Some(taken),
-                Err(problem) => return self.say_failed(engine, &problem),
-            };
+        let mut access = self.access.lock();
+        if !access.was_read {
+            return;
         }
-        let contents = Contents::of(engine, &self.terms);
-        let written = envelope::seal(&contents).and_then(|bytes| file::write(&self.file, &bytes));
-        match written {
+        match self.replace(engine, &mut access.lock) {
             Ok(()) => self.events.one(MemoryEvent::Written),
             Err(problem) => self.say_failed(engine, &problem),
         }
     }
 
+    fn replace(&self, engine: &Engine, lock: &mut Option<Lock>) -> Result<(), WriteError> {
+        // Each time, since somebody may have put another file there; and before the lock, which
+        // leaves a file beside it.
+        self.look(engine)?;
+        if lock.is_none() {
+            *lock = Some(Lock::take(&self.file)?);
+        }
+        let contents = Contents::of(engine, &self.terms);
+        file::write(&self.file, &envelope::seal(&contents)?)
+    }
+
+    /// Whether what is in the place of the file may be replaced: nothing, or a memory of this engine,
+    /// be it damaged.
+    fn look(&self, engine: &Engine) -> Result<(), WriteError> {
+        let prefix =
+            file::read(&self.file).and_then(|bytes| envelope::open_first::<String>(&bytes));
+        match prefix {
+            Ok(prefix) if prefix == engine.prefix.as_str() => Ok(()),
+            Ok(_) => Err(WriteError::Foreign(ReadError::Prefix)),
+            Err(problem) if problem.lets_replace() => Ok(()),
+            Err(problem) => Err(WriteError::Foreign(problem)),
+        }
+    }
+
+    fn say_refused(&self, problem: &ReadError) {
+        self.events.one(MemoryEvent::Refused);
+        let file = self.file.display();
+        tracing::warn!(%file, "nothing is remembered: {problem}");
+    }
+
     fn say_failed(&self, engine: &Engine, problem: &WriteError) {
         let (event, speech) = match problem {
             WriteError::Taken => (MemoryEvent::Taken, &self.taken),
+            WriteError::Foreign(_) => (MemoryEvent::Foreign, &self.failures),
             _ => (MemoryEvent::Failed, &self.failures),
         };
         self.events.one(event);
@@ -111,9 +144,10 @@ impl Memory {
 /// Restores what is remembered, if anything is, and begins to load what is wanted first.
 pub(crate) async fn start(engine: &Arc<Engine>, memory: Option<&Arc<Memory>>) {
     if let Some(memory) = memory {
-        let (engine, memory) = (Arc::clone(engine), Arc::clone(memory));
-        let tasks = Arc::clone(&engine.tasks);
-        tasks.run_blocking(move || memory.restore(&engine)).await;
+        let (held, reader) = (Arc::clone(engine), Arc::clone(memory));
+        if on_a_thread(engine, move || reader.restore(&held)).await.is_none() {
+            memory.say_refused(&ReadError::Thread);
+        }
     }
     warm(engine);
     if let Some(memory) = memory.filter(|_| !engine.is_exact) {
@@ -123,8 +157,15 @@ pub(crate) async fn start(engine: &Arc<Engine>, memory: Option<&Arc<Memory>>) {
 
 /// Writes what is to be remembered, a last time.
 pub(crate) async fn end(engine: &Arc<Engine>, memory: &Arc<Memory>) {
-    let (held, memory) = (Arc::clone(engine), Arc::clone(memory));
-    engine.tasks.run_blocking(move || memory.write(&held)).await;
+    let (held, writer) = (Arc::clone(engine), Arc::clone(memory));
+    if on_a_thread(engine, move || writer.write(&held)).await.is_none() {
+        memory.say_failed(engine, &WriteError::Thread);
+    }
+}
+
+async fn on_a_thread(engine: &Engine, work: impl FnOnce() + Send + 'static) -> Option<()> {
+    let follows = engine.clock.is_of_one_runtime();
+    engine.tasks.run_blocking("forewarm-memory", follows, work).await
 }
 
 /// Loads what is wanted first, and says when enough of it is there.

@@ -189,7 +189,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         MEMORY_WRITES,
         &["outcome"],
-        "Times that what is to be remembered was written, failed to be, or was left to another engine (taken)",
+        "Times that what is to be remembered was written, failed to be, was left to another engine (taken), or would have replaced what is no memory of this one (foreign)",
     ),
     counter(
         MEMORY_KEYS,

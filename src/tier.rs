@@ -15,8 +15,10 @@ pub(crate) use self::codec::{Codec, EncodeError, Unreadable};
 pub use self::postgres::{PostgresOptions, PostgresTier};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisOptions, RedisTier};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::row::EXPIRED;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
-pub(crate) use self::row::{EXPIRED, Row};
+pub(crate) use self::row::Row;
 pub use self::run::{EndRun, JobMemory, RenewRun, RunId, RunRow, RunTaken, TakeRun};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteTier};

@@ -27,6 +27,25 @@ pub(super) fn seal(contents: &impl Serialize) -> Result<Vec<u8>, WriteError> {
 
 /// What [`seal`] has sealed.
 pub(super) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    match postcard::take_from_bytes(body(bytes)?) {
+        Ok((contents, [])) => Ok(contents),
+        Ok(_) => Err(ReadError::Length),
+        Err(_cause) => Err(ReadError::Contents),
+    }
+}
+
+/// What stands first in what [`seal`] has sealed; whether the rest can be read, it does not ask.
+pub(super) fn open_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    let first = postcard::take_from_bytes(body(bytes)?);
+    first.map(|(first, _)| first).map_err(|_cause| ReadError::Contents)
+}
+
+/// The contents, before they are read.
+fn body(bytes: &[u8]) -> Result<&[u8], ReadError> {
+    // One that breaks off within its magic, or holds nothing, is no file of anybody else's.
+    if MAGIC.starts_with(bytes) {
+        return Err(ReadError::Length);
+    }
     let rest = bytes.strip_prefix(&MAGIC).ok_or(ReadError::Magic)?;
     let (format, rest) = rest.split_first().ok_or(ReadError::Length)?;
     if *format != FORMAT {
@@ -37,9 +56,5 @@ pub(super) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     if u64::from_le_bytes(*checksum) != xxh3_64(sealed) {
         return Err(ReadError::Checksum);
     }
-    match postcard::take_from_bytes(body) {
-        Ok((contents, [])) => Ok(contents),
-        Ok(_) => Err(ReadError::Length),
-        Err(_cause) => Err(ReadError::Contents),
-    }
+    Ok(body)
 }

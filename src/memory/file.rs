@@ -36,6 +36,16 @@ pub(super) enum ReadError {
     Contents,
     #[error("the file is that of an engine with another prefix")]
     Prefix,
+    #[error("the thread that reads it has panicked, or could not be started")]
+    Thread,
+}
+
+impl ReadError {
+    /// Whether no file of somebody else's is lost if another one takes the place of this one. What
+    /// cannot be read may be anybody's, and we write none that is too large.
+    pub(super) fn lets_replace(&self) -> bool {
+        matches!(self, Self::Missing | Self::Length | Self::Checksum | Self::Contents)
+    }
 }
 
 /// Why nothing was written.
@@ -52,6 +62,10 @@ pub(super) enum WriteError {
     TooLarge(usize),
     #[error("it cannot be encoded ({0})")]
     Encoding(#[source] postcard::Error),
+    #[error("{0}; it is left as it is")]
+    Foreign(#[source] ReadError),
+    #[error("the thread that writes it has panicked, or could not be started")]
+    Thread,
 }
 
 impl Lock {
@@ -73,12 +87,20 @@ impl Lock {
 
 /// The bytes of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => ReadError::Missing,
         _ => ReadError::Read(error),
     })?;
+    // To open a pipe or a device may wait for ever.
+    if !found.is_file() {
+        return Err(ReadError::Magic);
+    }
+    if found.len() > BYTES_MAX {
+        return Err(ReadError::TooLarge);
+    }
+    let file = File::open(path).map_err(ReadError::Read)?;
     let mut bytes = Vec::new();
-    // One more than there may be, so that a file that is too large is seen to be.
+    // It may have grown: one more than there may be, so that that is seen.
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReadError::Read)?;
     if bytes.len() as u64 > BYTES_MAX {
         return Err(ReadError::TooLarge);

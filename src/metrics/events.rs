@@ -464,19 +464,22 @@ pub(crate) enum MemoryEvent {
     Failed,
     /// Another engine writes the file.
     Taken,
+    /// What is in its place is no memory of this engine, and was not replaced.
+    Foreign,
     KeyRestored,
     /// Nothing can be made of a key in the file.
     KeySkipped,
 }
 
 impl MemoryEvent {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Restored,
         Self::Missing,
         Self::Refused,
         Self::Written,
         Self::Failed,
         Self::Taken,
+        Self::Foreign,
         Self::KeyRestored,
         Self::KeySkipped,
     ];
@@ -494,7 +497,7 @@ impl Event for MemoryEvent {
     fn metric(self) -> &'static str {
         match self {
             Self::Restored | Self::Missing | Self::Refused => MEMORY_READS,
-            Self::Written | Self::Failed | Self::Taken => MEMORY_WRITES,
+            Self::Written | Self::Failed | Self::Taken | Self::Foreign => MEMORY_WRITES,
             Self::KeyRestored | Self::KeySkipped => MEMORY_KEYS,
         }
     }
@@ -507,6 +510,7 @@ impl Event for MemoryEvent {
             Self::Written => "written",
             Self::Failed => "failed",
             Self::Taken => "taken",
+            Self::Foreign => "foreign",
             Self::KeySkipped => "skipped",
         };
         std::iter::once(("outcome", outcome))

@@ -73,7 +73,8 @@ impl Knowledge {
             key.resource = moved(key.resource).unwrap_or(u16::MAX);
         }
         let mut leaders = vec![KnownLeader::default(); resources];
-        for (place, mut leader) in (0..).zip(std::mem::take(&mut self.leaders)) {
+        // No resource has a place beyond these.
+        for (place, mut leader) in (0..=u16::MAX).zip(std::mem::take(&mut self.leaders)) {
             leader.followers.retain_mut(|(to, _)| {
                 let at = moved(*to);
                 *to = at.unwrap_or_default();
@@ -131,6 +132,14 @@ mod tests {
             .map(|key| (key.reads, key.followers.iter().map(|to| to.to).collect::<Vec<_>>()))
             .collect();
         assert_eq!(seen, [(9.0, vec![1]), (5.0, vec![0])]);
+    }
+
+    #[test]
+    fn leaders_of_more_resources_than_have_places_are_left_out() {
+        let leaders = vec![KnownLeader { reads: 1.0, followers: Vec::new() }; (1 << 16) + 1];
+        let mut knowledge = Knowledge { leaders, ..Knowledge::default() };
+        knowledge.move_to(&vec![Some(0); 1 << 16], 1);
+        assert_eq!(knowledge.leaders.len(), 1);
     }
 
     #[test]

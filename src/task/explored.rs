@@ -56,6 +56,8 @@ impl Tasks {
 
     pub(crate) async fn run_blocking<R: Send + 'static>(
         &self,
+        _name: &str,
+        _follows_runtime: bool,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Option<R> {
         Some(work())

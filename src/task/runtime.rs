@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -123,12 +124,32 @@ impl Tasks {
         }
     }
 
-    /// Runs what blocks its thread, and waits for it; `None` if it panicked.
+    /// Runs what blocks its thread, and waits for it; `None` if it panicked, or has no thread.
+    ///
+    /// The thread is its own, since a disk may hang, which cannot be aborted: neither shutdown nor
+    /// the end of the runtime wait for it. `follows_runtime` is for time that a test has paused:
+    /// that stands still only while a thread of the runtime is at work.
     pub(crate) async fn run_blocking<R: Send + 'static>(
         &self,
+        name: &str,
+        follows_runtime: bool,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Option<R> {
-        self.works.spawn_blocking_on(work, &self.runtime).await.ok()
+        if follows_runtime {
+            return self.runtime.spawn_blocking(work).await.ok();
+        }
+        let ((done, ended), runtime) = (oneshot::channel(), self.runtime.clone());
+        let run = move || {
+            // What is dropped here may have to spawn.
+            let _inside = runtime.enter();
+            // Whoever has gone does not wait for it any more.
+            drop(done.send(work()));
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        if let Err(error) = thread {
+            tracing::error!(%error, name, "a thread cannot be started");
+        }
+        ended.await.ok()
     }
 
     /// Whether shutdown has begun.

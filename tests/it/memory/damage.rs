@@ -91,6 +91,52 @@ async fn the_memory_of_another_prefix_is_refused() {
     assert_eq!((asked(&source), Counts::of(&forewarm).get("reads", "refused")), (vec![], 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_no_memory_of_this_engine_is_never_replaced() {
+    let ours = bytes().await;
+    let with = |at: usize, byte: u8| {
+        let mut changed = ours.clone();
+        changed[at] ^= byte;
+        sealed(changed)
+    };
+    for (what, bytes) in [
+        ("a text", b"[package]\nname = \"forewarm\"\n".to_vec()),
+        ("a later format", with(8, 3)),
+        ("another prefix", with(10, 1)),
+    ] {
+        let home = Home::new();
+        fs::write(home.file(), &bytes).unwrap();
+        let forewarm = home.engine().await;
+        let _items = start(&forewarm, one_by_one(), &Source::new()).await;
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert!(end(&forewarm).await);
+        let mut counts = Counts::of(&forewarm);
+        assert_eq!(fs::read(home.file()).unwrap(), bytes, "{what}");
+        assert_eq!(["foreign", "written"].map(|it| counts.get("writes", it)), [2, 0], "{what}");
+        assert_eq!(fs::read_dir(home.0.path()).unwrap().count(), 1, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_somebody_puts_there_later_is_not_replaced_either() {
+    let home = Home::new();
+    remember(&home, &[(1, 3)]).await;
+    let forewarm = home.engine().await;
+    let _items = start(&forewarm, one_by_one(), &Source::new()).await;
+    fs::write(home.file(), "theirs").unwrap();
+    assert!(end(&forewarm).await);
+    assert_eq!(fs::read(home.file()).unwrap(), b"theirs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_was_not_started_replaces_nothing() {
+    let home = Home::new();
+    remember(&home, &[(1, 3)]).await;
+    let written = fs::read(home.file()).unwrap();
+    assert!(end(&home.engine().await).await);
+    assert_eq!(fs::read(home.file()).unwrap(), written);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -105,9 +151,11 @@ proptest! {
             .unwrap();
         runtime.block_on(async {
             let (home, mut bytes) = (Home::new(), bytes().await);
+            // With another prefix, it would be the file of another engine.
+            let begin = 10 + config().prefix.len();
             for (at, byte) in changes {
-                let length = bytes.len() - 9;
-                bytes[9 + at.index(length)] ^= byte;
+                let length = bytes.len() - begin;
+                bytes[begin + at.index(length)] ^= byte;
             }
             fs::write(home.file(), sealed(bytes)).unwrap();
             let _ = is_read(&home).await;

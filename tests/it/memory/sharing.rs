@@ -1,5 +1,8 @@
 //! Two engines with one file, and when the file is written.
 
+#[cfg(unix)]
+use std::{fs::File, process::Command, sync::mpsc, thread};
+
 use super::*;
 use crate::foresight::source::{others_run, secs};
 
@@ -73,4 +76,31 @@ async fn a_file_that_cannot_be_written_is_counted_and_harms_no_read() {
     }
     assert!(Counts::of(&forewarm).get("writes", "failed") >= 3);
     assert!(end(&forewarm).await);
+}
+
+/// A pipe that nobody reads stands for the disk: to open it takes for ever.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_hangs_holds_up_neither_shutdown_nor_the_end_of_the_runtime() {
+    let home = Home::new();
+    let pipe = home.0.path().join("memory.lock");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (sender, ended) = mpsc::channel();
+    let process = thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let forewarm = home.engine().await;
+            let _items = start(&forewarm, one_by_one(), &Source::new()).await;
+            // The second one finds the last write of the first under way.
+            forewarm.shutdown(Duration::from_millis(10)).await;
+            forewarm.shutdown(Duration::from_millis(10)).await;
+        });
+        drop(runtime);
+        sender.send(home).unwrap();
+    });
+    let home = ended.recv_timeout(Duration::from_secs(60));
+    // Whoever still waits for the disk goes on.
+    drop(File::open(&pipe).unwrap());
+    process.join().unwrap();
+    assert!(home.is_ok());
 }
