@@ -1,10 +1,10 @@
 //! The jobs of an engine, and what is known of each.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
 use super::core::{JobCore, JobParts};
@@ -30,6 +30,8 @@ pub(crate) struct Jobs {
     pub(super) turns: Semaphore,
     /// Whether L2 has said where the jobs go on.
     pub(super) is_met: AtomicBool,
+    /// The time of day at which they were started.
+    pub(super) started: OnceLock<Timestamp>,
     pub(super) prefix: Name,
     pub(super) seed: u64,
     /// Wakes the loop that looks what is due.
@@ -66,6 +68,7 @@ impl Jobs {
             leases,
             turns: Semaphore::new(CALLS_MAX),
             is_met: AtomicBool::new(false),
+            started: OnceLock::new(),
             prefix,
             seed,
             wake: Arc::new(Notify::new()),
@@ -104,6 +107,7 @@ impl Jobs {
             return;
         }
         let present = self.present();
+        self.started.get_or_init(|| present.wall);
         for job in jobs {
             job.start(present);
         }
