@@ -37,7 +37,7 @@ create index run_scheduled on forewarm.run (job, scheduled desc);
 create index run_open on forewarm.run (job) where outcome is null;
 create index run_until on forewarm.run (until);
 
--- Takes a run: 'ours', 'theirs' or 'busy'. A function, since each of its statements sees what has
+-- Takes a run: 'ours', 'theirs', 'busy' or 'early'. A function, since each of its statements sees what has
 -- been committed until then, and so what others have done while it waited for the row of the job.
 create function forewarm.take_run(
     asked forewarm.run, lease_for bigint, keep_for bigint, instances_max bigint, rows_max bigint,
@@ -82,7 +82,7 @@ begin
         return;
     end if;
     if found.job is null and asked.is_due and asked.scheduled / 1000 > now + due_within then
-        taken := 'busy';
+        taken := 'early';
         return;
     end if;
     if (found.permit = asked.permit and found.lease_until > now) is not true

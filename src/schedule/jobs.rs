@@ -30,6 +30,8 @@ pub(crate) struct Jobs {
     pub(super) turns: Semaphore,
     /// Whether L2 has said where the jobs go on.
     pub(super) is_met: AtomicBool,
+    /// Whether L2 has said that the clock here is ahead, and has taken no run since.
+    pub(super) is_ahead: AtomicBool,
     /// The time of day at which they were started.
     pub(super) started: OnceLock<Timestamp>,
     pub(super) prefix: Name,
@@ -68,6 +70,7 @@ impl Jobs {
             leases,
             turns: Semaphore::new(CALLS_MAX),
             is_met: AtomicBool::new(false),
+            is_ahead: AtomicBool::new(false),
             started: OnceLock::new(),
             prefix,
             seed,

@@ -1,6 +1,7 @@
 //! Taking a run from L2, and telling it how the run ended.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::core::JobCore;
@@ -16,7 +17,7 @@ use crate::tier::{RunId, RunTaken, TakeRun};
 pub(super) enum Taken {
     Ours(Ours),
     Theirs,
-    /// As many are under way as may be.
+    /// As many are under way as may be, or it is still to come by the clock of L2.
     Busy,
     /// L2 did not say.
     Unheard,
@@ -72,6 +73,7 @@ pub(super) async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
         drop(turn);
         match taken {
             Some(RunTaken::Ours { run_id, attempts_before: before }) => {
+                jobs.is_ahead.store(false, Relaxed);
                 let name = (Arc::clone(&core.full_name), instant, permit);
                 let spans = (policy.lease, policy.kept_under_way());
                 let held = Held::new(name, before.saturating_add(1), now, spans);
@@ -81,6 +83,10 @@ pub(super) async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             }
             Some(RunTaken::Theirs) => return Taken::Theirs,
             Some(RunTaken::Busy) => return Taken::Busy,
+            Some(RunTaken::Early) => {
+                note_early(jobs, core, due);
+                return Taken::Busy;
+            }
             None => {}
         }
         let again = jobs.clock.now().plus(ask_again());
@@ -88,6 +94,14 @@ pub(super) async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             return Taken::Unheard;
         }
         task::sleep_until(jobs.clock.instant(again)).await;
+    }
+}
+
+/// Says, once in a while, that nothing can be run here.
+fn note_early(jobs: &Jobs, core: &JobCore, due: &Due) {
+    if !jobs.is_ahead.swap(true, Relaxed) {
+        let (job, scheduled) = (&core.name, due.scheduled);
+        tracing::warn!(%job, %scheduled, "jobs wait: the clock here is ahead of that of L2");
     }
 }
 

@@ -73,9 +73,11 @@ pub enum RunTaken {
     },
     /// Somebody else does it, or it has been done.
     Theirs,
-    /// As many runs of the job are under way as may be; or it was due, by the clock of whoever asks,
-    /// at an instant that is still to come by that of the store.
+    /// As many runs of the job are under way as may be.
     Busy,
+    /// It was due, by the clock of whoever asks, at an instant that is still to come by that of the
+    /// store, a minute and more.
+    Early,
 }
 
 /// A lease to be renewed: see [`Tier::renew_runs`](crate::Tier::renew_runs).

@@ -93,6 +93,7 @@ impl Call for Take<'_> {
                 attempts_before: count(attempts.unwrap_or_default()),
             },
             (taken, ..) if taken == "theirs" => RunTaken::Theirs,
+            (taken, ..) if taken == "early" => RunTaken::Early,
             _ => RunTaken::Busy,
         })
     }

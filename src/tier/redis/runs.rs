@@ -65,6 +65,7 @@ pub(super) async fn take_run(link: &Arc<Link>, run: &TakeRun<'_>) -> Result<RunT
     match link.call_confirmed(&link.open().await?, &call).await? {
         Value::BulkString(word) if word == b"theirs" => Ok(RunTaken::Theirs),
         Value::BulkString(word) if word == b"busy" => Ok(RunTaken::Busy),
+        Value::BulkString(word) if word == b"early" => Ok(RunTaken::Early),
         ours => {
             let [run_id, before] = reply::listed(ours)?;
             let run_id = RunId(reply::packed(&reply::bytes(run_id)?)?);

@@ -15,7 +15,7 @@ if not row and is_due and cut and scheduled <= tonumber(cut) then
   return 'theirs'
 end
 if not row and is_due and scheduled > (now + ARGV[18]) * 1000 then
-  return 'busy'
+  return 'early'
 end
 if not (row and lasts) then
   local under_way = redis.call('ZCOUNT', open, string.format('(%.0f', now), '+inf')
@@ -42,8 +42,11 @@ if is_due and (not handled or tonumber(handled) < scheduled) then
 end
 local beyond = redis.call('ZCARD', order) - ARGV[16]
 if beyond > 0 then
-  for _, oldest in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', ARGV[17], 'LIMIT', 0, beyond)) do
+  for _, oldest in ipairs(redis.call('ZRANGE', order, 0, beyond - 1)) do
     local ended = row_at(rows, oldest)
+    if ended and tonumber(ended[SCHEDULED]) > tonumber(ARGV[17]) then
+      break
+    end
     if not ended or ended[OUTCOME] then
       drop(job, rows, order, open, oldest, ended)
     end

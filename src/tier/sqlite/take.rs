@@ -98,7 +98,7 @@ impl Take {
                 return Ok(Some(RunTaken::Theirs));
             }
             if self.scheduled / 1_000 > turn.wall.saturating_add(AHEAD_MAX_MS) {
-                return Ok(Some(RunTaken::Busy));
+                return Ok(Some(RunTaken::Early));
             }
         }
         let under_way = query_scalar(UNDER_WAY).bind(&*self.job).bind(turn.wall);

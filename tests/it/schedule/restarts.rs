@@ -182,15 +182,12 @@ async fn a_clock_that_is_a_year_ahead_stops_no_job() {
         let forewarm = builder.build().await.unwrap();
         let policy = on(Trigger::every(MINUTE).unwrap());
         let ahead = diary.kept_by(forewarm.job("job").policy(policy.clone()), SECOND / 10);
-        let ahead = ahead.build().unwrap();
+        ahead.build().unwrap();
         forewarm.start().await.unwrap();
         sleep(5 * MINUTE).await;
         // It has run before what all others have still to do, where nobody could know better.
         let before = diary.seen().len();
         assert_eq!(before, if store_has_a_clock { 0 } else { 5 });
-        if store_has_a_clock {
-            assert_eq!(ahead.runs(1).await[0].outcome, Some(RunOutcome::Missed));
-        }
         assert!(forewarm.shutdown(SECOND).await);
         let (_forewarm, _job) = machine.start(&policy, &diary).await;
         sleep(3 * MINUTE).await;

@@ -65,7 +65,7 @@ impl From<&TakeRun<'_>> for Taking {
             instances_max: run.instances_max as usize,
             keep_for: run.keep_for,
             rows_max: run.rows_max as usize,
-            rows_since: micros(run.rows_since),
+            rows_since: run.rows_since,
         }
     }
 }
@@ -161,7 +161,7 @@ impl Runs {
             return RunTaken::Theirs;
         }
         if found.is_none() && run.is_due && run.scheduled.duration_since(wall) > AHEAD_MAX {
-            return RunTaken::Busy;
+            return RunTaken::Early;
         }
         let is_under_way = |row: &&Row| row.row.outcome.is_none() && row.lease_until > now;
         let under_way = job.rows.values().filter(is_under_way).count();
