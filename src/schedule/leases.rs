@@ -270,7 +270,7 @@ impl Drop for Renewing {
         self.leases.tasks.spawn_apart(THREAD, follows, async move {
             let again = leases.clock.now().plus(RESTART_AFTER);
             task::sleep_until(leases.clock.instant(again)).await;
-            Renewing { leases, is_over: false }.run().await;
+            Self { leases, is_over: false }.run().await;
         });
     }
 }

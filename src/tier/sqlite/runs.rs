@@ -80,13 +80,15 @@ const REMOVE: &str = "
         limit 1000
     )";
 
+/// The most that are removed at a time, as the statements have it.
+const SWEPT_MAX: u64 = 1_000;
+
 /// Removes the rows that need not be kept any longer. One that has not ended goes as well, if nobody
-/// has done it in all this time.
-pub(super) async fn sweep(db: &mut SqliteConnection, turn: Turn) -> Result<(), sqlx::Error> {
-    for sql in [NOTE_CUTS, REMOVE] {
-        query(sql).bind(turn.wall).execute(&mut *db).await?;
-    }
-    Ok(())
+/// has done it in all this time. Gives whether there may be more.
+pub(super) async fn sweep(db: &mut SqliteConnection, turn: Turn) -> Result<bool, sqlx::Error> {
+    query(NOTE_CUTS).bind(turn.wall).execute(&mut *db).await?;
+    let removed = query(REMOVE).bind(turn.wall).execute(db).await?;
+    Ok(removed.rows_affected() >= SWEPT_MAX)
 }
 
 /// Renews leases.
