@@ -37,11 +37,11 @@ create index run_scheduled on forewarm.run (job, scheduled desc);
 create index run_open on forewarm.run (job) where outcome is null;
 create index run_until on forewarm.run (until);
 
--- Takes a run: 'ours', 'theirs' or 'busy'. A function, since each of its statements sees what has
+-- Takes a run: 'ours', 'theirs', 'busy' or 'early'. A function, since each of its statements sees what has
 -- been committed until then, and so what others have done while it waited for the row of the job.
 create function forewarm.take_run(
     asked forewarm.run, lease_for bigint, keep_for bigint, instances_max bigint, rows_max bigint,
-    ahead bigint, out taken text, out run_id bigint, out attempts_before integer
+    rows_since bigint, due_within bigint, ahead bigint, out taken text, out run_id bigint, out attempts_before integer
 )
 language plpgsql set search_path = '' as $$
 declare
@@ -81,6 +81,10 @@ begin
         taken := 'theirs';
         return;
     end if;
+    if found.job is null and asked.is_due and asked.scheduled / 1000 > now + due_within then
+        taken := 'early';
+        return;
+    end if;
     if (found.permit = asked.permit and found.lease_until > now) is not true
         and instances_max <= (select count(*) from unnest(leases) as lease where lease > now)
     then
@@ -113,12 +117,13 @@ begin
     set handled = greatest(job.handled, asked.scheduled)
     where job.job = asked.job and asked.is_due
         and (job.handled is null or job.handled < asked.scheduled);
-    perform forewarm.cut_runs(asked.job, rows_max);
+    perform forewarm.cut_runs(asked.job, rows_max, rows_since);
 end
 $$;
 
--- Removes the oldest rows of a job beyond so many, and notes up to where.
-create function forewarm.cut_runs(cut_job text, rows_max bigint) returns void
+-- Removes the oldest rows of a job beyond so many, but for what was due after `since`, and notes up to
+-- where.
+create function forewarm.cut_runs(cut_job text, rows_max bigint, since bigint) returns void
 language plpgsql set search_path = '' as $$
 declare
     first bigint;
@@ -132,7 +137,8 @@ begin
     end if;
     with removed as (
         delete from forewarm.run as run
-        where run.job = cut_job and run.scheduled <= first and run.outcome is not null
+        where run.job = cut_job and run.scheduled <= least(first, since)
+            and run.outcome is not null
         returning run.scheduled, run.is_due
     )
     update forewarm.job as job

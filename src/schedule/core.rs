@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::context::{JobContext, JobError};
 use super::due::Due;
@@ -53,6 +53,9 @@ pub(super) struct JobParts {
     pub(super) policy: JobPolicy,
     pub(super) work: Work,
 }
+
+/// The clocks of engines are not further apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
 
 /// How a job is doing at the moment.
 pub(super) struct Figures {
@@ -162,6 +165,13 @@ impl JobCore {
 
     /// Goes on where L2 says, if it says anything.
     pub(super) fn go_on(&self, jobs: &Jobs, memory: Option<JobMemory>) {
+        let handled = memory.and_then(|memory| memory.handled);
+        if let Some(handled) =
+            handled.filter(|at| at.duration_since(jobs.clock.wall()) > CLOCKS_APART)
+        {
+            let job = &self.name;
+            tracing::warn!(%job, %handled, "a clock was ahead: the job goes on from the present");
+        }
         if let Some(plan) = &mut self.state.lock().plan {
             plan.go_on(&self.policy, memory, jobs.present());
         }

@@ -1,10 +1,10 @@
 //! The jobs of an engine, and what is known of each.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
 use super::core::{JobCore, JobParts};
@@ -30,6 +30,10 @@ pub(crate) struct Jobs {
     pub(super) turns: Semaphore,
     /// Whether L2 has said where the jobs go on.
     pub(super) is_met: AtomicBool,
+    /// Whether L2 has said that the clock here is ahead, and has taken no run since.
+    pub(super) is_ahead: AtomicBool,
+    /// The time of day at which they were started.
+    pub(super) started: OnceLock<Timestamp>,
     pub(super) prefix: Name,
     pub(super) seed: u64,
     /// Wakes the loop that looks what is due.
@@ -66,6 +70,8 @@ impl Jobs {
             leases,
             turns: Semaphore::new(CALLS_MAX),
             is_met: AtomicBool::new(false),
+            is_ahead: AtomicBool::new(false),
+            started: OnceLock::new(),
             prefix,
             seed,
             wake: Arc::new(Notify::new()),
@@ -104,6 +110,7 @@ impl Jobs {
             return;
         }
         let present = self.present();
+        self.started.get_or_init(|| present.wall);
         for job in jobs {
             job.start(present);
         }

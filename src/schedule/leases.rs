@@ -1,18 +1,20 @@
 //! The leases of runs that are shared: renewed in time, whatever the application does.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::log::RunOutcome;
 use crate::clock::{Clock, Moment};
 use crate::coherence::L2;
 use crate::sync::Mutex;
 use crate::task::{self, Tasks};
-use crate::tier::{Permit, RenewRun};
+use crate::tier::{EndRun, Permit, RenewRun};
 
 /// The leases of an engine. While there are any, a thread of their own renews them: an application
 /// that blocks all its threads would else lose its runs to others, and go on with them.
@@ -27,9 +29,9 @@ pub(super) struct Leases {
 #[derive(Default)]
 struct State {
     held: Vec<Arc<Held>>,
-    /// Those of runs that were broken off, to be given back at shutdown.
+    /// Those of runs that were broken off, or whose end has not been heard, to be told at shutdown.
     broken_off: Vec<Arc<Held>>,
-    /// Whether the thread is there.
+    /// Whether somebody renews them, or is about to.
     is_renewing: bool,
 }
 
@@ -39,6 +41,10 @@ pub(super) struct Held {
     pub(super) instant: String,
     pub(super) permit: Permit,
     pub(super) lease_for: Duration,
+    /// How long L2 keeps it after it was renewed.
+    pub(super) keep_for: Duration,
+    /// How the run has ended.
+    pub(super) ended: OnceLock<Ended>,
     /// The attempts that have begun, those of other engines included.
     pub(super) attempts: AtomicU32,
     /// When it runs out, at the earliest.
@@ -48,19 +54,30 @@ pub(super) struct Held {
     lost: CancellationToken,
 }
 
+/// How a run has ended, as L2 is told.
+pub(super) struct Ended {
+    pub(super) outcome: RunOutcome,
+    pub(super) error: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) took: Duration,
+    pub(super) keep_for: Duration,
+}
+
 impl Held {
     /// A lease that was asked for at a moment, and then given.
     pub(super) fn new(
         (job, instant, permit): (Arc<str>, String, Permit),
         attempts: u32,
         asked_at: Moment,
-        lease_for: Duration,
+        (lease_for, keep_for): (Duration, Duration),
     ) -> Self {
         let held = Self {
             job,
             instant,
             permit,
             lease_for,
+            keep_for,
+            ended: OnceLock::new(),
             attempts: AtomicU32::new(attempts),
             until: AtomicU64::new(0),
             renew_at: AtomicU64::new(0),
@@ -68,6 +85,22 @@ impl Held {
         };
         held.renewed(asked_at);
         held
+    }
+
+    /// What L2 is told when the run is over here; it is given back if it has not ended.
+    pub(super) fn end(&self, at: Timestamp) -> EndRun<'_> {
+        let ended = self.ended.get();
+        EndRun {
+            job: &self.job,
+            instant: &self.instant,
+            permit: self.permit,
+            outcome: ended.map(|ended| ended.outcome.label()),
+            attempts: self.attempts.load(Relaxed),
+            error: ended.and_then(|ended| ended.error.as_deref()),
+            at: ended.map_or(at, |ended| ended.at),
+            took: ended.map_or(Duration::ZERO, |ended| ended.took),
+            keep_for: ended.map_or(KEEP_LEFT_FOR, |ended| ended.keep_for),
+        }
     }
 
     /// It was asked for anew at a moment, and given.
@@ -84,6 +117,9 @@ impl Held {
         Moment::from_bits(self.renew_at.load(Relaxed))
     }
 }
+
+/// How long a run that was given back waits for another engine at least.
+const KEEP_LEFT_FOR: Duration = Duration::from_hours(24);
 
 /// How often a lease is renewed in its time, and how often another try is made after a failure.
 const RENEWALS: u32 = 3;
@@ -110,8 +146,9 @@ impl Leases {
             !std::mem::replace(&mut state.is_renewing, true)
         };
         if starts {
-            let (leases, follows) = (Arc::clone(self), self.clock.is_of_one_runtime());
-            self.tasks.spawn_apart("forewarm-leases", follows, leases.renew());
+            let renewing = Renewing { leases: Arc::clone(self), is_over: false };
+            let follows = self.clock.is_of_one_runtime();
+            self.tasks.spawn_apart(THREAD, follows, renewing.run());
         } else {
             self.wake.notify_one();
         }
@@ -134,16 +171,6 @@ impl Leases {
         self.wake.notify_one();
     }
 
-    async fn renew(self: Arc<Self>) {
-        while let Some(next) = self.next() {
-            tokio::select! {
-                () = self.wake.notified() => {}
-                () = task::sleep_until(self.clock.instant(next)) => {}
-            }
-            self.renew_due().await;
-        }
-    }
-
     /// When to look again; `None` if there is nothing to look after. Whoever comes next starts
     /// another thread.
     fn next(&self) -> Option<Moment> {
@@ -156,7 +183,11 @@ impl Leases {
     async fn renew_due(&self) {
         let now = self.clock.now();
         let mut due = self.state.lock().held.clone();
-        due.retain(|held| held.renew_at() <= now.plus(TOGETHER) && !held.lost.is_cancelled());
+        // What has been broken off must not keep others waiting.
+        due.retain(|held| {
+            let lasts = held.until() > now && !held.lost.is_cancelled();
+            lasts && held.renew_at() <= now.plus(TOGETHER)
+        });
         let renewal = |held: &Arc<Held>| (Arc::clone(held), held.attempts.load(Relaxed));
         let due: Vec<_> = due.iter().map(renewal).collect();
         let runs: Vec<_> = due.iter().map(|(held, attempts)| run(held, *attempts)).collect();
@@ -197,6 +228,50 @@ fn run(held: &Held, attempts: u32) -> RenewRun<'_> {
         permit: held.permit,
         attempts,
         lease_for: held.lease_for,
+        keep_for: held.keep_for,
+    }
+}
+
+const THREAD: &str = "forewarm-leases";
+
+/// Before leases are renewed again by somebody else than who did it before.
+const RESTART_AFTER: Duration = Duration::from_millis(250);
+
+/// Whoever renews leases.
+struct Renewing {
+    leases: Arc<Leases>,
+    /// Whether there is nothing left to renew.
+    is_over: bool,
+}
+
+impl Renewing {
+    async fn run(mut self) {
+        let leases = Arc::clone(&self.leases);
+        while let Some(next) = leases.next() {
+            tokio::select! {
+                () = leases.wake.notified() => {}
+                () = task::sleep_until(leases.clock.instant(next)) => {}
+            }
+            leases.renew_due().await;
+        }
+        self.is_over = true;
+    }
+}
+
+impl Drop for Renewing {
+    /// Goes on in the runtime of the application if the thread could not be started, or has panicked.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        tracing::error!("nobody renews leases any more; it is tried again, on another thread");
+        let leases = Arc::clone(&self.leases);
+        let follows = true;
+        self.leases.tasks.spawn_apart(THREAD, follows, async move {
+            let again = leases.clock.now().plus(RESTART_AFTER);
+            task::sleep_until(leases.clock.instant(again)).await;
+            Self { leases, is_over: false }.run().await;
+        });
     }
 }
 
@@ -219,6 +294,8 @@ impl Lease {
                     () = task::sleep_until(clock.instant(held.until())) => {}
                 }
             }
+            // Nor may it be renewed any more.
+            held.lost.cancel();
         }
     }
 

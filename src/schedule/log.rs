@@ -69,7 +69,8 @@ pub enum RunOutcome {
     Deadline,
     /// It panicked.
     Panicked,
-    /// The engine was shut down, and did not wait any longer.
+    /// The engine was shut down before it had ended. Of a run that engines share, another one goes on
+    /// with it.
     Aborted,
     /// It could not be started in time.
     Missed,

@@ -111,7 +111,10 @@ impl Plan {
                 None => before(memory.since),
                 Some(handled) => look_back(policy, handled).max(before(memory.since)),
             };
-            handled.get_or_insert_with(|| memory.map_or_else(|| before(now.of(trigger)), from));
+            // A clock that was ahead may have handled what is still to come.
+            let present = before(now.of(trigger));
+            handled
+                .get_or_insert_with(|| memory.map_or(present, |memory| from(memory).min(present)));
         }
     }
 
@@ -244,21 +247,25 @@ impl Plan {
             let (now, base) = (present.of(trigger), self.base(trigger));
             let Some(handled) = self.handled.get(nth).copied().flatten() else { continue };
             let Some(last) = trigger.last(handled, now, base) else { continue };
-            if let Some(handled) = self.handled.get_mut(nth) {
-                *handled = Some(last);
-            }
-            if self.is_paused {
-                continue;
-            }
-            let grace = SignedDuration::try_from(terms.policy.misfire_grace).unwrap_or_default();
-            let lately = now.checked_sub(grace).unwrap_or(now).max(handled);
-            let on_time: Vec<_> = if terms.policy.coalesce {
+            let grace = terms.policy.misfire_grace;
+            let lately = now.checked_sub(grace).unwrap_or(Timestamp::MIN).max(handled);
+            let on_time: Vec<_> = if self.is_paused {
+                Vec::new()
+            } else if terms.policy.coalesce {
                 trigger.last(lately, now, base).into_iter().collect()
             } else {
                 let next = |after: &Timestamp| trigger.next(*after, base);
                 let on_time = std::iter::successors(next(&lately), next);
                 on_time.take_while(|at| *at <= now).take(WAITING_MAX).collect()
             };
+            // What there is no room for is looked at next.
+            let up_to = on_time.last().copied().unwrap_or(last);
+            if let Some(handled) = self.handled.get_mut(nth) {
+                *handled = Some(up_to);
+            }
+            if self.is_paused {
+                continue;
+            }
             // Somebody looks every so often; so what is late already has come while nobody did.
             let late = trigger.last(handled, lately, base);
             let late = late.filter(|_| on_time.is_empty() || !terms.policy.coalesce);

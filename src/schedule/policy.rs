@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::trigger::Trigger;
@@ -57,10 +58,12 @@ pub struct JobPolicy {
     /// since a run without an end would keep the others waiting for ever. Default: 10 minutes.
     #[serde(with = "crate::span")]
     pub deadline: Duration,
-    /// How long a run that has ended stays in the log, 1 minute or more. Default: 24 hours.
+    /// How long a run that has ended stays in the log: 1 minute or more, and no less than it may wait
+    /// (`jitter` and `misfire_grace`) unless it is run `on_every_engine`. Default: 24 hours.
     #[serde(with = "crate::span")]
     pub log_kept_for: Duration,
-    /// The most runs in the log, 10 to 1,000. Default: 1,000.
+    /// The most runs in the log, 10 to 1,000. L2 keeps more while earlier ones may still wait. Default:
+    /// 1,000.
     pub log_runs_max: usize,
 }
 
@@ -124,6 +127,11 @@ impl JobPolicy {
             let problem = format!("is {:?}", self.log_kept_for);
             return Err(ConfigError::new("log_kept_for", problem, "use `1m` or more"));
         }
+        let waits = self.jitter.saturating_add(self.misfire_grace);
+        if !self.on_every_engine && self.log_kept_for < waits {
+            let problem = format!("is shorter than `jitter` and `misfire_grace` ({waits:?})");
+            return Err(ConfigError::new("log_kept_for", problem, "use a longer span"));
+        }
         if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
             let problem = format!("is {:?}", self.lease);
             return Err(ConfigError::new("lease", problem, "use `3s` to `1h`"));
@@ -144,6 +152,18 @@ impl JobPolicy {
             }
         }
         Ok(())
+    }
+
+    /// How long L2 keeps a run that is under way, after it was last heard of: others need time to take
+    /// it over when its lease has run out.
+    pub(super) fn kept_under_way(&self) -> Duration {
+        self.log_kept_for.max(self.lease * 3)
+    }
+
+    /// What was due before this does not wait any more.
+    pub(super) fn may_wait_since(&self, at: Timestamp) -> Timestamp {
+        let waits = self.jitter.saturating_add(self.misfire_grace);
+        at.checked_sub(waits).unwrap_or(Timestamp::MIN)
     }
 
     /// The waits between the attempts of one run.
@@ -169,8 +189,9 @@ mod tests {
     #[test]
     fn what_cannot_work_is_named() {
         assert_eq!(JobPolicy::default().check("nightly"), Ok(()));
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             ("misfire_grace", |p| p.misfire_grace = Duration::ZERO),
+            ("log_kept_for", |p| p.misfire_grace = Duration::from_hours(25)),
             ("lease", |p| p.lease = Duration::from_secs(2)),
             ("backoff_max", |p| p.backoff_max = Duration::from_nanos(1)),
             ("deadline", |p| p.deadline = Duration::ZERO),

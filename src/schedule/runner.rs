@@ -99,12 +99,13 @@ async fn run(jobs: Arc<Jobs>, core: Arc<JobCore>, due: Due) {
             outcome = work => outcome,
         }
     };
+    ending.outcome = Some(outcome);
+    // One that was broken off is given back.
     if let Some(lease) = taken.lease
-        && outcome != RunOutcome::LeaseLost
+        && !matches!(outcome, RunOutcome::LeaseLost | RunOutcome::Aborted)
     {
         tell(&jobs, &core, lease, (due.run_id, outcome, began)).await;
     }
-    ending.outcome = Some(outcome);
 }
 
 async fn lost(lease: Option<&Lease>) {
@@ -153,10 +154,15 @@ async fn attempts(
             Err(Failure::Error(error)) => error,
         };
         let wait = if error.is_transient() { waits.next() } else { None };
-        let Some(wait) = wait.filter(|_| !jobs.tasks.is_stopping()) else { break };
+        let Some(wait) = wait else { break };
         let (job, run_id) = (&core.name, due.run_id);
         tracing::warn!(%job, %run_id, attempt = nth, %error, ?wait, "the job is tried again");
-        task::sleep_until(jobs.clock.instant(jobs.clock.now().plus(wait))).await;
+        // An engine that is being shut down may be what it has failed of, and leaves it to another.
+        tokio::select! {
+            biased;
+            () = jobs.tasks.stopped() => return RunOutcome::Aborted,
+            () = task::sleep_until(jobs.clock.instant(jobs.clock.now().plus(wait))) => {}
+        }
     }
     RunOutcome::Failed
 }

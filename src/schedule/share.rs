@@ -12,7 +12,6 @@ use super::due::Due;
 use super::jobs::Jobs;
 use crate::background::{self, Next};
 use crate::coherence::{L2, Met};
-use crate::tier::EndRun;
 
 /// Between two tries to hear where jobs go on.
 const MEET_AGAIN: Duration = Duration::from_secs(1);
@@ -60,7 +59,9 @@ async fn look(jobs: Weak<Jobs>) -> Next {
 /// done again.
 async fn meet(jobs: &Jobs, l2: &L2, shared: &[Arc<JobCore>]) -> Next {
     let names: Vec<_> = shared.iter().map(|core| &*core.full_name).collect();
-    let (memories, next) = match l2.meet_jobs(&names, jobs.present().wall).await {
+    // What has come due since the start is due, however late L2 answers.
+    let began = jobs.started.get().copied().unwrap_or_else(|| jobs.clock.wall());
+    let (memories, next) = match l2.meet_jobs(&names, began).await {
         Met::Known(memories) => (memories, Next::After(Duration::ZERO)),
         // They come due, and it is told of each that nobody could take it.
         Met::NotKept => (Vec::new(), Next::Never),
@@ -74,27 +75,14 @@ async fn meet(jobs: &Jobs, l2: &L2, shared: &[Arc<JobCore>]) -> Next {
     next
 }
 
-/// Gives back the runs that the end of the engine has broken off, so that others do them at once.
+/// Gives back the runs that the end of the engine has broken off, so that others do them at once; or
+/// tells how they ended, if that has not been heard.
 pub(super) async fn give_back(jobs: &Jobs) {
     let (Some(l2), Some(leases)) = (&jobs.l2, &jobs.leases) else { return };
     for held in leases.take_broken_off() {
-        let run = EndRun {
-            job: &held.job,
-            instant: &held.instant,
-            permit: held.permit,
-            outcome: None,
-            attempts: held.attempts.load(Relaxed),
-            error: None,
-            at: jobs.clock.wall(),
-            took: Duration::ZERO,
-            keep_for: KEEP_LEFT_FOR,
-        };
-        if l2.end_run(&run).await.is_none() {
+        if l2.end_run(&held.end(jobs.clock.wall())).await.is_none() {
             // Their leases run out by themselves.
             return;
         }
     }
 }
-
-/// How long a run that was given back waits for another engine at least.
-const KEEP_LEFT_FOR: Duration = Duration::from_hours(24);

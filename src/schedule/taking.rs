@@ -7,17 +7,17 @@ use std::time::Duration;
 use super::core::JobCore;
 use super::due::Due;
 use super::jobs::Jobs;
-use super::leases::{Held, Lease};
+use super::leases::{Ended, Held, Lease};
 use super::log::{RunOutcome, RunReason};
 use crate::clock::Moment;
 use crate::task;
-use crate::tier::{EndRun, RunId, RunTaken, TakeRun};
+use crate::tier::{RunId, RunTaken, TakeRun};
 
 /// Who does what is due.
 pub(super) enum Taken {
     Ours(Ours),
     Theirs,
-    /// As many are under way as may be.
+    /// As many are under way as may be, or it is still to come by the clock of L2.
     Busy,
     /// L2 did not say.
     Unheard,
@@ -65,21 +65,28 @@ pub(super) async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             at,
             lease_for: policy.lease,
             instances_max: u32::try_from(policy.max_instances).unwrap_or(u32::MAX),
-            keep_for: policy.log_kept_for,
+            keep_for: policy.kept_under_way(),
             rows_max: u32::try_from(policy.log_runs_max).unwrap_or(u32::MAX),
+            rows_since: policy.may_wait_since(at),
         };
         let taken = l2.take_run(&run).await;
         drop(turn);
         match taken {
             Some(RunTaken::Ours { run_id, attempts_before: before }) => {
+                jobs.is_ahead.store(false, Relaxed);
                 let name = (Arc::clone(&core.full_name), instant, permit);
-                let held = Held::new(name, before.saturating_add(1), now, policy.lease);
+                let spans = (policy.lease, policy.kept_under_way());
+                let held = Held::new(name, before.saturating_add(1), now, spans);
                 let attempts_before = usize::try_from(before).unwrap_or(usize::MAX);
                 let lease = Some(leases.hold(held));
                 return Taken::Ours(Ours { run_id, attempts_before, lease });
             }
             Some(RunTaken::Theirs) => return Taken::Theirs,
             Some(RunTaken::Busy) => return Taken::Busy,
+            Some(RunTaken::Early) => {
+                note_early(jobs, core, due);
+                return Taken::Busy;
+            }
             None => {}
         }
         let again = jobs.clock.now().plus(ask_again());
@@ -87,6 +94,14 @@ pub(super) async fn take(jobs: &Jobs, core: &JobCore, due: &Due) -> Taken {
             return Taken::Unheard;
         }
         task::sleep_until(jobs.clock.instant(again)).await;
+    }
+}
+
+/// Says, once in a while, that nothing can be run here.
+fn note_early(jobs: &Jobs, core: &JobCore, due: &Due) {
+    if !jobs.is_ahead.swap(true, Relaxed) {
+        let (job, scheduled) = (&core.name, due.scheduled);
+        tracing::warn!(%job, %scheduled, "jobs wait: the clock here is ahead of that of L2");
     }
 }
 
@@ -99,19 +114,17 @@ pub(super) async fn tell(
 ) {
     let Some(l2) = &jobs.l2 else { return };
     let error = core.told(run_id).and_then(|run| run.error);
-    let took = jobs.clock.now().since(began);
+    let at = jobs.clock.wall();
+    // Noted first, so that whoever gives it back at shutdown tells it.
+    lease.held.ended.get_or_init(|| Ended {
+        outcome,
+        error: error.filter(|_| outcome != RunOutcome::Succeeded),
+        at,
+        took: jobs.clock.now().since(began),
+        keep_for: core.policy.log_kept_for,
+    });
     while !lease.is_lost() {
-        let run = EndRun {
-            job: &lease.held.job,
-            instant: &lease.held.instant,
-            permit: lease.held.permit,
-            outcome: Some(outcome.label()),
-            attempts: lease.held.attempts.load(Relaxed),
-            error: error.as_deref().filter(|_| outcome != RunOutcome::Succeeded),
-            at: jobs.clock.wall(),
-            took,
-            keep_for: core.policy.log_kept_for,
-        };
+        let run = lease.held.end(at);
         let turn = jobs.turns.acquire().await.ok();
         if l2.end_run(&run).await.is_some() {
             return lease.end();

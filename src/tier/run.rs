@@ -56,6 +56,9 @@ pub struct TakeRun<'a> {
     pub keep_for: Duration,
     /// The most rows of the job that are kept; those of runs that have not ended stay.
     pub rows_max: u32,
+    /// Beyond that, rows of what was due later than this stay as well: what was due earlier may still
+    /// wait, and would be taken to have been done.
+    pub rows_since: Timestamp,
 }
 
 /// What became of a try to take a run.
@@ -72,6 +75,9 @@ pub enum RunTaken {
     Theirs,
     /// As many runs of the job are under way as may be.
     Busy,
+    /// It was due, by the clock of whoever asks, at an instant that is still to come by that of the
+    /// store, a minute and more.
+    Early,
 }
 
 /// A lease to be renewed: see [`Tier::renew_runs`](crate::Tier::renew_runs).
@@ -87,6 +93,8 @@ pub struct RenewRun<'a> {
     pub attempts: u32,
     /// How long the lease lasts from now on.
     pub lease_for: Duration,
+    /// How long the row is kept from now on, and longer than its lease.
+    pub keep_for: Duration,
 }
 
 /// A run that has come to an end: see [`Tier::end_run`](crate::Tier::end_run).
@@ -150,6 +158,11 @@ pub struct RunRow {
     /// What the last attempt failed with.
     pub error: Option<String>,
 }
+
+/// How much later than a store's own time an instant may be that is taken, in milliseconds. A clock
+/// that is further ahead must not handle, for all engines, what is still to come.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+pub(super) const AHEAD_MAX_MS: i64 = 60_000;
 
 /// The most bytes of an error that a store keeps.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]

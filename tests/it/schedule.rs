@@ -13,6 +13,7 @@ mod engines;
 mod leases;
 mod restarts;
 mod runs;
+mod shutdowns;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);

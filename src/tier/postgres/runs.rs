@@ -7,7 +7,7 @@ use sqlx::{Row as _, query, query_as, query_scalar};
 
 use super::connections::Call;
 use super::turn::{Turn, millis};
-use crate::tier::run::{instant_of, kept};
+use crate::tier::run::{AHEAD_MAX_MS, instant_of, kept};
 use crate::tier::{EndRun, JobMemory, Node, RenewRun, RunId, RunRow, RunTaken, TakeRun};
 
 /// Tells what is known of jobs, and makes the others known.
@@ -60,7 +60,7 @@ const TAKE: &str = "
         row(
             $1, $2, $3, $4, $5, $6, $7, $8, 0, $9, null, null, 0, null, null, 0
         )::forewarm.run,
-        $10, $11, $12, $13, $14
+        $10, $11, $12, $13, $14, $15, $16
     )";
 
 impl Call for Take<'_> {
@@ -82,6 +82,8 @@ impl Call for Take<'_> {
             .bind(millis(run.keep_for))
             .bind(i64::from(run.instances_max))
             .bind(i64::from(run.rows_max))
+            .bind(run.rows_since.as_microsecond())
+            .bind(AHEAD_MAX_MS)
             .bind(turn.ahead)
             .fetch_one(db)
             .await?;
@@ -91,6 +93,7 @@ impl Call for Take<'_> {
                 attempts_before: count(attempts.unwrap_or_default()),
             },
             (taken, ..) if taken == "theirs" => RunTaken::Theirs,
+            (taken, ..) if taken == "early" => RunTaken::Early,
             _ => RunTaken::Busy,
         })
     }
@@ -105,14 +108,18 @@ pub(super) struct Renew<'a>(pub(super) &'a [RenewRun<'a>]);
 const RENEW: &str = "
     with ask as materialized (
         select *
-        from unnest($1::text[], $2::text[], $3::bigint[], $4::integer[], $5::bigint[])
-            with ordinality as ask (job, instant, permit, attempts, lease_for, nth)
+        from unnest(
+            $1::text[], $2::text[], $3::bigint[], $4::integer[], $5::bigint[], $7::bigint[]
+        ) with ordinality as ask (job, instant, permit, attempts, lease_for, keep_for, nth)
     ),
     renewed as (
         update forewarm.run as run
         set lease_until =
                 (extract(epoch from clock_timestamp()) * 1000)::bigint + $6 + ask.lease_for,
-            attempts = greatest(run.attempts, ask.attempts)
+            attempts = greatest(run.attempts, ask.attempts),
+            until = greatest(
+                run.until, (extract(epoch from clock_timestamp()) * 1000)::bigint + $6 + ask.keep_for
+            )
         from ask
         where run.job = ask.job
           and run.instant = ask.instant
@@ -137,6 +144,7 @@ impl Call for Renew<'_> {
             .bind(attempts)
             .bind(column(|run| millis(run.lease_for)))
             .bind(turn.ahead)
+            .bind(column(|run| millis(run.keep_for)))
             .fetch_all(db)
             .await
     }

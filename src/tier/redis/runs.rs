@@ -15,7 +15,7 @@ use super::script::{
     Call, END_RUN, LAPSED_RUNS, MEET_JOBS, NEWEST_RUNS, RENEW_RUNS, SWEEP_RUNS, TAKE_RUN,
 };
 use super::value::millis;
-use crate::tier::run::{instant_of, kept};
+use crate::tier::run::{AHEAD_MAX_MS, instant_of, kept};
 use crate::tier::{EndRun, JobMemory, Node, RenewRun, RunId, RunRow, RunTaken, TakeRun};
 
 /// Tells what is known of jobs, and makes the others known.
@@ -60,9 +60,12 @@ pub(super) async fn take_run(link: &Arc<Link>, run: &TakeRun<'_>) -> Result<RunT
     call.number(millis(run.keep_for));
     call.number(run.instances_max);
     call.number(run.rows_max);
-    match link.ask(&call).await? {
+    call.number(run.rows_since.as_microsecond());
+    call.number(AHEAD_MAX_MS);
+    match link.call_confirmed(&link.open().await?, &call).await? {
         Value::BulkString(word) if word == b"theirs" => Ok(RunTaken::Theirs),
         Value::BulkString(word) if word == b"busy" => Ok(RunTaken::Busy),
+        Value::BulkString(word) if word == b"early" => Ok(RunTaken::Early),
         ours => {
             let [run_id, before] = reply::listed(ours)?;
             let run_id = RunId(reply::packed(&reply::bytes(run_id)?)?);
@@ -86,6 +89,7 @@ pub(super) async fn renew(
         call.arg(run.permit.0.to_be_bytes().to_vec());
         call.number(run.attempts);
         call.number(millis(run.lease_for));
+        call.number(millis(run.keep_for));
     }
     let renewed = reply::list(apart.call(&link, &call).await?)?;
     renewed.iter().map(|renewed| Ok(reply::number(renewed)? == 1)).collect()
@@ -105,7 +109,7 @@ pub(super) async fn end_run(link: &Arc<Link>, run: &EndRun<'_>) -> Result<bool, 
     call.number(run.at.as_microsecond());
     call.number(run.took.as_micros());
     call.number(millis(run.keep_for));
-    Ok(reply::number(&link.ask(&call).await?)? == 1)
+    Ok(reply::number(&link.call_confirmed(&link.open().await?, &call).await?)? == 1)
 }
 
 /// The newest runs of a job.

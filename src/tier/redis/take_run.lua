@@ -1,6 +1,6 @@
 -- KEYS: meta; the names of all jobs; of the job: what is known, rows, order, open. ARGV: head; job,
 -- instant, scheduled, whether it was due, id, reason, engine, permit, now, lease, how long to keep,
--- most at a time, most rows.
+-- most at a time, most rows, since when rows stay, how far ahead of the server it may be due.
 local job, rows, order, open = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local instant, scheduled, is_due, permit = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1', ARGV[11]
 redis.call('SADD', KEYS[2], ARGV[4])
@@ -13,6 +13,9 @@ end
 local cut = redis.call('HGET', job, 'cut')
 if not row and is_due and cut and scheduled <= tonumber(cut) then
   return 'theirs'
+end
+if not row and is_due and scheduled > (now + ARGV[18]) * 1000 then
+  return 'early'
 end
 if not (row and lasts) then
   local under_way = redis.call('ZCOUNT', open, string.format('(%.0f', now), '+inf')
@@ -41,6 +44,9 @@ local beyond = redis.call('ZCARD', order) - ARGV[16]
 if beyond > 0 then
   for _, oldest in ipairs(redis.call('ZRANGE', order, 0, beyond - 1)) do
     local ended = row_at(rows, oldest)
+    if ended and tonumber(ended[SCHEDULED]) > tonumber(ARGV[17]) then
+      break
+    end
     if not ended or ended[OUTCOME] then
       drop(job, rows, order, open, oldest, ended)
     end

@@ -57,21 +57,38 @@ const NOTE_CUTS: &str = "
     set cut = max(cut, gone.scheduled)
     from (
         select job, max(scheduled) as scheduled
-        from forewarm_run
-        where until <= ?1 and lease_until <= ?1 and is_due
+        from (
+            select job, scheduled, is_due
+            from forewarm_run
+            where until <= ?1 and lease_until <= ?1
+            order by until, job, instant
+            limit 1000
+        )
+        where is_due
         group by job
     ) as gone
     where forewarm_job.job = gone.job";
 
-const REMOVE: &str = "delete from forewarm_run where until <= ?1 and lease_until <= ?1";
+/// The same ones: both are done in one transaction.
+const REMOVE: &str = "
+    delete from forewarm_run
+    where (job, instant) in (
+        select job, instant
+        from forewarm_run
+        where until <= ?1 and lease_until <= ?1
+        order by until, job, instant
+        limit 1000
+    )";
+
+/// The most that are removed at a time, as the statements have it.
+const SWEPT_MAX: u64 = 1_000;
 
 /// Removes the rows that need not be kept any longer. One that has not ended goes as well, if nobody
-/// has done it in all this time.
-pub(super) async fn sweep(db: &mut SqliteConnection, turn: Turn) -> Result<(), sqlx::Error> {
-    for sql in [NOTE_CUTS, REMOVE] {
-        query(sql).bind(turn.wall).execute(&mut *db).await?;
-    }
-    Ok(())
+/// has done it in all this time. Gives whether there may be more.
+pub(super) async fn sweep(db: &mut SqliteConnection, turn: Turn) -> Result<bool, sqlx::Error> {
+    query(NOTE_CUTS).bind(turn.wall).execute(&mut *db).await?;
+    let removed = query(REMOVE).bind(turn.wall).execute(db).await?;
+    Ok(removed.rows_affected() >= SWEPT_MAX)
 }
 
 /// Renews leases.
@@ -85,11 +102,12 @@ struct Renewal {
     permit: i64,
     attempts: i64,
     lease_for: i64,
+    keep_for: i64,
 }
 
 const RENEW: &str = "
     update forewarm_run
-    set lease_until = ?5, attempts = max(attempts, ?6)
+    set lease_until = ?5, attempts = max(attempts, ?6), until = max(until, ?7)
     where job = ?1 and instant = ?2 and permit = ?3 and outcome is null and lease_until > ?4";
 
 impl Renew {
@@ -100,6 +118,7 @@ impl Renew {
             permit: run.permit.0.cast_signed(),
             attempts: run.attempts.into(),
             lease_for: millis(run.lease_for),
+            keep_for: millis(run.keep_for),
         };
         Self(runs.iter().map(renewal).collect())
     }
@@ -113,7 +132,8 @@ impl Write for Renew {
         for run in &self.0 {
             let renew = query(RENEW).bind(&*run.job).bind(&*run.instant).bind(run.permit);
             let renew = renew.bind(turn.wall).bind(turn.wall.saturating_add(run.lease_for));
-            let changed = renew.bind(run.attempts).execute(&mut *db).await?.rows_affected();
+            let renew = renew.bind(run.attempts).bind(turn.wall.saturating_add(run.keep_for));
+            let changed = renew.execute(&mut *db).await?.rows_affected();
             renewed.push(changed > 0);
         }
         Ok(renewed)

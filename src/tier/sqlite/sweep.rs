@@ -98,7 +98,7 @@ impl Write for Sweep {
         for sql in [FORGET_LAGS, FORGET_HOT] {
             query(sql).bind(turn.now).execute(&mut *db).await?;
         }
-        runs::sweep(db, turn).await?;
+        let has_more_runs = runs::sweep(db, turn).await?;
         epoch::prune(db).await?;
         let has_more_log = log::sweep(db, self.rows_max, turn).await?;
         let excess = self.excess(db).await?;
@@ -114,6 +114,7 @@ impl Write for Sweep {
         let may_evict = swept.evicted > 0 || left == 0;
         swept.has_more = query_scalar(ANY_EXPIRED).bind(turn.now).fetch_one(&mut *db).await?
             || has_more_log
+            || has_more_runs
             || may_evict && self.excess(db).await? > 0;
         Ok(swept)
     }

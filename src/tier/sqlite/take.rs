@@ -6,6 +6,7 @@ use sqlx::{query, query_as, query_scalar};
 use super::queue::Write;
 use super::runs::MEET;
 use super::turn::{Turn, millis};
+use crate::tier::run::AHEAD_MAX_MS;
 use crate::tier::{RunId, RunTaken, TakeRun};
 
 /// Takes a run.
@@ -24,6 +25,7 @@ pub(super) struct Take {
     keep_for: i64,
     instances_max: i64,
     rows_max: i64,
+    rows_since: i64,
 }
 
 /// A run as one who would take it finds it.
@@ -71,6 +73,7 @@ impl Take {
             keep_for: millis(run.keep_for),
             instances_max: run.instances_max.into(),
             rows_max: run.rows_max.into(),
+            rows_since: run.rows_since.as_microsecond(),
         }
     }
 
@@ -93,6 +96,9 @@ impl Take {
             let cut: i64 = query_scalar(CUT).bind(&*self.job).fetch_one(&mut *db).await?;
             if self.scheduled <= cut {
                 return Ok(Some(RunTaken::Theirs));
+            }
+            if self.scheduled / 1_000 > turn.wall.saturating_add(AHEAD_MAX_MS) {
+                return Ok(Some(RunTaken::Early));
             }
         }
         let under_way = query_scalar(UNDER_WAY).bind(&*self.job).bind(turn.wall);
@@ -134,7 +140,7 @@ impl Write for Take {
         if self.is_due {
             query(HANDLE).bind(&*self.job).bind(self.scheduled).execute(&mut *db).await?;
         }
-        cut(db, &self.job, self.rows_max).await?;
+        cut(db, &self.job, self.rows_max, self.rows_since).await?;
         let run_id = found.map_or(self.run_id, |(run_id, ..)| run_id);
         let attempts_before = u32::try_from(before).unwrap_or_default();
         Ok(RunTaken::Ours { run_id: RunId(run_id.cast_unsigned()), attempts_before })
@@ -159,13 +165,19 @@ const REMOVE_BEYOND: &str = "
     delete from forewarm_run
     where job = ?1 and scheduled <= ?2 and outcome is not null";
 
-/// Removes the oldest rows of a job beyond so many, and notes up to where.
-async fn cut(db: &mut SqliteConnection, job: &str, rows_max: i64) -> Result<(), sqlx::Error> {
+/// Removes the oldest rows of a job beyond so many, but for what was due after `since`, and notes up
+/// to where.
+async fn cut(
+    db: &mut SqliteConnection,
+    job: &str,
+    rows_max: i64,
+    since: i64,
+) -> Result<(), sqlx::Error> {
     let first = query_scalar(FIRST_BEYOND).bind(job).bind(rows_max);
     let Some(first) = first.fetch_optional(&mut *db).await? else { return Ok(()) };
     let first: i64 = first;
     for sql in [NOTE_CUT, REMOVE_BEYOND] {
-        query(sql).bind(job).bind(first).execute(&mut *db).await?;
+        query(sql).bind(job).bind(first.min(since)).execute(&mut *db).await?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What waits, what is missed, what somebody asks for.
 
-use forewarm::{JobPolicy, RunOutcome, RunReason};
+use std::time::Duration;
+
+use forewarm::{CatchUp, JobPolicy, RunOutcome, RunReason};
 use jiff::SignedDuration;
 use tokio::time::sleep;
 
@@ -109,4 +111,42 @@ async fn a_pause_leaves_out_what_comes_due_in_it() {
     sleep(MINUTE).await;
     assert_eq!(diary.seen().len(), 2);
     assert_eq!(job.runs(10).await.len(), 2, "what was left out is not missed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_to_wait_is_missed_and_told() {
+    let (forewarm, clock) = engine_at("2026-03-10T12:00:01Z").await;
+    let diary = Diary::default();
+    let policy = JobPolicy { coalesce: false, misfire_grace: 4 * HOUR, ..JobPolicy::default() };
+    let job = forewarm.job("minutely").policy(policy).every(MINUTE);
+    let job = diary.kept_by(job, Duration::from_millis(1)).build().unwrap();
+    forewarm.start().await.unwrap();
+    sleep(SECOND).await;
+    // Nobody has looked at this time yet.
+    clock.step_wall(SignedDuration::from_mins(180));
+    sleep(40 * SECOND).await;
+    let runs = job.runs(1_000).await;
+    let missed = runs.iter().filter(|run| run.outcome == Some(RunOutcome::Missed)).count();
+    assert_eq!((diary.seen().len() + missed, runs.len()), (180, 180), "{missed} missed");
+    assert!(diary.seen().len() >= 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_grace_without_end_nothing_is_late() {
+    let (forewarm, clock) = engine_at("2026-03-10T12:00:01Z").await;
+    let diary = Diary::default();
+    let (catch_up, without_end) = (CatchUp::Skip, Duration::MAX);
+    let policy = JobPolicy {
+        catch_up,
+        misfire_grace: without_end,
+        log_kept_for: without_end,
+        ..JobPolicy::default()
+    };
+    let job = forewarm.job("hourly").policy(policy).every(HOUR);
+    diary.kept_by(job, SECOND).build().unwrap();
+    forewarm.start().await.unwrap();
+    sleep(SECOND).await;
+    clock.step_wall(SignedDuration::from_hours(3));
+    sleep(40 * SECOND).await;
+    assert_eq!(diary.scheduled(), ["2026-03-10T15:00:00Z"]);
 }

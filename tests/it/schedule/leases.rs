@@ -127,6 +127,20 @@ async fn a_lease_survives_a_short_silence_of_l2() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leases_are_renewed_again_by_somebody_else_if_whoever_did_it_has_panicked() {
+    let watch = Watch::default();
+    let nodes = nodes(2, &watch, &JobPolicy::default(), 5 * MINUTE).await;
+    nodes[0].job.trigger().unwrap();
+    nodes[0].line.set(Op::RenewRuns, Fate::Panics);
+    // Each third of a lease.
+    sleep(12 * SECOND).await;
+    nodes[0].line.clear();
+    sleep(6 * MINUTE).await;
+    assert_eq!(watch.numbers(), [1]);
+    assert_eq!(nodes[1].job.runs(1).await[0].outcome, Some(RunOutcome::Succeeded));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_costs_every_engine_its_lease_is_given_up() {
     let watch = Watch::default();
     let nodes = nodes(2, &watch, &JobPolicy::default(), 5 * MINUTE).await;

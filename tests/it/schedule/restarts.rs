@@ -156,3 +156,44 @@ async fn what_waited_for_its_jitter_is_not_lost_with_its_engine() {
     assert_eq!(minutes, expected);
     assert!(minutes.len() >= 33, "{}", minutes.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_due_before_l2_first_answers_is_done() {
+    let (machine, diary) = (Machine::new(), Diary::default());
+    let policy = on(Trigger::daily_at(12, 1, "UTC").unwrap());
+    machine.line.set(Op::MeetJobs, Fate::Fails);
+    let (_forewarm, _job) = machine.start(&policy, &diary).await;
+    sleep(5 * MINUTE).await;
+    machine.line.clear();
+    sleep(3 * SECOND).await;
+    assert_eq!(diary.scheduled(), ["2026-03-10T12:01:00Z"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_a_year_ahead_stops_no_job() {
+    let today = instant("2026-03-10T12:00:00.5Z");
+    for store_has_a_clock in [true, false] {
+        let (machine, diary) = (Machine::new(), Diary::default());
+        if store_has_a_clock {
+            machine.store.set_wall(today);
+        }
+        let clock = Clock::starting_at(instant("2027-03-10T12:00:00.5Z"));
+        let builder = Forewarm::builder().clock(clock).tier(machine.store.connect());
+        let forewarm = builder.build().await.unwrap();
+        let policy = on(Trigger::every(MINUTE).unwrap());
+        let ahead = diary.kept_by(forewarm.job("job").policy(policy.clone()), SECOND / 10);
+        ahead.build().unwrap();
+        forewarm.start().await.unwrap();
+        sleep(5 * MINUTE).await;
+        // It has run before what all others have still to do, where nobody could know better.
+        let before = diary.seen().len();
+        assert_eq!(before, if store_has_a_clock { 0 } else { 5 });
+        assert!(forewarm.shutdown(SECOND).await);
+        let (_forewarm, _job) = machine.start(&policy, &diary).await;
+        sleep(3 * MINUTE).await;
+        let after = diary.scheduled().split_off(before);
+        let [first, .., last] = &after[..] else { panic!("{after:?}") };
+        assert!(after.len() <= 4 && first.as_str() >= "2026-03-10T12:05:00Z", "{after:?}");
+        assert_eq!(last, "2026-03-10T12:08:00Z");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::advance;
 
 use super::{SimStore, SimTier};
@@ -15,7 +16,9 @@ impl Bed for SimStore {
     const MARKS_RESTORED: bool = false;
 
     async fn new() -> Self {
-        Self::new()
+        let store = Self::new();
+        store.set_wall(Timestamp::now());
+        store
     }
 
     async fn open(&self) -> SimTier {

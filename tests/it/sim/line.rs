@@ -53,6 +53,8 @@ pub(crate) enum Fate {
     Lost,
     /// It is not made, and the caller is told so.
     Fails,
+    /// It is not made, and ends whoever makes it.
+    Panics,
 }
 
 /// How likely it is that something becomes of a call.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use forewarm::{
     Begun, Change, Cursor, Filled, HotSum, Lag, Node, Permit, Polled, Swept, TierSize, Want,
 };
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -122,6 +123,11 @@ impl SimStore {
             incarnations: Mutex::new(1),
             grown: watch::Sender::new(0),
         }))
+    }
+
+    /// Gives it a time of day of its own.
+    pub(crate) fn set_wall(&self, wall: Timestamp) {
+        self.0.state.lock().runs.set_wall(wall);
     }
 
     /// A connection without faults.

@@ -46,6 +46,7 @@ impl SimTier {
             Fate::Unanswered { there } => (there, None),
             Fate::Lost => return pending().await,
             Fate::Fails => return Err(TierError::new("the line is down")),
+            Fate::Panics => panic!("as it should"),
         };
         let (answers, answer) = oneshot::channel();
         let (store, line) = (self.store.clone(), self.line.clone());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forewarm::{EndRun, JobMemory, RunId, RunRow, RunTaken, TakeRun, Tier as _};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::runs::{JOB, end, ended, met, minute, ours, renewed, rows, take, taken, takes, text};
 use super::{Bed, Case, NODE, World};
@@ -15,6 +15,9 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(the_log_comes_newest_first),
         Case::of(what_was_removed_by_age_is_not_done_again),
         Case::of(what_was_removed_by_number_is_not_done_again),
+        Case::of(what_may_still_wait_is_not_cut_off),
+        Case::of(a_run_that_is_renewed_is_kept),
+        Case::of(what_is_still_to_come_is_not_taken),
         Case::of(what_was_asked_for_handles_no_instant),
         Case::of(jobs_of_any_name_are_told_apart),
         Case::of(runs_outlive_a_restart),
@@ -91,6 +94,41 @@ async fn what_was_removed_by_number_is_not_done_again<B: Bed>(world: World<B>) {
     assert_eq!(left, [minute(9), minute(8), minute(6)]);
     assert_eq!(taken(&world, 7, 99).await, RunTaken::Theirs);
     assert_eq!(met(&world, minute(0)).await.handled, Some(minute(9)));
+}
+
+async fn what_may_still_wait_is_not_cut_off<B: Bed>(world: World<B>) {
+    for nth in 5..10 {
+        let (at, permit) = (text(nth), nth.cast_unsigned());
+        let run = TakeRun { rows_max: 2, rows_since: minute(6), ..take::<B>(&at, nth, permit) };
+        assert_eq!(world.tier.take_run(&run).await.unwrap(), ours(permit));
+        assert!(ended(&world, nth, permit).await);
+    }
+    let left: Vec<_> = rows(&world).await.iter().map(|row| row.scheduled).collect();
+    assert_eq!(left, [minute(9), minute(8), minute(7)]);
+    takes(&world, &[(6, 98, RunTaken::Theirs), (7, 99, RunTaken::Theirs)]).await;
+}
+
+async fn a_run_that_is_renewed_is_kept<B: Bed>(world: World<B>) {
+    taken(&world, 1, 1).await;
+    for _ in 0..11 {
+        world.pass(1).await;
+        assert!(renewed(&world, 1, 1).await);
+    }
+    world.pass(3).await;
+    world.tier.sweep(100).await.unwrap();
+    let before = RunTaken::Ours { run_id: RunId(1 << 40), attempts_before: 3 };
+    assert_eq!(taken(&world, 1, 2).await, before);
+}
+
+async fn what_is_still_to_come_is_not_taken<B: Bed>(world: World<B>) {
+    let year = SignedDuration::from_hours(24 * 365);
+    for (ahead, expected) in [(year, RunTaken::Early), (SignedDuration::from_secs(20), ours(1))] {
+        let scheduled = Timestamp::now() + ahead;
+        let text = scheduled.to_string();
+        let run = TakeRun { scheduled, ..take::<B>(&text, 0, 1) };
+        assert_eq!(world.tier.take_run(&run).await.unwrap(), expected);
+        assert_eq!(met(&world, minute(0)).await.handled.is_some(), expected != RunTaken::Early);
+    }
 }
 
 async fn what_was_asked_for_handles_no_instant<B: Bed>(world: World<B>) {

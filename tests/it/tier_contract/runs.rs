@@ -30,7 +30,7 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
 pub(super) const JOB: &str = "p:report";
 
 pub(super) fn minute(nth: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + nth * 60).unwrap()
+    Timestamp::from_second(1_700_000_000 + nth * 60).unwrap()
 }
 
 /// The instant of a minute, as text.
@@ -54,6 +54,7 @@ pub(super) fn take<B: Bed>(instant: &str, nth: i64, permit: u64) -> TakeRun<'_> 
         instances_max: 1,
         keep_for: B::UNIT * 10,
         rows_max: 1_000,
+        rows_since: Timestamp::MAX,
     }
 }
 
@@ -73,12 +74,20 @@ pub(crate) fn any_run(keep_for: Duration) -> TakeRun<'static> {
         instances_max: 1,
         keep_for,
         rows_max: 10,
+        rows_since: Timestamp::MAX,
     }
 }
 
 pub(super) fn any_renewal() -> RenewRun<'static> {
     let lease_for = Duration::from_secs(1);
-    RenewRun { job: JOB, instant: "00ff", permit: Permit(1), attempts: 1, lease_for }
+    RenewRun {
+        job: JOB,
+        instant: "00ff",
+        permit: Permit(1),
+        attempts: 1,
+        lease_for,
+        keep_for: lease_for,
+    }
 }
 
 pub(super) fn any_end() -> EndRun<'static> {
@@ -110,7 +119,14 @@ pub(super) fn end<B: Bed>(instant: &str, permit: u64) -> EndRun<'_> {
 }
 
 fn renew<B: Bed>(instant: &str, permit: u64) -> RenewRun<'_> {
-    RenewRun { job: JOB, instant, permit: Permit(permit), attempts: 3, lease_for: B::UNIT * 2 }
+    RenewRun {
+        job: JOB,
+        instant,
+        permit: Permit(permit),
+        attempts: 3,
+        lease_for: B::UNIT * 2,
+        keep_for: B::UNIT * 10,
+    }
 }
 
 /// A run that nobody had before.

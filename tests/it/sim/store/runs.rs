@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forewarm::{EndRun, JobMemory, Node, Permit, RenewRun, RunId, RunRow, RunTaken, TakeRun};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 /// The runs of all jobs.
 #[derive(Clone, Default)]
-pub(in crate::sim) struct Runs(BTreeMap<String, Job>);
+pub(in crate::sim) struct Runs {
+    jobs: BTreeMap<String, Job>,
+    /// The time of day in the store, and when it was that.
+    wall: Option<(Timestamp, Instant)>,
+}
 
 #[derive(Clone)]
 struct Job {
@@ -42,6 +46,7 @@ pub(in crate::sim) struct Taking {
     instances_max: usize,
     keep_for: Duration,
     rows_max: usize,
+    rows_since: Timestamp,
 }
 
 impl From<&TakeRun<'_>> for Taking {
@@ -60,6 +65,7 @@ impl From<&TakeRun<'_>> for Taking {
             instances_max: run.instances_max as usize,
             keep_for: run.keep_for,
             rows_max: run.rows_max as usize,
+            rows_since: run.rows_since,
         }
     }
 }
@@ -71,12 +77,19 @@ pub(in crate::sim) struct Renewing {
     permit: Permit,
     attempts: u32,
     lease_for: Duration,
+    keep_for: Duration,
 }
 
 impl From<&RenewRun<'_>> for Renewing {
     fn from(run: &RenewRun<'_>) -> Self {
-        let RenewRun { job, instant, permit, attempts, lease_for } = *run;
-        Self { job: job.to_owned(), instant: instant.to_owned(), permit, attempts, lease_for }
+        Self {
+            job: run.job.to_owned(),
+            instant: run.instant.to_owned(),
+            permit: run.permit,
+            attempts: run.attempts,
+            lease_for: run.lease_for,
+            keep_for: run.keep_for,
+        }
     }
 }
 
@@ -113,7 +126,19 @@ fn micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap()
 }
 
+/// How much later than the store's own time what is due may be.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(1);
+
 impl Runs {
+    pub(in crate::sim) fn set_wall(&mut self, wall: Timestamp) {
+        self.wall = Some((wall, Instant::now()));
+    }
+
+    /// The time of day; without one nothing is still to come.
+    fn wall(&self) -> Timestamp {
+        self.wall.map_or(Timestamp::MAX, |(wall, since)| wall + since.elapsed())
+    }
+
     pub(in crate::sim) fn meet(&mut self, job: &str, at: Timestamp) -> JobMemory {
         self.job(job, at).memory
     }
@@ -121,11 +146,11 @@ impl Runs {
     fn job(&mut self, job: &str, at: Timestamp) -> &mut Job {
         let memory = JobMemory { since: micros(at), handled: None };
         let new = || Job { memory, cut: Timestamp::MIN, rows: BTreeMap::new() };
-        self.0.entry(job.to_owned()).or_insert_with(new)
+        self.jobs.entry(job.to_owned()).or_insert_with(new)
     }
 
     pub(in crate::sim) fn take(&mut self, run: &Taking) -> RunTaken {
-        let now = Instant::now();
+        let (now, wall) = (Instant::now(), self.wall());
         let job = self.job(&run.job, run.at);
         let found = job.rows.get(&run.instant);
         let lasts = found.is_some_and(|row| row.lease_until > now);
@@ -134,6 +159,9 @@ impl Runs {
         let is_cut = found.is_none() && run.is_due && run.scheduled <= job.cut;
         if has_ended || lasts && !is_ours || is_cut {
             return RunTaken::Theirs;
+        }
+        if found.is_none() && run.is_due && run.scheduled.duration_since(wall) > AHEAD_MAX {
+            return RunTaken::Early;
         }
         let is_under_way = |row: &&Row| row.row.outcome.is_none() && row.lease_until > now;
         let under_way = job.rows.values().filter(is_under_way).count();
@@ -149,25 +177,26 @@ impl Runs {
         if run.is_due {
             job.memory.handled = job.memory.handled.max(Some(run.scheduled));
         }
-        job.cut_beyond(run.rows_max);
+        job.cut_beyond(run.rows_max, run.rows_since);
         RunTaken::Ours { run_id, attempts_before: before }
     }
 
     pub(in crate::sim) fn renew(&mut self, run: &Renewing) -> bool {
         let now = Instant::now();
-        let row = self.0.get_mut(&run.job).and_then(|job| job.rows.get_mut(&run.instant));
+        let row = self.jobs.get_mut(&run.job).and_then(|job| job.rows.get_mut(&run.instant));
         let is_ours = |row: &&mut Row| {
             row.permit == run.permit && row.row.outcome.is_none() && row.lease_until > now
         };
         let Some(row) = row.filter(is_ours) else { return false };
         row.lease_until = now + run.lease_for;
+        row.until = row.until.max(now + run.keep_for);
         row.row.attempts = row.row.attempts.max(run.attempts);
         true
     }
 
     pub(in crate::sim) fn end(&mut self, run: Finishing) -> bool {
         let now = Instant::now();
-        let row = self.0.get_mut(&run.job).and_then(|job| job.rows.get_mut(&run.instant));
+        let row = self.jobs.get_mut(&run.job).and_then(|job| job.rows.get_mut(&run.instant));
         let is_ours = |row: &&mut Row| {
             let is_open = row.row.outcome.is_none() || row.row.outcome == run.outcome;
             row.permit == run.permit && is_open
@@ -183,7 +212,7 @@ impl Runs {
     }
 
     pub(in crate::sim) fn newest(&self, job: &str, count: u32) -> Vec<RunRow> {
-        let rows = self.0.get(job).into_iter().flat_map(|job| job.rows.values());
+        let rows = self.jobs.get(job).into_iter().flat_map(|job| job.rows.values());
         let mut rows: Vec<_> = rows.map(|row| row.row.clone()).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.scheduled));
         rows.truncate(count as usize);
@@ -192,24 +221,26 @@ impl Runs {
 
     pub(in crate::sim) fn lapsed(&self, jobs: &[String]) -> Vec<RunRow> {
         let now = Instant::now();
-        let rows = jobs.iter().filter_map(|job| self.0.get(job)).flat_map(|job| job.rows.values());
+        let rows =
+            jobs.iter().filter_map(|job| self.jobs.get(job)).flat_map(|job| job.rows.values());
         let has_lapsed = |row: &&Row| row.row.outcome.is_none() && row.lease_until <= now;
         rows.filter(has_lapsed).map(|row| row.row.clone()).collect()
     }
 
     pub(super) fn sweep(&mut self) {
         let now = Instant::now();
-        for job in self.0.values_mut() {
+        for job in self.jobs.values_mut() {
             job.remove(|row| row.until <= now && row.lease_until <= now);
         }
     }
 }
 
 impl Job {
-    fn cut_beyond(&mut self, rows_max: usize) {
+    fn cut_beyond(&mut self, rows_max: usize, since: Timestamp) {
         let mut scheduled: Vec<_> = self.rows.values().map(|row| row.row.scheduled).collect();
         scheduled.sort_unstable_by(|one, two| two.cmp(one));
         if let Some(first) = scheduled.get(rows_max).copied() {
+            let first = first.min(since);
             self.remove(|row| row.row.scheduled <= first && row.row.outcome.is_some());
         }
     }
