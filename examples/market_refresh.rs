@@ -17,7 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use forewarm::{
-    Forewarm, Job, LoadError, Policy, Resource, Retention, Run, RunId, SqliteTier, StoredAs, work,
+    Forewarm, Job, LoadError, Policy, Resource, Retention, Run, RunId, SourcePolicy, SqliteTier,
+    StoredAs, work,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqlitePool;
@@ -225,7 +226,9 @@ impl Market {
             let (client, url) = (client.clone(), format!("http://{address}/{kind}/{key}"));
             async move { fetch(&client, &url).await.map_err(LoadError::transient) }
         };
-        let policy = Policy { ttl, ..Policy::default() };
+        // The job tries again, so the source need not be asked three times for each of its attempts.
+        let source = SourcePolicy { attempts: 1, ..SourcePolicy::default() };
+        let policy = Policy { ttl, source, ..Policy::default() };
         forewarm.resource(kind).policy(policy).load_with(quoted).build()
     }
 

@@ -92,11 +92,6 @@ where
         if reason == Reason::Expiry && is_gone() {
             return Err(NotBegun::NotNeeded);
         }
-        let is_down = self.source.limits.breaker(now) == BreakerState::Open;
-        if is_down || self.tasks.is_stopping() || self.source.failing.retry_at(&key, now).is_some()
-        {
-            return Err(self.refuse(reason));
-        }
         let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
         let since = match need {
             Need::Fresh => None,
@@ -111,6 +106,14 @@ where
             let life = entry.life();
             after.is_none_or(|after| life.loaded_at > after) && life.fresh_until > until
         };
+        let is_down = self.source.limits.breaker(now) == BreakerState::Open;
+        if is_down || self.tasks.is_stopping() || self.source.failing.retry_at(&key, now).is_some()
+        {
+            // A limit keeps nobody from what is there.
+            let held = self.fence.l1().find(Lookup::new(hash, &key));
+            let is_held = held.is_some_and(|entry| serves(&entry) && self.fence.confirm(&entry));
+            return Err(if is_held { NotBegun::NotNeeded } else { self.refuse(reason) });
+        }
         let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
         let may_join = self.joins(now);
         let joins =
