@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::builder::Forewarm;
 use crate::limits::BreakerState;
+use crate::schedule::Job;
 
 /// How an engine is doing: [`Forewarm::health`](crate::Forewarm::health).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,8 +44,8 @@ pub enum HealthState {
     Down,
 }
 
-/// What the names of jobs begin with.
-const JOB: &str = "job ";
+/// The component without which nothing is done behind the readers.
+const BACKGROUND: &str = "background";
 
 /// Components that are not up.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -55,17 +56,23 @@ impl Forewarm {
     /// Looks at every component. L2 is asked, and waited for as a write waits; sources are not, since
     /// their breakers tell how they answered readers.
     pub async fn health(&self) -> Health {
+        let mut health = self.health_but_jobs().await;
+        health.components.extend(self.jobs().iter().map(ComponentHealth::of_job));
+        Health::of(health.components)
+    }
+
+    /// The same without its jobs.
+    pub(crate) async fn health_but_jobs(&self) -> Health {
         let engine = &self.engine;
         let background = match (engine.tasks.is_stopping(), engine.tasks.is_broken()) {
             (true, _) => Err("the engine has been shut down"),
             (false, true) => Err("work behind the readers has panicked; restart the process"),
             (false, false) => Ok(()),
         };
-        let is_down = background.is_err();
         let ill = |name, state, detail| ComponentHealth { name, state, detail };
         let of_background = background.err().map_or_else(
-            || ComponentHealth::up("background"),
-            |detail| ill("background".into(), HealthState::Down, detail.into()),
+            || ComponentHealth::up(BACKGROUND),
+            |detail| ill(BACKGROUND.into(), HealthState::Down, detail.into()),
         );
         let mut components = vec![of_background];
         if let Some(l2) = &engine.l2 {
@@ -88,24 +95,17 @@ impl Forewarm {
                 }
             }
         }));
-        components.extend(self.jobs().iter().map(|job| {
-            let (name, status) = (format!("{JOB}{}", job.name()), job.status());
-            match status.consecutive_failures {
-                0 => ComponentHealth::up(name),
-                failures => {
-                    let detail = format!("its last runs failed ({failures})");
-                    ill(name, HealthState::Degraded, detail)
-                }
-            }
-        }));
-        Health::of(components, is_down)
+        Health::of(components)
     }
 }
 
 impl Health {
-    fn of(components: Vec<ComponentHealth>, is_down: bool) -> Self {
+    fn of(components: Vec<ComponentHealth>) -> Self {
         let is_up = components.iter().all(|component| component.state == HealthState::Up);
-        let state = match (is_down, is_up) {
+        let is_down = |component: &ComponentHealth| {
+            component.name == BACKGROUND && component.state == HealthState::Down
+        };
+        let state = match (components.iter().any(is_down), is_up) {
             (true, _) => HealthState::Down,
             (false, false) => HealthState::Degraded,
             (false, true) => HealthState::Up,
@@ -126,8 +126,13 @@ impl Health {
 }
 
 impl ComponentHealth {
-    pub(crate) fn is_job(&self) -> bool {
-        self.name.starts_with(JOB)
+    fn of_job(job: &Job) -> Self {
+        let (name, failures) = (format!("job {}", job.name()), job.status().consecutive_failures);
+        if failures == 0 {
+            return Self::up(name);
+        }
+        let detail = format!("its last runs failed ({failures})");
+        Self { name, state: HealthState::Degraded, detail }
     }
 
     fn up(name: impl Into<String>) -> Self {
@@ -154,10 +159,11 @@ mod tests {
     fn what_is_ill_is_named() {
         let (name, detail) = ("l2".to_owned(), "it does not answer".to_owned());
         let ill = ComponentHealth { name, state: HealthState::Down, detail };
-        let health = Health::of(vec![ComponentHealth::up("background"), ill], false);
+        let health = Health::of(vec![ComponentHealth::up(BACKGROUND), ill]);
         assert_eq!(health.state, HealthState::Degraded);
         assert_eq!(health.check().unwrap_err().to_string(), "l2 is down: it does not answer");
-        assert_eq!(Health::of(Vec::new(), true).state, HealthState::Down);
-        assert!(Health::of(vec![ComponentHealth::up("l2")], false).check().is_ok());
+        let ended = ComponentHealth { name: BACKGROUND.into(), ..health.components[1].clone() };
+        assert_eq!(Health::of(vec![ended]).state, HealthState::Down);
+        assert!(Health::of(vec![ComponentHealth::up("l2")]).check().is_ok());
     }
 }

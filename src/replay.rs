@@ -57,7 +57,7 @@ mod tests {
     use super::synthetic::Workload;
     use super::*;
 
-    const TERMS: Terms = Terms {
+    pub(super) const TERMS: Terms = Terms {
         rule: Rule::Demand,
         ttl: Some(Duration::from_mins(1)),
         capacity: None,

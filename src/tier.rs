@@ -32,6 +32,8 @@ mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", all(test, shuttle)))]
 mod row;
 mod run;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod run_row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -39,11 +39,7 @@ where
     let (resource, keys) = (resource.clone(), Arc::new(Vec::from_iter(keys)));
     move |context| {
         let (resource, keys) = (resource.clone(), Arc::clone(&keys));
-        Box::pin(async move {
-            // Another attempt need not load again what an earlier one has loaded.
-            let renewed = resource.renew_since(keys.to_vec(), context.due_at()).await;
-            report(&context, resource.name(), renewed)
-        })
+        Box::pin(async move { renew_now(&resource, keys.to_vec(), &context).await })
     }
 }
 
@@ -62,16 +58,15 @@ where
         let resource = resource.clone();
         Box::pin(async move {
             let hot = resource.hot_keys(count).into_iter().map(|hot| hot.key).collect();
-            let renewed = resource.renew_since(hot, context.due_at()).await;
-            report(&context, resource.name(), renewed)
+            renew_now(&resource, hot, &context).await
         })
     }
 }
 
 /// Loads the keys that `find` gives, but for those that are fresh.
 ///
-/// They may come from a list, a query, or what a model expects. It is told when the run was due, and what to load may follow from that, such as the
-/// forecasts of tomorrow. Loads take their turn behind readers and keep to
+/// They may come from a list, a query, or what a model expects. It is told when the run was due, and
+/// what to load may follow from that, such as the forecasts of tomorrow. Loads take their turn behind readers and keep to
 /// [`PreloadPolicy::loads_per_second`](crate::PreloadPolicy::loads_per_second); what the deadline of
 /// the job does not leave time for is not loaded.
 ///
@@ -124,8 +119,7 @@ pub fn check_health(
     move |_context| {
         let forewarm = forewarm.clone();
         Box::pin(async move {
-            let mut health = forewarm.health().await;
-            health.components.retain(|component| !component.is_job());
+            let health = forewarm.health_but_jobs().await;
             // Trying again at once would only find the same.
             health.check().map_err(JobError::permanent)
         })
@@ -134,6 +128,20 @@ pub fn check_health(
 
 /// A run under way.
 pub type Working = std::pin::Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+
+async fn renew_now<K, V>(
+    resource: &Resource<K, V>,
+    keys: Vec<K>,
+    context: &JobContext,
+) -> Result<(), JobError>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    // Another attempt need not load again what an earlier one has loaded.
+    let renewed = resource.renew_since(keys, context.due_at()).await;
+    report(context, resource.name(), renewed)
+}
 
 fn report(context: &JobContext, resource: &str, done: Preloaded) -> Result<(), JobError> {
     let Preloaded { loaded, absent, held, failed, refused } = done;

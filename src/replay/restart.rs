@@ -226,12 +226,7 @@ mod tests {
         rule: Rule::Forewarm,
         ttl: None,
         capacity: Some(300),
-        latency: Duration::ZERO,
-        threshold: 0.5,
-        load_budget: None,
-        hot_share: 0.9,
-        warmup: 0.0,
-        seed: 0,
+        ..crate::replay::tests::TERMS
     };
 
     #[test]

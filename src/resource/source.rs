@@ -167,6 +167,13 @@ where
         results
     }
 
+    fn trim(&self, loaded: &mut Loaded<V>) {
+        loaded.answer = match std::mem::replace(&mut loaded.answer, Answer::Absent) {
+            Answer::Found(value) => Answer::Found(self.trimmed(value)),
+            answer => answer,
+        };
+    }
+
     /// What is kept of a value.
     pub(super) fn trimmed(&self, value: Arc<V>) -> Arc<V> {
         match &self.trimmer {
@@ -183,11 +190,8 @@ where
                 [(key, cx)] => smallvec![loader.load(key, cx).await],
                 keys => loader.load_many(keys).await.into(),
             };
-            for loaded in results.iter_mut().flatten() {
-                loaded.answer = match std::mem::replace(&mut loaded.answer, Answer::Absent) {
-                    Answer::Found(value) => Answer::Found(self.trimmed(value)),
-                    answer => answer,
-                };
+            if self.trimmer.is_some() {
+                results.iter_mut().flatten().for_each(|loaded| self.trim(loaded));
             }
             results
         };

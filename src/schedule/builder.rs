@@ -65,6 +65,15 @@ impl JobBuilder {
         self
     }
 
+    /// The policy so far.
+    ///
+    /// # Errors
+    ///
+    /// A trigger cannot work.
+    pub(crate) fn checked_policy(&self) -> Result<&JobPolicy, ConfigError> {
+        self.wrong.clone().map_or(Ok(&self.policy), Err)
+    }
+
     fn on_checked(mut self, trigger: Result<Trigger, ConfigError>) -> Self {
         match trigger {
             Ok(trigger) => self.on(trigger),

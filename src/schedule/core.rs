@@ -128,18 +128,7 @@ impl JobCore {
     }
 
     fn row(&self, due: &Due) -> Run {
-        Run {
-            run_id: due.run_id,
-            job: Arc::clone(&self.name),
-            reason: due.reason,
-            scheduled: due.scheduled,
-            started: None,
-            ended: None,
-            took: None,
-            attempts: 0,
-            outcome: None,
-            error: None,
-        }
+        Run::waiting(due.run_id, &self.name, due.reason, due.scheduled)
     }
 
     pub(super) fn work(&self) -> Option<Work> {

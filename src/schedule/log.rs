@@ -218,16 +218,19 @@ impl RunLog {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(nth: u64) -> Run {
-        Run {
-            run_id: RunId(nth),
-            job: "nightly".into(),
-            reason: RunReason::Due,
-            scheduled: Timestamp::UNIX_EPOCH,
+impl Run {
+    /// A run that has not begun.
+    pub(super) fn waiting(
+        run_id: RunId,
+        job: &Arc<str>,
+        reason: RunReason,
+        scheduled: Timestamp,
+    ) -> Self {
+        Self {
+            run_id,
+            job: Arc::clone(job),
+            reason,
+            scheduled,
             started: None,
             ended: None,
             took: None,
@@ -235,6 +238,15 @@ mod tests {
             outcome: None,
             error: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(nth: u64) -> Run {
+        Run::waiting(RunId(nth), &"nightly".into(), RunReason::Due, Timestamp::UNIX_EPOCH)
     }
 
     fn at(secs: u64) -> Moment {

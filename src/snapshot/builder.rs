@@ -29,7 +29,8 @@ pub struct SnapshotBuilder<T: Send + Sync + 'static> {
     engine: Arc<Engine>,
     name: String,
     codec: Option<Codec<T>>,
-    triggers: Vec<Trigger>,
+    /// When it is renewed.
+    job: JobBuilder,
     jitter: Duration,
     retry_max: Duration,
     source: SourcePolicy,
@@ -46,10 +47,10 @@ const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 10);
 impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
     pub(crate) fn new(engine: Arc<Engine>, name: &str, codec: Option<Codec<T>>) -> Self {
         Self {
+            job: JobBuilder::new(Arc::clone(&engine.jobs), name),
             engine,
             name: name.to_owned(),
             codec,
-            triggers: Vec::new(),
             jitter: Duration::ZERO,
             retry_max: Duration::from_mins(5),
             source: SourcePolicy::default(),
@@ -63,34 +64,23 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
 
     /// Renews it whenever this trigger says so, as well as when the others do. Without any it is
     /// loaded at the start only, and by [`Snapshot::refresh`].
-    pub fn on(mut self, trigger: Trigger) -> Self {
-        self.triggers.push(trigger);
-        self
+    pub fn on(self, trigger: Trigger) -> Self {
+        Self { job: self.job.on(trigger), ..self }
     }
 
     /// Renews it at a fixed rate: [`Trigger::every`].
     pub fn every(self, every: Duration) -> Self {
-        self.on_checked(Trigger::every(every))
+        Self { job: self.job.every(every), ..self }
     }
 
     /// Renews it by the five fields of cron: [`Trigger::cron`].
     pub fn cron(self, pattern: &str, zone: &str) -> Self {
-        self.on_checked(Trigger::cron(pattern, zone))
+        Self { job: self.job.cron(pattern, zone), ..self }
     }
 
     /// Renews it every day at this time in a zone: [`Trigger::daily_at`].
     pub fn daily_at(self, hour: u8, minute: u8, zone: &str) -> Self {
-        self.on_checked(Trigger::daily_at(hour, minute, zone))
-    }
-
-    fn on_checked(mut self, trigger: Result<Trigger, ConfigError>) -> Self {
-        match trigger {
-            Ok(trigger) => self.on(trigger),
-            Err(error) => {
-                self.wrong.get_or_insert(error);
-                self
-            }
-        }
+        Self { job: self.job.daily_at(hour, minute, zone), ..self }
     }
 
     /// Delays each renewal by a random span up to this, so that engines do not all begin at the same
@@ -163,9 +153,9 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
     /// A setting or a trigger cannot work, the name is taken or is none, there is no loader, or the
     /// engine has been started: the error names the setting.
     pub fn build(self) -> Result<Snapshot<T>, Error> {
-        if let Some(error) = self.wrong {
-            return Err(error.within(&self.name).into());
-        }
+        let wrong = |error: ConfigError| error.within(&self.name);
+        self.wrong.clone().map_or(Ok(()), Err).map_err(wrong)?;
+        let triggers = self.job.checked_policy().map_err(wrong)?.triggers.clone();
         let Some(load) = self.load else {
             let field = format!("{}.load_with", self.name);
             return Err(
@@ -176,10 +166,10 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
         // The rest is for asking the source, should the other engine have gone.
         let busy_wait = self.source.deadline / 2;
         let policy = policy(self.source, self.value_bytes_max, self.schema);
-        let job = job_policy(&self.triggers, self.jitter, self.retry_max);
+        let job_policy = job_policy(&triggers, self.jitter, self.retry_max);
         // Before anything is registered, so that one that is wrong leaves nothing behind.
         policy.check(&name)?;
-        job.check(&name)?;
+        job_policy.check(&name)?;
         let (held, checks) = (Arc::new(Held::nothing()), Arc::new(Checks::new(self.checks)));
         let loader = Checked { load, checks: Arc::clone(&checks), held: Arc::clone(&held) };
         let heard = Arc::new(Notify::new());
@@ -203,7 +193,7 @@ impl<T: Send + Sync + 'static> SnapshotBuilder<T> {
             heard: Arc::clone(&heard),
             trouble: Mutex::new(Trouble::default()),
         });
-        renew_when_due(&engine, &dataset, job, self.triggers)?;
+        renew_when_due(self.job.policy(job_policy), &dataset, triggers)?;
         renew_when_told(&engine, &dataset, heard, self.retry_max);
         Ok(Snapshot { dataset })
     }
@@ -249,14 +239,12 @@ fn job_policy(triggers: &[Trigger], jitter: Duration, retry_max: Duration) -> Jo
 }
 
 fn renew_when_due<T: Send + Sync + 'static>(
-    engine: &Engine,
+    job: JobBuilder,
     dataset: &Arc<Dataset<T>>,
-    policy: JobPolicy,
     triggers: Vec<Trigger>,
 ) -> Result<(), Error> {
     // Held weakly: a snapshot that nobody can read need not be renewed.
     let (weak, triggers) = (Arc::downgrade(dataset), Arc::new(triggers));
-    let job = JobBuilder::new(Arc::clone(&engine.jobs), dataset.name()).policy(policy);
     let job = job.run_with(move |context| {
         let (weak, triggers) = (Weak::clone(&weak), Arc::clone(&triggers));
         async move {
@@ -291,7 +279,7 @@ impl<T: Send + Sync + 'static> fmt::Debug for SnapshotBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SnapshotBuilder")
             .field("name", &self.name)
-            .field("triggers", &self.triggers)
+            .field("job", &self.job)
             .finish_non_exhaustive()
     }
 }

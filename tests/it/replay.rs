@@ -95,7 +95,7 @@ fn skewed() -> Log {
 }
 
 /// A recorded trace, if there are any here.
-fn recorded(name: &str) -> Option<String> {
+pub(crate) fn recorded(name: &str) -> Option<String> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     let path = std::env::var_os("FOREWARM_TRACES").map_or_else(beside, PathBuf::from).join(name);
     if !path.exists() {

@@ -1,10 +1,10 @@
 //! `forewarm replay --restart`: how soon the engine is back, with and without a memory.
 
-use std::io::{Write as _, stderr};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use crate::replay::recorded;
 
 fn forewarm(share: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
@@ -29,17 +29,6 @@ fn is_back_in_a_tenth(restart: &Value) {
     let first = |engine: &str| restart[engine]["first_hit_ratio"].as_f64().unwrap();
     assert!(first("warm") >= 0.95 * first("kept_on"), "{restart:#}");
     assert!(first("cold") < 0.95 * first("kept_on"), "{restart:#}");
-}
-
-/// A recorded trace, if there are any here.
-fn recorded(name: &str) -> Option<String> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
-    let path = std::env::var_os("FOREWARM_TRACES").map_or_else(beside, PathBuf::from).join(name);
-    if !path.exists() {
-        writeln!(stderr(), "SKIPPED: {} is not here", path.display()).unwrap();
-        return None;
-    }
-    path.to_str().map(str::to_owned)
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! The runs of jobs: who has which, until when, and how they ended.
 
-use std::time::Duration;
-
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Row as _, query, query_as, query_scalar};
+use sqlx::postgres::PgConnection;
+use sqlx::{query, query_as, query_scalar};
 
 use super::connections::Call;
 use super::turn::{Turn, millis};
 use crate::tier::run::{AHEAD_MAX_MS, instant_of, kept};
-use crate::tier::{EndRun, JobMemory, Node, RenewRun, RunId, RunRow, RunTaken, TakeRun};
+use crate::tier::run_row::run_row;
+use crate::tier::{EndRun, JobMemory, RenewRun, RunId, RunRow, RunTaken, TakeRun};
 
 /// Tells what is known of jobs, and makes the others known.
 #[derive(Debug)]
@@ -203,8 +202,8 @@ pub(super) struct Newest<'a> {
 
 const NEWEST: &str = "
     select
-        job, instant, scheduled, run_id, reason, node, started, ended, took_us, attempts, outcome,
-        error
+        job, instant, scheduled, run_id, reason, node, started, ended, took_us,
+        attempts::bigint as attempts, outcome, error
     from forewarm.run
     where job = $1
     order by scheduled desc
@@ -215,7 +214,7 @@ impl Call for Newest<'_> {
 
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<Vec<RunRow>, sqlx::Error> {
         let newest = query(turn.sql(NEWEST)).bind(self.job).bind(i64::from(self.count));
-        newest.fetch_all(db).await?.iter().map(row).collect()
+        newest.fetch_all(db).await?.iter().map(run_row).collect()
     }
 }
 
@@ -226,7 +225,7 @@ pub(super) struct Lapsed<'a>(pub(super) &'a [&'a str]);
 const LAPSED: &str = "
     select
         run.job, run.instant, run.scheduled, run.run_id, run.reason, run.node, run.started,
-        run.ended, run.took_us, run.attempts, run.outcome, run.error
+        run.ended, run.took_us, run.attempts::bigint as attempts, run.outcome, run.error
     from (select (extract(epoch from clock_timestamp()) * 1000)::bigint + $2 as now) as present
     cross join unnest($1::text[]) as ask (job)
     cross join lateral (
@@ -241,30 +240,8 @@ impl Call for Lapsed<'_> {
 
     async fn run(&self, db: &mut PgConnection, turn: Turn<'_>) -> Result<Vec<RunRow>, sqlx::Error> {
         let lapsed = query(turn.sql(LAPSED)).bind(self.0).bind(turn.ahead);
-        lapsed.fetch_all(db).await?.iter().map(row).collect()
+        lapsed.fetch_all(db).await?.iter().map(run_row).collect()
     }
-}
-
-fn row(row: &PgRow) -> Result<RunRow, sqlx::Error> {
-    let took_us: Option<i64> = row.try_get("took_us")?;
-    Ok(RunRow {
-        job: row.try_get("job")?,
-        instant: row.try_get("instant")?,
-        scheduled: instant_of(row.try_get("scheduled")?),
-        run_id: RunId(row.try_get::<i64, _>("run_id")?.cast_unsigned()),
-        reason: row.try_get("reason")?,
-        by: Node(row.try_get::<i64, _>("node")?.cast_unsigned()),
-        started: instant_of(row.try_get("started")?),
-        ended: row.try_get::<Option<i64>, _>("ended")?.map(instant_of),
-        took: took_us.map(took_of),
-        attempts: count(row.try_get("attempts")?),
-        outcome: row.try_get("outcome")?,
-        error: row.try_get("error")?,
-    })
-}
-
-fn took_of(micros: i64) -> Duration {
-    Duration::from_micros(micros.unsigned_abs())
 }
 
 fn count(count: i32) -> u32 {

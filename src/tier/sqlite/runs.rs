@@ -1,15 +1,14 @@
 //! The runs of jobs: until when they are whose, how they ended, and what is kept of them.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, query, query_as};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{query, query_as};
 
 use super::queue::Write;
 use super::turn::{Turn, millis};
 use crate::tier::run::{instant_of, kept};
-use crate::tier::{EndRun, JobMemory, Node, RenewRun, RunId, RunRow};
+use crate::tier::run_row::run_row;
+use crate::tier::{EndRun, JobMemory, RenewRun, RunRow};
 
 /// Tells what is known of jobs, and makes the others known.
 #[derive(Debug)]
@@ -216,7 +215,7 @@ pub(super) async fn newest(
     job: &str,
     count: u32,
 ) -> Result<Vec<RunRow>, sqlx::Error> {
-    query(NEWEST).bind(job).bind(count).fetch_all(db).await?.iter().map(row).collect()
+    query(NEWEST).bind(job).bind(count).fetch_all(db).await?.iter().map(run_row).collect()
 }
 
 /// The most that are told of at a time.
@@ -240,30 +239,11 @@ pub(super) async fn lapsed(
     for job in jobs {
         let rows = query(LAPSED).bind(*job).bind(wall).fetch_all(&mut *db).await?;
         for found in &rows {
-            lapsed.push(row(found)?);
+            lapsed.push(run_row(found)?);
         }
         if lapsed.len() >= LAPSED_MAX {
             break;
         }
     }
     Ok(lapsed)
-}
-
-fn row(row: &SqliteRow) -> Result<RunRow, sqlx::Error> {
-    let took_us: Option<i64> = row.try_get("took_us")?;
-    let attempts: i64 = row.try_get("attempts")?;
-    Ok(RunRow {
-        job: row.try_get("job")?,
-        instant: row.try_get("instant")?,
-        scheduled: instant_of(row.try_get("scheduled")?),
-        run_id: RunId(row.try_get::<i64, _>("run_id")?.cast_unsigned()),
-        reason: row.try_get("reason")?,
-        by: Node(row.try_get::<i64, _>("node")?.cast_unsigned()),
-        started: instant_of(row.try_get("started")?),
-        ended: row.try_get::<Option<i64>, _>("ended")?.map(instant_of),
-        took: took_us.map(|micros| Duration::from_micros(micros.unsigned_abs())),
-        attempts: u32::try_from(attempts).unwrap_or_default(),
-        outcome: row.try_get("outcome")?,
-        error: row.try_get("error")?,
-    })
 }

@@ -141,6 +141,15 @@ struct Far {
     near: PgPool,
 }
 
+/// A user who is held, and a transaction from afar that gives it another name.
+async fn renaming_from_afar() -> (Far, Resource<i64, User>, Transaction<'static, Postgres>) {
+    let far = Far::new().await;
+    let users = in_postgres(&far.near).await;
+    assert_eq!(name(&users, 1).await, "Ada");
+    let transaction = renaming(&far.far).await;
+    (far, users, transaction)
+}
+
 impl Far {
     async fn new() -> Self {
         let near_url = shared().await.new_database().await.unwrap();
@@ -163,10 +172,7 @@ impl Far {
 
 #[tokio::test]
 async fn where_it_is_not_known_whether_it_was_committed_it_is_invalidated() {
-    let far = Far::new().await;
-    let users = in_postgres(&far.near).await;
-    assert_eq!(name(&users, 1).await, "Ada");
-    let transaction = renaming(&far.far).await;
+    let (far, users, transaction) = renaming_from_afar().await;
     far.proxy.lose_replies_to("COMMIT", 1);
     let mut committing = JoinSet::new();
     committing.spawn(Fences::new().key(&users, &1).commit(transaction));
@@ -182,10 +188,7 @@ async fn where_it_is_not_known_whether_it_was_committed_it_is_invalidated() {
 /// A connection that was lost before: the server may have heard of the commit, for all we know.
 #[tokio::test]
 async fn a_connection_that_was_lost_before_the_commit_is_taken_to_be_unknown() {
-    let far = Far::new().await;
-    let users = in_postgres(&far.near).await;
-    assert_eq!(name(&users, 1).await, "Ada");
-    let transaction = renaming(&far.far).await;
+    let (far, users, transaction) = renaming_from_afar().await;
     far.proxy.reset().await;
     let error = Fences::new().key(&users, &1).commit(transaction).await.unwrap_err();
     assert!(error.may_have_committed(), "{error:?}");
@@ -195,10 +198,7 @@ async fn a_connection_that_was_lost_before_the_commit_is_taken_to_be_unknown() {
 
 #[tokio::test]
 async fn a_caller_who_goes_away_in_the_middle_leaves_nothing_old_behind() {
-    let far = Far::new().await;
-    let users = in_postgres(&far.near).await;
-    assert_eq!(name(&users, 1).await, "Ada");
-    let transaction = renaming(&far.far).await;
+    let (far, users, transaction) = renaming_from_afar().await;
     far.proxy.block(Way::ToClient);
     let mut committing = JoinSet::new();
     committing.spawn(Fences::new().key(&users, &1).commit(transaction));
