@@ -256,7 +256,8 @@ where
             .then(|| Read::of(&entry, ReadFrom::L1, None, now))
     }
 
-    /// The policy.
+    /// The policy as it was declared. What is loaded ahead may have been changed since; see
+    /// [`Resource::preload_policy`].
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.core.policy
