@@ -6,9 +6,12 @@ use clap::{Parser, Subcommand};
 
 mod console;
 mod demo;
+mod document;
 mod exporter;
 mod replay;
 mod report;
+mod settings;
+mod source;
 mod verify;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
