@@ -72,12 +72,8 @@ impl App {
         }
         let builder = Forewarm::builder().config(settings.engine.clone());
         let forewarm = with_l2(builder, settings.l2.as_ref()).await?.build().await?;
-        let mut app = Self {
-            forewarm,
-            sources,
-            resources: HashMap::default(),
-            snapshots: BTreeMap::new(),
-        };
+        let mut app =
+            Self { forewarm, sources, resources: HashMap::default(), snapshots: BTreeMap::new() };
         for (name, resource) in &settings.resources {
             let served = app.declare_resource(name, resource, settings)?;
             app.resources.insert(name.clone(), served);
@@ -135,11 +131,14 @@ impl App {
     ) -> Result<Served, AppError> {
         let source = self.source(&format!("resources.{name}.source"), &declared.source)?;
         let load = declared.load(name, settings)?;
+        let loader = source.loader(&load).map_err(|error| {
+            ConfigError::new(format!("resources.{name}"), error.to_string(), "see `source`")
+        })?;
         let mut builder = self
             .forewarm
             .resource::<String, Document>(name)
             .policy(declared.effective_policy())
-            .loader(source.loader(&load))
+            .loader(loader)
             .seed(declared.seed.keys.iter().cloned());
         for (alias, terms) in &declared.aliases {
             builder = builder.alias(alias_of(alias, terms, &source));
@@ -171,10 +170,11 @@ impl App {
             async move {
                 let mut dataset = serde_json::Map::new();
                 for (name, collection) in &*collections {
-                    let rows = source.collect(&collection.query, collection.scalar).await?;
+                    let asked = collection.asked(source.kind()).map_err(LoadError::permanent)?;
+                    let rows = source.collect(asked, collection.scalar).await?;
                     dataset.insert(name.clone(), rows);
                 }
-                Ok::<_, LoadError>(Document::of_value(&dataset.into()))
+                Document::of_value(&dataset.into()).map_err(LoadError::permanent)
             }
         };
         let builder = self.forewarm.snapshot::<Document>(name).jitter(declared.jitter);
@@ -188,7 +188,8 @@ impl App {
 /// The rows of all collections of a dataset.
 fn rows_of(dataset: &Document) -> usize {
     let collections = dataset.value();
-    let rows = collections.as_object().into_iter().flatten().filter_map(|(_, rows)| rows.as_array());
+    let rows =
+        collections.as_object().into_iter().flatten().filter_map(|(_, rows)| rows.as_array());
     rows.map(Vec::len).sum()
 }
 
@@ -208,7 +209,10 @@ fn alias_of(name: &str, terms: &AliasSettings, source: &Source) -> Alias<String,
 
 type DocumentsBuilder = ResourceBuilder<String, Document>;
 
-fn relate(builder: DocumentsBuilder, related: &RelatedSettings) -> Result<DocumentsBuilder, AppError> {
+fn relate(
+    builder: DocumentsBuilder,
+    related: &RelatedSettings,
+) -> Result<DocumentsBuilder, AppError> {
     let template = template("related", &related.key)?;
     Ok(builder.related(&related.resource, move |id, document: &Document| {
         expanded(&template, id, document)
@@ -231,8 +235,7 @@ fn template(field: &str, text: &str) -> Result<Template, ConfigError> {
 }
 
 fn expanded(template: &Template, id: &str, document: &Document) -> Vec<String> {
-    let value =
-        if template.needs_document() { document.value() } else { serde_json::Value::Null };
+    let value = if template.needs_document() { document.value() } else { serde_json::Value::Null };
     template.expand(id, &value)
 }
 

@@ -103,7 +103,7 @@ impl Settings {
     pub(crate) fn source(&self, field: &str, name: &str) -> Result<&SourceSettings, ConfigError> {
         self.sources.get(name).ok_or_else(|| {
             let problem = format!("names `{}`, which is no source", name.escape_debug());
-            ConfigError::new(field, problem, one_of("declare it, or name", self.sources.keys()))
+            ConfigError::new(field, problem, one_of("declare it, or name", &self.sources))
         })
     }
 
@@ -113,7 +113,7 @@ impl Settings {
             return Ok(());
         }
         let problem = format!("names `{}`, which is no resource", name.escape_debug());
-        Err(ConfigError::new(field, problem, one_of("declare it, or name", self.resources.keys())))
+        Err(ConfigError::new(field, problem, one_of("declare it, or name", &self.resources)))
     }
 
     /// Where it listens.
@@ -147,13 +147,19 @@ fn check_name(part: &str, name: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     let shown: String = name.chars().take(LENGTH_MAX).flat_map(char::escape_debug).collect();
-    let remedy = "use 1 to 64 of `a`-`z`, `A`-`Z`, `0`-`9`, `_`, `-` and `.`, a letter or digit first";
+    let remedy =
+        "use 1 to 64 of `a`-`z`, `A`-`Z`, `0`-`9`, `_`, `-` and `.`, a letter or digit first";
     Err(ConfigError::new(format!("{part}.{shown}"), "has a name that cannot be", remedy))
 }
 
 /// What there is to choose from.
-pub(crate) fn one_of<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {
+pub(crate) fn one_of<T>(what: &str, declared: &BTreeMap<String, T>) -> String {
     const SHOWN_MAX: usize = 10;
-    let names: Vec<_> = names.take(SHOWN_MAX).map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "declare it".to_owned() } else { format!("{what} one of {}", names.join(", ")) }
+    let names = declared.keys().take(SHOWN_MAX).map(|name| format!("`{name}`"));
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        "declare it".to_owned()
+    } else {
+        format!("{what} one of {}", names.join(", "))
+    }
 }

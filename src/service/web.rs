@@ -1,5 +1,6 @@
 //! The service over HTTP.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use super::settings::{Origin, Settings};
 use crate::error::ConfigError;
 
 pub(crate) use self::listener::Listener;
-pub(crate) use self::reload::{ReloadError, Reloaded};
 
 mod access;
+#[expect(unused_qualifications, reason = "utoipa's macros write them")]
 mod admin;
+#[expect(unused_qualifications, reason = "utoipa's macros write them")]
 mod api;
 mod audit;
 mod body;
@@ -81,7 +83,7 @@ impl Service {
     }
 
     /// Does what is to be done again and again; never ends.
-    pub(crate) async fn tend(&self) {
+    pub(crate) async fn tend(&self) -> Infallible {
         /// How often histograms are folded, so that they do not grow where nobody scrapes.
         const UPKEEP_EVERY: Duration = Duration::from_secs(5);
         let upkeep = async {
@@ -91,7 +93,10 @@ impl Service {
                 self.recorded.run_upkeep();
             }
         };
-        tokio::join!(self.watch.run(&self.app.forewarm), upkeep).0
+        tokio::select! {
+            never = self.watch.run(&self.app.forewarm) => match never {},
+            never = upkeep => never,
+        }
     }
 
     /// Says that it is about to end.

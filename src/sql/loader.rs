@@ -1,6 +1,7 @@
 //! Values from queries.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 use std::slice::from_ref;
 
@@ -131,8 +132,19 @@ where
     where
         W: Send + Sync + 'static,
     {
+        self.try_map(move |value| Ok(map(value)))
+    }
+
+    /// The same for what cannot be made of every row, or of every list.
+    pub(crate) fn try_map<W>(
+        self,
+        map: impl Fn(V) -> sqlx::Result<W> + Send + Sync + 'static,
+    ) -> SqlLoader<DB, K, W>
+    where
+        W: Send + Sync + 'static,
+    {
         let Self { pool, primary, one, bind, read, limit, many, keys_per_call } = self;
-        let read: Box<Read<DB, W>> = Box::new(move |rows| Ok(read(rows)?.map(&map)));
+        let read: Box<Read<DB, W>> = Box::new(move |rows| read(rows)?.map(&map).transpose());
         SqlLoader { pool, primary, one, bind, read, limit, many, keys_per_call }
     }
 
@@ -157,11 +169,11 @@ where
     ///
     /// In SQLite, keys are stored as integers or as text, and so serialised.
     #[must_use]
-    pub fn query_many(self, sql: impl SqlSafeStr, key_column: &'static str) -> Self
+    pub fn query_many(self, sql: impl SqlSafeStr, key_column: impl Into<Cow<'static, str>>) -> Self
     where
         DB: KeyList<K>,
     {
-        let many = Some(Many::new(sql.into_sql_str(), key_column));
+        let many = Some(Many::new(sql.into_sql_str(), key_column.into()));
         Self { many, keys_per_call: KEYS_PER_CALL, ..self }
     }
 

@@ -1,5 +1,6 @@
 //! Many keys by one query.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{Database, Pool, SqlStr};
@@ -11,7 +12,7 @@ use crate::key::Key;
 /// The query for many keys.
 pub(super) struct Many<DB: SqlDatabase, K> {
     sql: SqlStr,
-    key_column: &'static str,
+    key_column: Cow<'static, str>,
     bind: BindList<DB, K>,
     key_of: KeyOf<DB, K>,
 }
@@ -30,7 +31,7 @@ pub(super) struct Found<DB: SqlDatabase, K> {
 }
 
 impl<DB: SqlDatabase, K: Key> Many<DB, K> {
-    pub(super) fn new(sql: SqlStr, key_column: &'static str) -> Self
+    pub(super) fn new(sql: SqlStr, key_column: Cow<'static, str>) -> Self
     where
         DB: KeyList<K>,
     {
@@ -49,7 +50,7 @@ impl<DB: SqlDatabase, K: Key> Many<DB, K> {
         }
         let mut rows: HashMap<K, Vec<DB::Row>> = HashMap::new();
         for row in DB::all(pool, query).await? {
-            rows.entry((self.key_of)(&row, self.key_column)?).or_default().push(row);
+            rows.entry((self.key_of)(&row, &self.key_column)?).or_default().push(row);
         }
         let asked = keys.iter().filter(|key| rows.contains_key(**key)).count();
         // A key that is asked for twice counts twice here, so fewer than there are would be wrong.

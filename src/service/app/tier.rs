@@ -3,7 +3,9 @@
 use crate::builder::Builder;
 use crate::error::{ConfigError, Error};
 use crate::service::settings::l2::{L2Settings, PostgresL2, RedisL2, SqliteL2, reveal};
-use crate::tier::{PostgresOptions, PostgresTier, RedisOptions, RedisTier, SqliteOptions, SqliteTier};
+use crate::tier::{
+    PostgresOptions, PostgresTier, RedisOptions, RedisTier, SqliteOptions, SqliteTier,
+};
 
 /// Gives the engine its second tier, if there is one.
 pub(super) async fn with_l2(builder: Builder, l2: Option<&L2Settings>) -> Result<Builder, Error> {

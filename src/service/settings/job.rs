@@ -168,7 +168,8 @@ impl WarmSettings {
 
     /// Where its query is asked.
     pub(crate) fn source_name<'a>(&'a self, settings: &'a Settings) -> Option<&'a str> {
-        let of_resource = || settings.resources.get(&self.resource).map(|found| found.source.as_str());
+        let of_resource =
+            || settings.resources.get(&self.resource).map(|found| found.source.as_str());
         self.source.as_deref().or_else(of_resource)
     }
 
@@ -189,7 +190,9 @@ impl RetentionSettings {
                 let remedy = format!("set `sources.{}.sqlite.read_only = false`", self.source);
                 Err(ConfigError::new("retention.source", problem, remedy))
             }
-            SourceSettings::Sqlite(_) | SourceSettings::Postgres(_) if self.older_than.is_zero() => {
+            SourceSettings::Sqlite(_) | SourceSettings::Postgres(_)
+                if self.older_than.is_zero() =>
+            {
                 Err(ConfigError::new("retention.older_than", "is zero", "use a span such as `90d`"))
             }
             SourceSettings::Sqlite(_) | SourceSettings::Postgres(_) => Ok(()),

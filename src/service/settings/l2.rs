@@ -63,9 +63,11 @@ pub(crate) struct RedisL2 {
 impl L2Settings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Sqlite(sqlite) if sqlite.path.as_os_str().is_empty() => {
-                Err(ConfigError::new("l2.sqlite.path", "is empty", "use a path such as `forewarm.db`"))
-            }
+            Self::Sqlite(sqlite) if sqlite.path.as_os_str().is_empty() => Err(ConfigError::new(
+                "l2.sqlite.path",
+                "is empty",
+                "use a path such as `forewarm.db`",
+            )),
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(postgres) => check_url("l2.postgres.url", &postgres.url),
             Self::Redis(redis) => redis.check(),
@@ -95,7 +97,8 @@ impl RedisL2 {
 /// Refuses a URL whose password stands in the settings.
 pub(crate) fn check_url(field: &str, url: &Secret) -> Result<(), ConfigError> {
     let Some(written) = url.written() else { return Ok(()) };
-    let remedy = "put the URL into the environment or a file: `{ env = \"NAME\" }`, `{ file = \"path\" }`";
+    let remedy =
+        "put the URL into the environment or a file: `{ env = \"NAME\" }`, `{ file = \"path\" }`";
     match reqwest::Url::parse(written) {
         Ok(url) if url.password().is_some() => {
             Err(ConfigError::new(field, "has a password in the settings", remedy))

@@ -45,8 +45,10 @@ impl LogSettings {
     /// The level is none.
     pub(crate) fn filter(&self) -> Result<EnvFilter, ConfigError> {
         EnvFilter::builder().parse(&self.level).map_err(|error| {
-            let problem = format!("is `{}`, which cannot be read ({error})", self.level.escape_debug());
-            let remedy = "use `error`, `warn`, `info`, `debug` or `trace`, or `info,forewarm=debug`";
+            let problem =
+                format!("is `{}`, which cannot be read ({error})", self.level.escape_debug());
+            let remedy =
+                "use `error`, `warn`, `info`, `debug` or `trace`, or `info,forewarm=debug`";
             ConfigError::new("log.level", problem, remedy)
         })
     }

@@ -140,7 +140,9 @@ impl Written<'_> {
     /// A problem with a field, and where that stands.
     fn found(&self, field: &str, problem: &str) -> String {
         let is_part = |path: &str| {
-            field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            field
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let variable = self.overlaid.iter().find(|(path, _)| is_part(path));
         self.placed(line_of(self.text, field), variable.map(|(_, name)| name.as_str()), problem)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::load::{KeyKind, Load, LoadSettings};
+use super::load::{KeyKind, Load, LoadParts};
 use super::source::SourceSettings;
 use super::{Problems, Settings};
 use crate::error::ConfigError;
@@ -24,10 +24,11 @@ pub(crate) struct ResourceSettings {
     /// SQL: the column of `query_many` that says which key a row is of.
     pub(crate) key_column: Option<String>,
     /// SQL: what the key is for the database. Default: a text.
-    #[serde(default)]
-    pub(crate) key: KeyKind,
+    pub(crate) key: Option<KeyKind>,
     /// SQL: makes the value a list of so many rows at most, bound as `$2`.
     pub(crate) limit: Option<u32>,
+    /// SQL: makes a row the value of its only column. Default: false.
+    pub(crate) scalar: Option<bool>,
     /// HTTP: the path and query, with `{id}` for the key.
     pub(crate) path: Option<String>,
     /// Where values may be stored: `none`, `l1` or `l1+l2`. Default: what `policy.store` says.
@@ -133,15 +134,16 @@ impl ResourceSettings {
     pub(crate) fn load(&self, name: &str, settings: &Settings) -> Result<Load, ConfigError> {
         let path = format!("resources.{name}");
         let source = settings.source(&format!("{path}.source"), &self.source)?;
-        let said = LoadSettings {
-            query: self.query.clone(),
-            query_many: self.query_many.clone(),
-            key_column: self.key_column.clone(),
+        let said = LoadParts {
+            query: self.query.as_deref(),
+            query_many: self.query_many.as_deref(),
+            key_column: self.key_column.as_deref(),
             key: self.key,
             limit: self.limit,
-            path: self.path.clone(),
+            scalar: self.scalar,
+            path: self.path.as_deref(),
         };
-        Load::of(&said, source, &path)
+        Load::of(&said, source.kind()).map_err(|error| error.within(&path))
     }
 
     /// The policy, with `store` as it is said here.

@@ -103,7 +103,11 @@ impl ServerSettings {
         ] {
             if span.is_zero() || span > Duration::from_hours(1) {
                 let problem = format!("is {span:?}");
-                return Err(ConfigError::new(field, problem, "use a span such as `5s`, 1h at most"));
+                return Err(ConfigError::new(
+                    field,
+                    problem,
+                    "use a span such as `5s`, 1h at most",
+                ));
             }
         }
         self.check_clients()
@@ -120,7 +124,11 @@ impl ServerSettings {
             && HeaderName::from_bytes(name.as_bytes()).is_err()
         {
             let problem = format!("is `{}`, which is no name of a header", name.escape_debug());
-            return Err(ConfigError::new("client_header", problem, "use one such as `x-client-id`"));
+            return Err(ConfigError::new(
+                "client_header",
+                problem,
+                "use one such as `x-client-id`",
+            ));
         }
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         for (nth, host) in self.hosts.iter().enumerate() {

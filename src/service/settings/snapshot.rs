@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Settings;
-use super::source::SourceSettings;
+use super::load::SourceKind;
 use crate::error::ConfigError;
 use crate::schedule::Trigger;
 
@@ -30,13 +30,15 @@ pub(crate) struct SnapshotSettings {
     pub(crate) refuse_shrinking: f64,
 }
 
-/// A collection: the rows of a query.
+/// A collection: the rows of a query, or what is at a path.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CollectionSettings {
-    /// The query.
-    pub(crate) query: String,
-    /// Takes the values of the only column instead of rows. Default: false.
+    /// SQL: the query.
+    pub(crate) query: Option<String>,
+    /// HTTP: the path.
+    pub(crate) path: Option<String>,
+    /// SQL: takes the values of the only column instead of rows. Default: false.
     #[serde(default)]
     pub(crate) scalar: bool,
 }
@@ -59,15 +61,18 @@ impl SnapshotSettings {
                 remedy,
             ));
         }
-        if let SourceSettings::Http(_) = settings.source(&field("source"), &self.source)? {
-            let problem = format!("names `{}`, which is no database", self.source);
-            return Err(ConfigError::new(field("source"), problem, "name one with SQL"));
+        let kind = settings.source(&field("source"), &self.source)?.kind();
+        for (collection, terms) in &self.collections {
+            terms
+                .asked(kind)
+                .map_err(|error| error.within(&field(&format!("collections.{collection}"))))?;
         }
         if self.collections.is_empty() {
             let remedy = "declare one, such as `collections.items = { query = \"select ..\" }`";
             return Err(ConfigError::new(field("collections"), "are none", remedy));
         }
-        if let Some(taken) = STATUS_FIELDS.iter().find(|name| self.collections.contains_key(**name)) {
+        if let Some(taken) = STATUS_FIELDS.iter().find(|name| self.collections.contains_key(**name))
+        {
             let remedy = "use another name, since answers have a field of that name";
             return Err(ConfigError::new(field("collections"), format!("have `{taken}`"), remedy));
         }
@@ -76,5 +81,32 @@ impl SnapshotSettings {
             return Err(ConfigError::new(field("refuse_shrinking"), problem, "use 0 to 1"));
         }
         Ok(())
+    }
+}
+
+impl CollectionSettings {
+    /// What its source is asked.
+    ///
+    /// # Errors
+    ///
+    /// It does not go with the source.
+    pub(crate) fn asked(&self, kind: SourceKind) -> Result<&str, ConfigError> {
+        match (kind, &self.query, &self.path) {
+            (SourceKind::Sql, Some(asked), None) => Ok(asked),
+            (SourceKind::Http, None, Some(asked)) if !self.scalar => Ok(asked),
+            (SourceKind::Http, None, Some(_)) => Err(ConfigError::new(
+                "scalar",
+                "goes with SQL, and the source speaks HTTP",
+                "leave it out",
+            )),
+            (SourceKind::Sql, ..) => {
+                let remedy = "give `query` alone, since the source is a database";
+                Err(ConfigError::new("query", "is missing, or not alone", remedy))
+            }
+            (SourceKind::Http, ..) => {
+                let remedy = "give `path` alone, since the source speaks HTTP";
+                Err(ConfigError::new("path", "is missing, or not alone", remedy))
+            }
+        }
     }
 }

@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_needs_a_token() {
-        for path in ["/nothing", "/Healthz", "/healthz/", "/assets", "//", "/admin/../healthz", ""] {
+        for path in ["/nothing", "/Healthz", "/healthz/", "/assets", "//", "/admin/../healthz", ""]
+        {
             assert_ne!(Access::of(&Method::GET, path), Access::Public, "{path}");
         }
         for path in PUBLIC {

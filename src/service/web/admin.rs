@@ -74,7 +74,9 @@ const fn ten() -> usize {
 type Asked<T> = Result<axum::extract::Query<T>, axum::extract::rejection::QueryRejection>;
 
 fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
-    query.map(|axum::extract::Query(asked)| asked).map_err(|error| Problem::bad_request(error.body_text()))
+    query
+        .map(|axum::extract::Query(asked)| asked)
+        .map_err(|error| Problem::bad_request(error.body_text()))
 }
 
 impl Limit {

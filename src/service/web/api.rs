@@ -18,9 +18,11 @@ pub(crate) use self::invalidate::Invalidated;
 
 /// The routes of the data API.
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new()
-        .routes(routes!(read::read, invalidate::remove))
-        .routes(routes!(read::dataset, batch::read_many, invalidate::remove_group))
+    OpenApiRouter::new().routes(routes!(read::read, invalidate::remove)).routes(routes!(
+        read::dataset,
+        batch::read_many,
+        invalidate::remove_group
+    ))
 }
 
 /// A resource by its name.

@@ -1,7 +1,6 @@
 //! Who has changed what.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -23,8 +22,7 @@ pub(crate) struct AuditRow {
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// By which token; `anybody` where none is needed.
-    #[schema(value_type = String)]
-    by: Arc<str>,
+    by: String,
     /// What was done.
     #[schema(example = "trigger")]
     action: &'static str,
@@ -39,7 +37,7 @@ const ROWS_MAX: usize = 1_000;
 impl Audit {
     /// Notes a change.
     pub(crate) fn note(&self, by: &Caller, action: &'static str, subject: impl Into<String>) {
-        let (at, by, subject) = (Timestamp::now(), Arc::clone(&by.name), subject.into());
+        let (at, by, subject) = (Timestamp::now(), by.name.to_string(), subject.into());
         tracing::info!(target: "forewarm::audit", %by, action, subject, "changed");
         let mut rows = self.rows.lock();
         if rows.len() >= ROWS_MAX {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
@@ -21,7 +23,10 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/", get(async || asset("text/html; charset=utf-8", PAGE)))
         .route("/favicon.svg", get(async || asset("image/svg+xml", ICON)))
-        .route("/assets/dashboard.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route(
+            "/assets/dashboard.js",
+            get(async || asset("text/javascript; charset=utf-8", SCRIPT)),
+        )
         .route("/assets/dashboard.css", get(async || asset("text/css; charset=utf-8", LOOKS)))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -67,14 +67,13 @@ impl Guard {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let tokens = settings.auth.tokens.iter().enumerate();
         let tokens = tokens.map(|(nth, token)| Token::read(nth, token));
-        let remembered = || Cache::builder().max_capacity(ADDRESSES_MAX);
         Ok(Self {
             tokens: tokens.collect::<Result<_, _>>()?,
             public: settings.auth.public.clone(),
             hosts: settings.server.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             rate: settings.server.requests_per_second,
-            buckets: remembered().time_to_idle(WRONG_FOR).build(),
-            wrong: remembered().time_to_live(WRONG_FOR).build(),
+            buckets: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_idle(WRONG_FOR).build(),
+            wrong: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_live(WRONG_FOR).build(),
             clock: Clock::system(),
         })
     }
@@ -106,7 +105,8 @@ impl Guard {
             return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
         };
         let given = given.as_bytes();
-        let bearer = given.split_at_checked(7).filter(|(kind, _)| kind.eq_ignore_ascii_case(b"bearer "));
+        let bearer =
+            given.split_at_checked(7).filter(|(kind, _)| kind.eq_ignore_ascii_case(b"bearer "));
         let Some(token) = bearer.and_then(|(_, token)| self.find(token)) else {
             self.wrong.insert(from, self.wrong.get(&from).unwrap_or(0).saturating_add(1));
             return Err(unauthorized("the token is not known"));
@@ -133,7 +133,7 @@ impl Guard {
 
     /// Refuses a request under a name that is not ours, and one of another site's page.
     fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let text = |name| headers.get(name).map(|value: &axum::http::HeaderValue| value.to_str());
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str());
         let Some(Ok(host)) = text(HOST) else {
             return Err(Problem::bad_request("the header `Host` is missing, or no text"));
         };
@@ -141,14 +141,15 @@ impl Guard {
             let detail = "the header `Host` is no name of this service: see `server.hosts`";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
-        let cross = || Problem::new(StatusCode::FORBIDDEN, "the request is of a page of another site");
+        let cross =
+            || Problem::new(StatusCode::FORBIDDEN, "the request is of a page of another site");
         if let Some(origin) = text(ORIGIN) {
             let authority = origin.ok().and_then(|origin| origin.split_once("://"));
             if !authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) {
                 return Err(cross());
             }
         }
-        match headers.get("sec-fetch-site").map(axum::http::HeaderValue::as_bytes) {
+        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
             Some(b"cross-site" | b"same-site") => Err(cross()),
             _ => Ok(()),
         }
@@ -161,17 +162,20 @@ impl Guard {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => host,
         };
-        let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+        let address =
+            name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         address.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
-            || self.hosts.iter().any(|ours| {
-                ours.eq_ignore_ascii_case(host) || ours.eq_ignore_ascii_case(name)
-            })
+            || self
+                .hosts
+                .iter()
+                .any(|ours| ours.eq_ignore_ascii_case(host) || ours.eq_ignore_ascii_case(name))
     }
 
     fn check_rate(&self, from: IpAddr) -> Result<(), Problem> {
         let Some(rate) = self.rate else { return Ok(()) };
-        let bucket = self.buckets.get_with(from, || Arc::new(Mutex::new(Bucket::new(rate, burst(rate)))));
+        let bucket =
+            self.buckets.get_with(from, || Arc::new(Mutex::new(Bucket::new(rate, burst(rate)))));
         if bucket.lock().take(self.clock.now()) {
             return Ok(());
         }
@@ -181,7 +185,11 @@ impl Guard {
 }
 
 /// What an address may ask for at once: two seconds' worth.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, and saturating")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at least 1, and saturating"
+)]
 fn burst(rate: f64) -> usize {
     ((rate * 2.0).ceil() as usize).max(1)
 }

@@ -63,7 +63,11 @@ impl Listener {
 
     /// Answers requests until `stop` has ended. Then it takes no more connections, lets what is under
     /// way end for `drain_timeout`, and gives whether all of it did.
-    pub(crate) async fn serve(self, service: &Arc<Service>, stop: impl Future<Output = ()>) -> bool {
+    pub(crate) async fn serve(
+        self,
+        service: &Arc<Service>,
+        stop: impl Future<Output = ()>,
+    ) -> bool {
         let connections = GracefulShutdown::new();
         {
             let mut stop = pin!(stop);

@@ -87,7 +87,8 @@ impl From<&Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).retry_after(SOON)
             }
             Error::ShutDown => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the service is shutting down").retry_after(SOON)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the service is shutting down")
+                    .retry_after(SOON)
             }
             Error::Config(error) => Self::bad_request(error.to_string()),
             Error::Panicked { resource, .. } | Error::Recursive { resource, .. } => {

@@ -108,11 +108,9 @@ impl Service {
         let jobs = self.app.forewarm.jobs();
         for (name, written) in &change.written.jobs {
             let job = jobs.iter().find(|job| job.name() == name);
-            let Some((held, job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
+            let Some((held, _job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
             if held.triggers != written.triggers {
-                job.reschedule(written.triggers.clone())?;
-                held.triggers.clone_from(&written.triggers);
-                change.reloaded.changed.push(format!("jobs.{name}.triggers"));
+                change.reloaded.needs_restart.push(format!("jobs.{name}.triggers"));
             }
         }
         Ok(())
@@ -145,7 +143,9 @@ impl Change {
             (server.listen, server.connections_max, server.requests_max, server.header_timeout)
         };
         if fixed(&written) != fixed(&self.next.server) {
-            self.reloaded.needs_restart.push("server.listen, .connections_max, .requests_max, .header_timeout".to_owned());
+            self.reloaded
+                .needs_restart
+                .push("server.listen, .connections_max, .requests_max, .header_timeout".to_owned());
         }
         let ServerSettings { listen, connections_max, requests_max, header_timeout, .. } =
             self.next.server;
@@ -182,7 +182,12 @@ impl Change {
         }
         restart.extend(differing("sources", &held.sources, &written.sources, Clone::clone));
         restart.extend(differing("snapshots", &held.snapshots, &written.snapshots, Clone::clone));
-        restart.extend(differing("resources", &held.resources, &written.resources, fixed_of_resource));
+        restart.extend(differing(
+            "resources",
+            &held.resources,
+            &written.resources,
+            fixed_of_resource,
+        ));
         restart.extend(differing("jobs", &held.jobs, &written.jobs, fixed_of_job));
     }
 }

@@ -34,7 +34,9 @@ impl Selection {
             (true, Some(tag), None, false) => Ok(Self::Tag(tag)),
             (true, None, Some(pattern), false) => Ok(Self::Pattern(pattern)),
             (true, None, None, true) => Ok(Self::All),
-            _ => Err(Problem::bad_request("say which keys: one of `keys`, `tag`, `pattern`, `all`")),
+            _ => {
+                Err(Problem::bad_request("say which keys: one of `keys`, `tag`, `pattern`, `all`"))
+            }
         }
     }
 

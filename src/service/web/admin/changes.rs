@@ -46,7 +46,7 @@ pub(super) struct Tuning {
 }
 
 /// What decides which keys are loaded ahead.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
     /// Nothing is.

@@ -41,9 +41,10 @@ pub(super) async fn history(State(service): State<Arc<Service>>) -> Answer<Histo
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let place = service.watch.place().ok_or_else(|| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many listen already")
-    })?;
+    let place = service
+        .watch
+        .place()
+        .ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many listen already"))?;
     Ok(Sse::new(samples(service, place)).keep_alive(KeepAlive::default()))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -82,7 +82,7 @@ pub(super) async fn read_many(
     }
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     let body = serde_json::to_vec(&batch).map_err(|_error| {
-        Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
     })?;
     Ok(([(CONTENT_TYPE, JSON)], body).into_response())
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json as Answer;
-use axum::extract::{Path, Query, State};
-use axum::extract::rejection::QueryRejection;
 use axum::Extension;
+use axum::Json as Answer;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -98,7 +98,8 @@ pub(super) async fn remove(
     let Query(terms) = terms.map_err(|error| Problem::bad_request(error.body_text()))?;
     let delivery = match terms.alias {
         Some(alias) if terms.min_version.is_some() => {
-            let detail = format!("`min_version` is for keys, and `{}` is an alias", alias.escape_debug());
+            let detail =
+                format!("`min_version` is for keys, and `{}` is an alias", alias.escape_debug());
             return Err(Problem::bad_request(detail));
         }
         Some(alias) => served.documents.invalidate_by(&alias, &id).await?,
