@@ -8,6 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::super::Service;
@@ -15,7 +16,6 @@ use super::super::listener::Peer;
 use super::super::problem::Problem;
 use super::cache_status::describe;
 use super::resource;
-use crate::clock::Clock;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
 use crate::service::app::Served;
@@ -71,7 +71,7 @@ pub(super) async fn read(
     Path((name, id)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let began = Clock::system().now();
+    let began = Instant::now();
     let served = resource(&service, &name)?;
     let headers = request.headers();
     let terms: ReadTerms = match request.uri().query() {
@@ -86,7 +86,7 @@ pub(super) async fn read(
         Some(scope) => scope.run(reading).await?,
         None => reading.await?,
     };
-    let took = Clock::system().now().since(began);
+    let took = began.elapsed();
     let mut response = match &read.value {
         None => Problem::not_found("there is no such value").into_response(),
         Some(document) if is_held(headers, document.etag()) => {
