@@ -76,6 +76,19 @@ async fn many_keys_are_found_at_once_whatever_they_are_bound_as() {
 }
 
 #[tokio::test]
+async fn the_same_query_can_be_asked_with_keys_of_two_types() {
+    let database = Database::postgres(TABLES).await;
+    let sql = parts("select $1 as asked");
+    let (texts, numbers) =
+        (resource(&database.source, sql).await, resource(&database.source, integer(sql)).await);
+    for _ in 0..4 {
+        let _applied = (texts.invalidate_all().await, numbers.invalidate_all().await);
+        assert_eq!(value(&texts, "7").await, Some(json!({ "asked": "7" })));
+        assert_eq!(value(&numbers, "7").await, Some(json!({ "asked": 7 })));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_fails_loads_and_not_the_start() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let settings = format!(
@@ -175,7 +188,8 @@ async fn what_the_server_does_not_take_is_told_without_asking() {
         ("key_column", LoadParts { key_column: Some("i\"d"), ..integer(many) }),
     ];
     for (expected, parts) in cases {
-        let error = database.source.check(&load(parts)).await.unwrap_err();
+        let checked = database.source.check(&load(parts)).await;
+        let error = checked.expect_err(&format!("{parts:?}"));
         assert!(!error.is_transient(), "{}", said(&error));
         assert_eq!(field(&error), expected, "{}: {parts:?}", said(&error));
     }

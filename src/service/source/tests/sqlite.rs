@@ -185,7 +185,8 @@ async fn what_the_database_does_not_take_is_told_without_asking() {
         ("key_column", LoadParts { key_column: Some("team"), ..many }),
     ];
     for (expected, parts) in cases {
-        let error = database.source.check(&load(parts)).await.unwrap_err();
+        let checked = database.source.check(&load(parts)).await;
+        let error = checked.expect_err(&format!("{parts:?}"));
         assert!(!error.is_transient(), "{error}");
         assert_eq!(field(&error), expected, "{error}: {parts:?}");
         let error = error.within("resources.user");
