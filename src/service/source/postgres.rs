@@ -217,11 +217,17 @@ async fn prepare(
 ) -> Result<(), SourceError> {
     let wrong = |error| SourceError::query(name, query.field, error);
     let bound = bound.get(..query.texts).unwrap_or(bound);
-    // By itself, since what stands around it would hide what it is; and as it will be asked, since
-    // not everything can be a part of another query.
+    // By itself, since what stands around it would hide what it is. What is declared counts as a
+    // parameter even if it is not there, so the last one is not.
+    let declared = bound.split_last().map_or(bound, |(_, others)| others);
     let itself = AssertSqlSafe(by(key, sql::trimmed(query.sql))).into_sql_str();
-    let statement = pool.prepare_with(itself, bound).await.map_err(wrong)?;
-    sql::check_shape(query, &statement)?;
+    match pool.prepare_with(itself, declared).await {
+        Ok(statement) => sql::check_shape(query, &statement)?,
+        // The last parameter is there, and may be of any type.
+        Err(error) if code(&error).as_deref() == Some("42P18") => {}
+        Err(error) => return Err(wrong(error)),
+    }
+    // As it will be asked, since not everything can be a part of another query.
     let asked = AssertSqlSafe(by(key, &documents(query.sql, query.is_scalar))).into_sql_str();
     pool.prepare_with(asked, bound).await.map_err(wrong)?;
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::*;
 
 /// What tools send that look for statements that are put together of texts.
@@ -71,23 +73,28 @@ const ONE: &str = "select nth, name from thing where name = $1";
 async fn every_text_is_only_itself(source: &Source, many: &str) {
     let texts = texts();
     let keys: Vec<_> = texts.iter().map(String::as_str).collect();
-    let expected = |nth: usize, name: &str| Some(serde_json::json!({ "nth": nth, "name": name }));
-    let parts = LoadParts { query_many: Some(many), key_column: Some("name"), ..parts(ONE) };
-    let things = resource(source, parts).await;
-    for (nth, key) in keys.iter().enumerate() {
-        assert_eq!(value(&things, key).await, expected(nth, key), "{key:.40?}");
-        assert_eq!(value(&things, &format!("{key}!")).await, None, "{key:.40?}");
-    }
-    let _applied = things.invalidate_all().await;
-    for (nth, found) in values(&things, &keys).await.into_iter().enumerate() {
-        assert_eq!(found, expected(nth, keys[nth]), "in a batch: {:.40?}", keys[nth]);
-    }
+    each_is_found(source, many, &keys).await;
     let find = source.find("select nth from thing where name = $1");
     for (nth, key) in keys.iter().enumerate() {
         assert_eq!(find((*key).to_owned()).await.unwrap(), Some(nth.to_string()), "{key:.40?}");
     }
     let left = source.keys("select name from thing").await.unwrap();
     assert_eq!(left.into_iter().collect::<BTreeSet<_>>(), texts.into_iter().collect());
+}
+
+/// One by one, and all at once.
+async fn each_is_found(source: &Source, many: &str, keys: &[&str]) {
+    let parts = LoadParts { query_many: Some(many), key_column: Some("name"), ..parts(ONE) };
+    let things = resource(source, parts).await;
+    let expected = |nth: usize| Some(json!({ "nth": nth, "name": keys[nth] }));
+    for (nth, key) in keys.iter().enumerate() {
+        assert_eq!(value(&things, key).await, expected(nth), "{key:.40?}");
+        assert_eq!(value(&things, &format!("{key}!")).await, None, "{key:.40?}");
+    }
+    let _applied = things.invalidate_all().await;
+    for (nth, found) in values(&things, keys).await.into_iter().enumerate() {
+        assert_eq!(found, expected(nth), "in a batch: {:.40?}", keys[nth]);
+    }
 }
 
 /// Nothing but an integer is bound as one.

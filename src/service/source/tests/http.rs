@@ -69,6 +69,7 @@ async fn a_document_is_what_the_server_answers() {
     assert_eq!(uri, "/v2/quote/BRK.B/now");
     assert_eq!(headers["authorization"], "Bearer s3cret");
     assert_eq!(headers["x-team"], "a");
+    assert_eq!(headers["accept"], "application/json");
     assert!(!format!("{source:?}").contains("s3cret"));
     let at = source.collect("/faq", false).await.unwrap();
     assert_eq!((at, server.asked()), (json!({ "price": 1.5 }), vec!["/v2/faq".to_owned()]));

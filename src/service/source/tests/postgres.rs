@@ -167,7 +167,7 @@ async fn what_the_server_does_not_take_is_told_without_asking() {
     let database = Database::postgres(TABLES).await;
     let many = LoadParts { query_many: Some(MANY), key_column: Some("id"), ..parts(ONE) };
     let by_uuid = parts("select * from kind where id = $1::uuid;");
-    for good in [integer(parts(ONE)), integer(many), by_uuid] {
+    for good in [integer(parts(ONE)), integer(many), by_uuid, parts("select $1 as asked")] {
         database.source.check(&load(good)).await.unwrap();
     }
     let list = |parts| LoadParts { limit: Some(5), ..integer(parts) };

@@ -167,6 +167,20 @@ async fn a_collection_has_all_rows() {
 }
 
 #[tokio::test]
+async fn a_million_rows_are_read_and_no_more() {
+    let database = Database::sqlite(TABLES).await;
+    let rows = |count: u32| {
+        format!(
+            "with recursive row(n) as (select 1 union all select n + 1 from row where n < {count})
+            select n from row"
+        )
+    };
+    assert_eq!(database.source.keys(&rows(1_000_000)).await.unwrap().len(), 1_000_000);
+    let error = database.source.keys(&rows(1_000_001)).await.unwrap_err();
+    assert!(!error.is_transient() && said(&error).contains("1000000 rows"), "{}", said(&error));
+}
+
+#[tokio::test]
 async fn what_the_database_does_not_take_is_told_without_asking() {
     let database = Database::sqlite(TABLES).await;
     let many = LoadParts { query_many: Some(MANY), key_column: Some("id"), ..parts(ONE) };
