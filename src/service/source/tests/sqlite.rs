@@ -167,16 +167,11 @@ async fn a_collection_has_all_rows() {
 }
 
 #[tokio::test]
-async fn a_million_rows_are_read_and_no_more() {
+async fn more_than_a_million_rows_are_refused() {
     let database = Database::sqlite(TABLES).await;
-    let rows = |count: u32| {
-        format!(
-            "with recursive row(n) as (select 1 union all select n + 1 from row where n < {count})
-            select n from row"
-        )
-    };
-    assert_eq!(database.source.keys(&rows(1_000_000)).await.unwrap().len(), 1_000_000);
-    let error = database.source.keys(&rows(1_000_001)).await.unwrap_err();
+    let sql = "with recursive row(n) as (select 1 union all select n + 1 from row)
+        select n from row";
+    let error = in_time(database.source.keys(sql)).await.unwrap_err();
     assert!(!error.is_transient() && said(&error).contains("1000000 rows"), "{}", said(&error));
 }
 
