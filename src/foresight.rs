@@ -105,12 +105,25 @@ impl Foresight {
         resources: Vec<Weak<dyn Foreseen>>,
         relations: Vec<Vec<u16>>,
     ) {
+        let count = u16::try_from(resources.len()).unwrap_or(u16::MAX);
         let targets = resources.iter().filter_map(Weak::upgrade).map(|resource| resource.target());
         let learner = Learner::new(terms, targets.collect());
         // Only the first start counts, and there is but one.
         drop(self.resources.set(resources));
         drop(self.relations.set(relations));
         drop(self.learner.set(Mutex::new(learner)));
+        // Of what was changed meanwhile, nobody has told the learner.
+        (0..count).for_each(|resource| self.retarget(resource));
+    }
+
+    /// Takes over what has changed of what is to be known of a resource.
+    pub(crate) fn retarget(&self, resource: u16) {
+        let (Some(learner), Some(of)) = (self.learner.get(), self.resource(resource)) else {
+            return;
+        };
+        let mut learner = learner.lock();
+        // Asked within the lock, so that of two changes the later one stays.
+        learner.retarget(resource, of.target());
     }
 
     /// Takes note of a read.

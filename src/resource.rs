@@ -89,6 +89,8 @@ pub struct Read<V> {
     pub freshness: Freshness,
     /// The time since its load began.
     pub age: Duration,
+    /// How much longer it is fresh; zero if it is stale, or kept nowhere.
+    pub fresh_for: Duration,
     /// Whether the reader waited for a load that somebody else had begun, and why that was.
     pub joined: Option<Origin>,
     /// Whether it is known that no other engine has invalidated it more than a coherence window ago.
@@ -254,7 +256,8 @@ where
             .then(|| Read::of(&entry, ReadFrom::L1, None, now))
     }
 
-    /// The policy.
+    /// The policy as it was declared. What is loaded ahead may have been changed since; see
+    /// [`Resource::preload_policy`].
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.core.policy
@@ -268,6 +271,12 @@ where
 }
 
 impl<V> Read<V> {
+    /// The same without a value: what was read says that there is no such thing.
+    fn of_nothing<W>(self) -> Read<W> {
+        let Self { value: _, from, freshness, age, fresh_for, joined, is_verified } = self;
+        Read { value: None, from, freshness, age, fresh_for, joined, is_verified }
+    }
+
     fn of<K>(entry: &Entry<K, V>, from: ReadFrom, joined: Option<Origin>, now: Moment) -> Self {
         Self {
             value: entry.value().cloned(),
@@ -278,6 +287,7 @@ impl<V> Read<V> {
                 Freshness::Stale | Freshness::Expired => Freshness::Stale,
             },
             age: now.since(entry.life().loaded_at),
+            fresh_for: entry.life().fresh_until.since(now),
             joined,
             is_verified: true,
         }
@@ -399,7 +409,9 @@ where
         };
         let age = self.clock.now().since(asked_at);
         let (from, freshness) = (ReadFrom::Source, Freshness::Fresh);
-        Ok(Read { value, from, freshness, age, joined: None, is_verified: true })
+        // It is kept nowhere, so it is good for nobody else.
+        let fresh_for = Duration::ZERO;
+        Ok(Read { value, from, freshness, age, fresh_for, joined: None, is_verified: true })
     }
 }
 

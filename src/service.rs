@@ -4,15 +4,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod app;
 mod console;
 mod demo;
 mod document;
 mod exporter;
+mod logs;
 mod replay;
 mod report;
+mod serve;
 mod settings;
 mod source;
 mod verify;
+mod web;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
 #[derive(Debug, Parser)]
@@ -24,6 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Options),
     Demo(demo::Options),
     Replay(replay::Options),
     Verify(verify::Options),
@@ -37,6 +42,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Serve(options) => serve::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Verify(options) => return verify::run(&options),

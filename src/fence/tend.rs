@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::entry::Entry;
 use crate::l1::{Lookup, SAMPLE, Search};
 use crate::score::Decay;
+use crate::sync::Mutex;
 
 /// Entries stored between two looks at the reads served; fewer where few entries fit.
 const STORED_PER_LOOK: u64 = 16;
@@ -160,6 +161,15 @@ where
         });
     }
 
+    /// Lets the entries of the hot segment that do not come due do so when `due` says.
+    pub(crate) fn await_due_anew(&self, due: impl Fn(&Entry<K, V>) -> Option<Moment>) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.room.await_due_anew(&due);
+            self.expect_due(shard.room.next_due());
+        }
+    }
+
     /// When the next entry is due, or a little earlier.
     pub(crate) fn next_due(&self) -> Moment {
         Moment::from_micros(self.next_due.load(SeqCst))
@@ -169,10 +179,32 @@ where
         self.next_due.fetch_min(due.as_micros(), SeqCst);
     }
 
+    /// Looks at every entry; at one that moves meanwhile, perhaps twice or not at all. Readers are
+    /// not held up.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Arc<Entry<K, V>>)) {
+        for shard in &self.shards {
+            shard.lock().room.entries().for_each(&mut look);
+        }
+        self.l1.main_entries().iter().for_each(&mut look);
+    }
+
+    /// How many entries are held that `is_one` is true of. It is asked outside the locks; of an entry
+    /// that moves meanwhile perhaps twice, or not at all.
+    pub(crate) fn count(&self, is_one: impl Fn(&Entry<K, V>) -> bool) -> usize {
+        let count = |entries: &[Arc<Entry<K, V>>]| {
+            entries.iter().filter(|entry| is_one(entry) && self.confirm(entry)).count()
+        };
+        let of_shard = |shard: &Mutex<Shard<K, V, T>>| {
+            let entries: Vec<_> = shard.lock().room.entries().cloned().collect();
+            count(&entries)
+        };
+        self.shards.iter().map(of_shard).sum::<usize>() + count(&self.l1.main_entries())
+    }
+
     /// The entries with the highest scores at `now`, highest first. Readers are not held up.
     pub(crate) fn hottest(&self, count: usize, now: Moment) -> Vec<(f64, Arc<Entry<K, V>>)> {
         let mut best: BinaryHeap<Reverse<Scored<K, V>>> = BinaryHeap::new();
-        let mut look = |entry: &Arc<Entry<K, V>>| {
+        self.each(|entry| {
             let score = self.recorder.score(&entry.reads().past(), now);
             if best.len() < count || best.peek().is_some_and(|Reverse(least)| least.score < score) {
                 best.push(Reverse(Scored { score, entry: Arc::clone(entry) }));
@@ -180,11 +212,7 @@ where
                     best.pop();
                 }
             }
-        };
-        for shard in &self.shards {
-            shard.lock().room.entries().for_each(&mut look);
-        }
-        self.l1.main_entries().iter().for_each(&mut look);
+        });
         best.into_sorted_vec()
             .into_iter()
             .map(|Reverse(scored)| (scored.score, scored.entry))

@@ -42,6 +42,18 @@ impl<K, V> Room<K, V> {
         }
     }
 
+    /// Lets the entries of the hot segment that do not come due do so when `due` says, or up to a
+    /// bucket earlier.
+    pub(crate) fn await_due_anew(&mut self, due: impl Fn(&Entry<K, V>) -> Option<Moment>) {
+        for entry in self.proven.iter().chain(self.staged.iter()) {
+            if entry.due().is_none()
+                && let Some(due) = due(entry)
+            {
+                self.wheel.insert(entry, due);
+            }
+        }
+    }
+
     /// When the next entry is due.
     pub(crate) fn next_due(&self) -> Moment {
         self.wheel.next_due()

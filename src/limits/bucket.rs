@@ -33,14 +33,28 @@ impl Bucket {
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     pub(crate) fn take_many(&mut self, count: usize, now: Moment) -> Result<(), Moment> {
         let wanted = (count as f64).min(self.burst);
-        let passed = now.since(self.filled_at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
-        self.filled_at = self.filled_at.max(now);
+        self.flow(now);
         if self.tokens < wanted {
             return Err(self.full_to(wanted, now));
         }
         self.tokens -= wanted;
         Ok(())
+    }
+
+    /// Takes in what has flowed in until `now`.
+    fn flow(&mut self, now: Moment) {
+        let passed = now.since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
+        self.filled_at = self.filled_at.max(now);
+    }
+
+    /// Changes what flows in and what is kept, from `now` on.
+    #[expect(clippy::cast_precision_loss, reason = "a burst is a small number")]
+    pub(crate) fn tune(&mut self, rate: f64, burst: usize, now: Moment) {
+        // What has flowed in until now did so at the old rate.
+        self.flow(now);
+        (self.rate, self.burst) = (rate, burst as f64);
+        self.tokens = self.tokens.min(self.burst);
     }
 
     /// Gives a token back that was not used.
@@ -76,6 +90,17 @@ mod tests {
             }
         }
         assert_eq!(taken, 5 + 99);
+    }
+
+    #[test]
+    fn another_rate_holds_from_now_on() {
+        let mut bucket = Bucket::new(1.0, 100);
+        let at = |seconds| Moment::START.plus(Duration::from_secs(seconds));
+        assert!(bucket.take_many(100, at(0)).is_ok());
+        bucket.tune(10.0, 15, at(3));
+        let mut taken =
+            |now| std::iter::repeat_with(|| bucket.take(now)).take_while(|it| *it).count();
+        assert_eq!((taken(at(3)), taken(at(4)), taken(at(9))), (3, 10, 15));
     }
 
     #[test]

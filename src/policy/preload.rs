@@ -142,10 +142,44 @@ impl PreloadPolicy {
         }
         checks.range("preload.burst", self.burst, 1, 1 << 30)?;
         checks.range("preload.queue_max", self.queue_max, 1, 1 << 24)?;
-        match &self.mode {
-            PreloadMode::Classic(classic) => classic.check(checks),
-            PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Ok(()),
+        self.mode.classic().map_or(Ok(()), |classic| classic.check(checks))
+    }
+
+    /// Says what cannot work in this policy of `resource`, or cannot take the place of what holds
+    /// `now` while the engine runs.
+    pub(crate) fn check_live(&self, now: &Self, resource: &str) -> Result<(), ConfigError> {
+        let checks = Checks { resource };
+        self.check(&checks)?;
+        for (field, is_same) in [
+            ("preload.mode", self.mode.classic() == now.mode.classic()),
+            ("preload.warmed_per_second", self.warmed_per_second == now.warmed_per_second),
+            ("preload.queue_max", self.queue_max == now.queue_max),
+        ] {
+            if !is_same {
+                let problem = "cannot be changed while the engine runs".into();
+                let remedy = match field {
+                    "preload.mode" => "use `off`, `observe` or `predicted`, or restart it",
+                    _ => "leave it as it is, or restart the engine",
+                };
+                return Err(checks.error(field, problem, remedy.into()));
+            }
         }
+        Ok(())
+    }
+}
+
+impl PreloadMode {
+    /// The terms of the classic rule, if it decides.
+    pub(crate) const fn classic(&self) -> Option<&Classic> {
+        match self {
+            Self::Classic(classic) => Some(classic),
+            Self::Off | Self::Observe | Self::Predicted => None,
+        }
+    }
+
+    /// Whether what is probably read is loaded.
+    pub(crate) const fn loads(&self) -> bool {
+        matches!(self, Self::Predicted | Self::Classic(_))
     }
 }
 

@@ -181,6 +181,13 @@ impl Learner {
         }
     }
 
+    /// Changes what is known of a resource.
+    pub(crate) fn retarget(&mut self, resource: u16, target: Target) {
+        if let Some(known) = self.targets.get_mut(usize::from(resource)) {
+            *known = target;
+        }
+    }
+
     /// Learns from a read, and gives what should be loaded now that it came: of what usually
     /// follows, and of the keys `related` to it, which are known if memory has its value.
     pub(crate) fn see(

@@ -1,14 +1,17 @@
 //! Loading ahead: what a resource knows of what it will load before it is asked for.
 
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use arc_swap::{ArcSwap, Guard};
 
 use super::core::Core;
 use crate::clock::Moment;
 use crate::entry::{Cell, Reason};
 use crate::key::Key;
 use crate::limits::{Bucket, Spending};
-use crate::policy::{PreloadMode, PreloadPolicy};
+use crate::policy::PreloadPolicy;
 use crate::predictor::{Candidate, ClassicTable, Queue};
 use crate::sync::Mutex;
 
@@ -20,11 +23,14 @@ mod begin;
 mod copy;
 mod due;
 mod requested;
+mod tuning;
 mod warming;
 
 /// What a resource knows of what it will load ahead.
 #[derive(Debug)]
 pub(super) struct Ahead<K> {
+    /// What holds now: it may be changed while the engine runs.
+    policy: ArcSwap<PreloadPolicy>,
     state: Mutex<State<K>>,
     classic: Option<Mutex<ClassicTable<K>>>,
     /// Calls of the loader for preloads that are under way.
@@ -34,7 +40,7 @@ pub(super) struct Ahead<K> {
     /// When the preloader looks at this resource next, as it last said, in microseconds.
     awaited: AtomicU64,
     /// Bounds the loads beyond those of demand, if the policy does.
-    spending: Option<Spending>,
+    spending: Spending,
     warming: Warming<K>,
 }
 
@@ -54,31 +60,35 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
             queue: Queue::new(policy.queue_max),
             bucket: Bucket::new(policy.loads_per_second, policy.burst),
             copies: Bucket::new(policy.loads_per_second, policy.burst),
-            next_round: match policy.mode {
-                PreloadMode::Classic(classic) => Moment::START.plus(classic.interval),
-                PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => Moment::NEVER,
-            },
+            next_round: policy
+                .mode
+                .classic()
+                .map_or(Moment::NEVER, |classic| Moment::START.plus(classic.interval)),
         };
-        let classic = match policy.mode {
-            PreloadMode::Classic(terms) => Some(Mutex::new(ClassicTable::new(terms))),
-            PreloadMode::Off | PreloadMode::Observe | PreloadMode::Predicted => None,
-        };
+        let classic = policy.mode.classic();
+        let classic = classic.map(|terms| Mutex::new(ClassicTable::new(*terms)));
         let (begun, awaited) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         Self {
+            policy: ArcSwap::from_pointee(policy.clone()),
             state: Mutex::new(state),
             classic,
             calls: AtomicUsize::new(0),
             begun,
             awaited,
-            spending: policy.extra_loads.map(Spending::new),
+            spending: Spending::new(policy.extra_loads),
             warming: Warming::new(policy, seeds),
         }
     }
 
     /// Whether every read is to be reported, and not only those that find something to decide.
     #[inline]
-    pub(super) const fn watches_reads(&self) -> bool {
-        self.classic.is_some() || self.spending.is_some()
+    pub(super) fn watches_reads(&self) -> bool {
+        self.classic.is_some() || self.spending.is_bounded()
+    }
+
+    /// What holds now.
+    pub(super) fn policy(&self) -> Guard<Arc<PreloadPolicy>> {
+        self.policy.load()
     }
 
     pub(super) fn clear(&self) {
@@ -87,9 +97,7 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
         if let Some(classic) = &self.classic {
             classic.lock().clear();
         }
-        if let Some(spending) = &self.spending {
-            spending.clear();
-        }
+        self.spending.clear();
     }
 
     /// The keys that the classic rule knows.
@@ -131,34 +139,26 @@ where
 
     /// Whether a load ahead is within what may be loaded beyond demand.
     fn spend(&self, probability: f32) -> bool {
-        let threshold = self.policy.preload.threshold;
-        let spending = self.ahead.spending.as_ref();
-        spending.is_none_or(|spending| spending.spend(f64::from(probability), threshold))
+        self.ahead.spending.spend(f64::from(probability), self.ahead.policy().threshold)
     }
 
     /// Gives back a load ahead that did not ask the source.
     pub(super) fn give_back_spent(&self) {
-        if let Some(spending) = &self.ahead.spending {
-            spending.give_back();
-        }
+        self.ahead.spending.give_back();
     }
 
     /// Counts loads that nobody foresaw.
     pub(super) fn note_made(&self, keys: usize) {
-        if let Some(spending) = &self.ahead.spending {
-            spending.made(keys);
-        }
+        self.ahead.spending.made(keys);
     }
 
     /// Follows what demand alone would do with a key that is read at `now`: counts the load that it
     /// would make, and gives when its value would expire.
     pub(super) fn follow_demand(&self, until: Moment, now: Moment) -> Moment {
-        match &self.ahead.spending {
-            Some(spending) if now >= until => {
-                spending.needed();
-                now.plus(self.policy.ttl)
-            }
-            _ => until,
+        if !self.ahead.spending.is_bounded() || now < until {
+            return until;
         }
+        self.ahead.spending.needed();
+        now.plus(self.policy.ttl)
     }
 }

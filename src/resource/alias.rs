@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::builder::ResourceBuilder;
 use super::core::Core;
 use super::write::Delivery;
-use super::{ReadOptions, Resource};
+use super::{Read, ReadOptions, Resource};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, LoadError};
 use crate::key::Key;
@@ -233,23 +233,46 @@ where
     ///
     /// As [`Resource::get`]; or there is no such alias.
     pub async fn get_by(&self, alias: &str, text: &str) -> Result<Option<Arc<V>>, Error> {
+        Ok(self.read_by(alias, text, &ReadOptions::new()).await?.value)
+    }
+
+    /// Reads what has this name by an [`Alias`] as `options` say, and tells where the value came from
+    /// and how old it is; if nothing has the name, where that was known from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resource::get_by`].
+    pub async fn read_by(
+        &self,
+        alias: &str,
+        text: &str,
+        options: &ReadOptions,
+    ) -> Result<Read<V>, Error> {
         let index = self.index(alias)?;
         let text = index.normalized(text);
         let keys = self.keys_of(index);
-        let has_name = |value: &Arc<V>| index.text(value).as_deref() == Some(text.as_str());
-        let Some(key) = keys.get(text.as_str()).await? else { return Ok(None) };
-        if let Some(value) = self.get(&self.core.key_of(&key)?).await?.filter(has_name) {
-            return Ok(Some(value));
+        let has_name = |read: &Read<V>| {
+            let value = read.value.as_ref();
+            value.is_some_and(|value| index.text(value).as_deref() == Some(text.as_str()))
+        };
+        let found = keys.read(text.as_str(), &ReadOptions::new()).await?;
+        let Some(key) = &found.value else { return Ok(found.of_nothing()) };
+        let read = self.read(&self.core.key_of(key)?, options).await?;
+        if has_name(&read) {
+            return Ok(read);
         }
         // The value is not what the index said: now the source is to say it.
         index.known.take(&text);
         let refresh = ReadOptions::new().refresh();
-        let Some(key) = keys.read(text.as_str(), &refresh).await?.value else { return Ok(None) };
-        let key = self.core.key_of(&key)?;
-        if let Some(value) = self.get(&key).await?.filter(has_name) {
-            return Ok(Some(value));
+        let found = keys.read(text.as_str(), &refresh).await?;
+        let Some(key) = &found.value else { return Ok(found.of_nothing()) };
+        let key = self.core.key_of(key)?;
+        let read = self.read(&key, options).await?;
+        if has_name(&read) {
+            return Ok(read);
         }
-        Ok(self.read(&key, &refresh).await?.value.filter(has_name))
+        let read = self.read(&key, &refresh).await?;
+        Ok(if has_name(&read) { read } else { read.of_nothing() })
     }
 
     /// Invalidates what has a name by an [`Alias`], and that nothing has it: call it when a name

@@ -143,9 +143,10 @@ where
                 weight: entry.weight(),
             }
         });
-        let threshold = core.policy.preload.threshold;
+        let preload = core.ahead.policy();
+        let threshold = preload.threshold;
         let retry_in = core.source.failing.retry_at(&key.to_owned(), now).map(|at| at.since(now));
-        let verdict = match (&core.policy.preload.mode, &held, retry_in) {
+        let verdict = match (&preload.mode, &held, retry_in) {
             (PreloadMode::Off, ..) => Verdict::Off,
             _ if is_loading => Verdict::Loading,
             (_, _, Some(retry_in)) => Verdict::Failing { retry_in },

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::core::{Core, Relation};
@@ -19,8 +20,9 @@ use crate::scope::Scope;
 #[derive(Debug)]
 pub(super) struct Foreseeing {
     pub(super) foresight: Arc<Foresight>,
+    has_relations: bool,
     /// Whether the reads of this resource are learned from.
-    learns: bool,
+    learns: AtomicBool,
 }
 
 impl Foreseeing {
@@ -29,9 +31,16 @@ impl Foreseeing {
         policy: &PreloadPolicy,
         has_relations: bool,
     ) -> Self {
+        let foreseeing = Self { foresight, has_relations, learns: AtomicBool::new(false) };
+        foreseeing.tune(policy);
+        foreseeing
+    }
+
+    /// Begins or ends to learn, as a policy says.
+    pub(super) fn tune(&self, policy: &PreloadPolicy) {
         let predicts = acting(policy) != Acting::Never;
-        let learns = predicts && (policy.associations || policy.rules || has_relations);
-        Self { foresight, learns }
+        let learns = predicts && (policy.associations || policy.rules || self.has_relations);
+        self.learns.store(learns, Relaxed);
     }
 }
 
@@ -76,7 +85,7 @@ where
         text: impl FnOnce() -> Option<Box<str>>,
     ) {
         // What a loader reads comes with the load, and says nothing of what follows.
-        if !self.foreseeing.learns || Chain::is_current() {
+        if !self.foreseeing.learns.load(Relaxed) || Chain::is_current() {
             return;
         }
         let client =
@@ -101,12 +110,12 @@ where
     V: Send + Sync + 'static,
 {
     fn target(&self) -> Target {
-        let preload = &self.policy.preload;
+        let preload = self.ahead.policy();
         Target {
             calibration: Arc::clone(self.calibration()),
             threshold: preload.threshold,
             ttl: self.policy.ttl,
-            acting: acting(preload),
+            acting: acting(&preload),
             copy_threshold: self.copy_threshold(),
             uses_associations: preload.associations,
             uses_rules: preload.rules,

@@ -146,8 +146,9 @@ where
             metrics::gauge!(L1_BYTES, labels).set(held.weight as f64);
         }
         gauge(L1_CAPACITY, self.policy.capacity.amount() as f64);
-        gauge(THRESHOLD, self.policy.preload.threshold);
-        let predictions = self.calibration().stats(self.policy.preload.threshold);
+        let threshold = self.ahead.policy().threshold;
+        gauge(THRESHOLD, threshold);
+        let predictions = self.calibration().stats(threshold);
         gauge(PROBABILITY_ERROR, predictions.calibration_error);
         gauge(BRIER_SCORE, predictions.brier_score);
         gauge(MUTED, f64::from(u8::from(predictions.is_muted)));

@@ -20,7 +20,7 @@ where
     /// What was hot before the last restart and is not in memory yet is not forgotten for that: a
     /// source that is away while two processes start must not cost the second one its memory.
     pub(super) fn remember(&self, keys_max: usize) -> Option<Remembered> {
-        if self.policy.preload.mode == PreloadMode::Off || !self.keeps() {
+        if self.ahead.policy().mode == PreloadMode::Off || !self.keeps() {
             return None;
         }
         let now = self.clock.now();

@@ -1,13 +1,18 @@
 //! Looking at a resource.
 
+use serde::Serialize;
+
 use super::Resource;
 use super::core::Core;
+use super::write::{matching, tagged};
+use crate::error::ConfigError;
+use crate::fence::Group;
 use crate::key::Key;
 use crate::metrics::{Load, Preload, PreloadOutcome, ReadOutcome, Refresh};
 use crate::stats::{ResourceStats, ratio};
 
 /// A key that is read often.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HotKey<K> {
     /// The key.
@@ -42,6 +47,30 @@ where
         });
         hot.collect()
     }
+
+    /// How many entries [`Resource::invalidate_matching`] would void in the memory of this engine, to
+    /// know it beforehand. L2 and other engines may hold more.
+    ///
+    /// It looks at every entry, absences too, but holds no reader up; what is loaded, evicted or
+    /// moved meanwhile may be missed or counted twice. Of everything,
+    /// [`ResourceStats::entries`] says the same.
+    ///
+    /// # Errors
+    ///
+    /// The text is no pattern.
+    pub fn count_matching(&self, pattern: &str) -> Result<usize, ConfigError> {
+        Ok(self.core.count_group(&matching(pattern)?))
+    }
+
+    /// How many entries [`Resource::invalidate_tag`] would void in the memory of this engine. Else as
+    /// [`Resource::count_matching`].
+    ///
+    /// # Errors
+    ///
+    /// The text is no tag.
+    pub fn count_tagged(&self, tag: &str) -> Result<usize, ConfigError> {
+        Ok(self.core.count_group(&tagged(tag)?))
+    }
 }
 
 impl<K, V> Core<K, V>
@@ -49,6 +78,18 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
+    /// The entries in memory that belong to a group, and have not been invalidated.
+    fn count_group(&self, group: &Group) -> usize {
+        self.fence.count(|entry| match group {
+            Group::All => true,
+            Group::Tag(tag) => entry.tags().iter().any(|of_entry| of_entry == &**tag),
+            Group::Pattern(pattern) => {
+                let is_match = || pattern.matches(&entry.key().to_string());
+                self.ask_user(is_match).unwrap_or_default()
+            }
+        })
+    }
+
     pub(super) fn stats(&self) -> ResourceStats {
         let read = |outcome| self.tally.reads.get(outcome);
         let preloads =
@@ -93,7 +134,7 @@ where
             queued_invalidations: queued as u64,
             breaker: self.source.limits.breaker(self.clock.now()),
             load_time_p95_ms: self.source.load_time.estimate().as_secs_f64() * 1e3,
-            predictions: self.calibration().stats(self.policy.preload.threshold),
+            predictions: self.calibration().stats(self.ahead.policy().threshold),
         }
     }
 }

@@ -7,11 +7,12 @@ use http::HeaderValue;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use self::sound::Sound;
 
-pub(crate) use self::template::{Template, TemplateError};
+pub(crate) use self::template::Template;
 pub(crate) use self::trim::trim;
 
 mod sound;
@@ -83,6 +84,12 @@ impl Document {
     /// The `ETag` that an HTTP source gave it.
     pub(crate) fn source_etag(&self) -> Option<&str> {
         self.source_etag.as_deref()
+    }
+
+    /// The text, to be put into another one as it stands.
+    pub(crate) fn raw(&self) -> Box<RawValue> {
+        // It was checked when it was made, by the same rules.
+        serde_json::from_slice(&self.text).unwrap_or_default()
     }
 
     /// What it says.

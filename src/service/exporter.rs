@@ -40,11 +40,7 @@ impl Exporter {
     pub(super) async fn bind(port: u16) -> Result<Self, Failure> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECS)?
-            .build_recorder();
-        let recorded = recorder.handle();
-        metrics::set_global_recorder(recorder)?;
+        let recorded = record()?;
         Ok(Self { listener, address, recorded })
     }
 
@@ -73,6 +69,20 @@ impl Exporter {
             never = keep(&kept) => match never {},
         }
     }
+}
+
+/// Records the metrics of this process from now on.
+///
+/// # Errors
+///
+/// Something else records already.
+pub(super) fn record() -> Result<PrometheusHandle, Failure> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECS)?
+        .build_recorder();
+    let recorded = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
+    Ok(recorded)
 }
 
 /// Folds histograms again and again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgPool, SqlitePool};
 
 use super::document::Document;
 use super::settings::load::{Load, SourceKind};
@@ -172,6 +172,22 @@ impl Source {
             Place::Sqlite(file) => file.ping().await,
             Place::Postgres(pool) => postgres::ping(pool).await,
             Place::Http(site) => site.ping().await,
+        }
+    }
+
+    /// Its connections, if it is an SQLite database.
+    pub(crate) fn sqlite(&self) -> Option<&SqlitePool> {
+        match &self.place {
+            Place::Sqlite(file) => Some(file.pool()),
+            Place::Postgres(_) | Place::Http(_) => None,
+        }
+    }
+
+    /// Its connections, if it is a PostgreSQL database.
+    pub(crate) const fn postgres(&self) -> Option<&PgPool> {
+        match &self.place {
+            Place::Postgres(pool) => Some(pool),
+            Place::Sqlite(_) | Place::Http(_) => None,
         }
     }
 

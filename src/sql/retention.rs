@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Pool, SqlSafeStr as _, SqlStr};
 
 use super::database::SqlDatabase;
@@ -59,7 +60,8 @@ pub struct Retention<DB: SqlDatabase> {
 }
 
 /// How the column of a [`Retention`] holds a time.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StoredAs {
     /// PostgreSQL: `timestamptz`, or a `timestamp` in UTC. SQLite: text in UTC, such as that of

@@ -21,3 +21,4 @@ mod script;
 pub(crate) mod source;
 mod staging;
 mod statistics;
+mod tuning;

@@ -36,6 +36,10 @@ where
     /// Begins queued preloads, best first, while slots and tokens last. Gives when the next token
     /// comes, if that is what is missing.
     pub(in crate::resource) fn begin_queued(self: &Arc<Self>, now: Moment) -> Moment {
+        if !self.loads_ahead() {
+            self.leave_queued();
+            return Moment::NEVER;
+        }
         let per_call = self.source.loader.keys_per_call().max(1);
         let calls_max = self.policy.source.preload_slots();
         while self.ahead.calls.load(Relaxed) < calls_max
@@ -77,6 +81,16 @@ where
             self.launch_ahead(trips, urgency);
         }
         Moment::NEVER
+    }
+
+    /// Lets go of what still waits, since nothing is loaded ahead any more.
+    fn leave_queued(&self) {
+        loop {
+            let left = self.ahead.state.lock().queue.pop();
+            let Some(candidate) = left else { return };
+            self.refuse(candidate.reason);
+            self.abandon(candidate.reason, candidate.cell);
+        }
     }
 
     /// Begins the flight of a candidate, unless it is not needed, or not the time for it.

@@ -28,7 +28,7 @@ where
     /// The probability from which a key is copied; `None` if L2 holds nothing of this resource.
     pub(in crate::resource) fn copy_threshold(&self) -> Option<f64> {
         let is_in_l2 = self.shared.as_ref().is_some_and(|shared| shared.holds_values);
-        is_in_l2.then_some(THRESHOLD_SHARE * self.policy.preload.threshold)
+        is_in_l2.then_some(THRESHOLD_SHARE * self.ahead.policy().threshold)
     }
 
     /// Copies these keys from L2, in one look-up, as far as it holds them.

@@ -23,7 +23,7 @@ where
 {
     /// When an entry with this life comes due for renewal, if it does.
     pub(in crate::resource) fn due(&self, life: &Life) -> Option<Moment> {
-        if self.policy.preload.mode != PreloadMode::Predicted || !self.policy.preload.renewals {
+        if !self.renews() {
             return None;
         }
         let ttl = life.fresh_until.since(life.loaded_at);
@@ -33,6 +33,12 @@ where
         let latest = life.fresh_until.minus(lead.min(ttl / 2));
         let every = self.policy.refresh_every.map(|every| life.loaded_at.plus(self.shorten(every)));
         Some(every.map_or(latest, |every| every.min(latest)))
+    }
+
+    /// Whether entries are renewed before they expire.
+    pub(super) fn renews(&self) -> bool {
+        let preload = self.ahead.policy();
+        preload.mode == PreloadMode::Predicted && preload.renewals
     }
 
     /// Notes a read for rules that must see every one.
@@ -74,8 +80,9 @@ where
 
     /// Queues the entries that are due and probably read again.
     fn queue_due(&self, now: Moment) {
+        let (renews, threshold) = (self.renews(), self.ahead.policy().threshold);
         for entry in self.fence.take_due(now) {
-            if self.end_unread(&entry, now) || self.policy.preload.mode != PreloadMode::Predicted {
+            if self.end_unread(&entry, now) || !renews {
                 continue;
             }
             let (cell, probability) = self.judge_renewal(&entry.reads().past(), now);
@@ -83,7 +90,7 @@ where
             self.calibration().predicted(cell);
             // What others will bring anyway is worth less.
             let worth = probability * (1.0 - self.coverage(entry.hash()));
-            if worth >= self.policy.preload.threshold {
+            if worth >= threshold {
                 self.queue_candidate(&entry, cell, probability);
             }
         }
@@ -122,9 +129,8 @@ where
 
     /// Queues what the classic rule takes, if a round is due.
     fn queue_classic(&self, now: Moment) {
-        let (PreloadMode::Classic(terms), Some(classic)) =
-            (&self.policy.preload.mode, &self.ahead.classic)
-        else {
+        let preload = self.ahead.policy();
+        let (Some(terms), Some(classic)) = (preload.mode.classic(), &self.ahead.classic) else {
             return;
         };
         let mut state = self.ahead.state.lock();
@@ -136,7 +142,7 @@ where
             state.next_round = state.next_round.plus(terms.interval);
         }
         let is_fresh = |key: &K| self.holds_fresh(key);
-        for key in classic.lock().round(self.policy.preload.threshold, now, is_fresh) {
+        for key in classic.lock().round(preload.threshold, now, is_fresh) {
             let hash = self.fence.hash(&key);
             let candidate = Candidate::new(key, hash, 1.0, Reason::Classic);
             if let Some(dropped) = state.queue.push(candidate) {

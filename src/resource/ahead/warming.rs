@@ -76,7 +76,7 @@ where
     /// Notes what was read much by a process that ended `away` ago, so that its scores go on, and it
     /// is loaded when [`Core::warm`] is called. Gives how many of the texts are keys.
     pub(in crate::resource) fn recall_hot(&self, hot: &[HotText], away: Duration) -> usize {
-        if self.policy.preload.mode == PreloadMode::Off || !self.keeps() {
+        if self.ahead.policy().mode == PreloadMode::Off || !self.keeps() {
             return 0;
         }
         let now = self.clock.now();
@@ -98,7 +98,7 @@ where
 
     /// Whether what is probably read is loaded.
     pub(in crate::resource) fn loads_ahead(&self) -> bool {
-        !matches!(self.policy.preload.mode, PreloadMode::Off | PreloadMode::Observe)
+        self.ahead.policy().mode.loads()
     }
 
     /// What was read much before the start, and has not been loaded since. It must not be forgotten

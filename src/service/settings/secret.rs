@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Where a secret is: `{ env = "NAME" }` or `{ file = "path" }`. A text as it stands is taken as well,
 /// for what may be a secret and need not, such as a URL; see [`Secret::written`].
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, PartialEq)]
 #[serde(untagged, expecting = "a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`")]
 pub(crate) enum Secret {
     /// It stands in the settings.
@@ -19,14 +19,14 @@ pub(crate) enum Secret {
 }
 
 /// A variable of the environment.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Variable {
     env: String,
 }
 
 /// A file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     file: PathBuf,

@@ -7,12 +7,13 @@ use std::time::Duration;
 use http::{HeaderName, header};
 use serde::Deserialize;
 
+use super::load::SourceKind;
 use super::secret::Secret;
 use crate::error::ConfigError;
 use crate::policy::{Bytes, Capacity};
 
 /// A source: a database, or a server that speaks HTTP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SourceSettings {
     /// An SQLite database in a file.
@@ -24,7 +25,7 @@ pub(crate) enum SourceSettings {
 }
 
 /// An SQLite database in a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SqliteSource {
     /// The file. It need not be there yet when the service starts.
@@ -45,7 +46,7 @@ pub(crate) struct SqliteSource {
 }
 
 /// A PostgreSQL database.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresSource {
     /// Where it is, such as `postgres://reader@host:5432/database`. `sslmode=verify-full` in it has
@@ -70,7 +71,7 @@ pub(crate) struct PostgresSource {
 }
 
 /// A server that answers with JSON.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpSource {
     /// What the paths of resources are put behind, such as `https://api.example.com/v2`.
@@ -94,6 +95,14 @@ const CONNECTIONS_MAX_POSTGRES: u32 = 256;
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
 impl SourceSettings {
+    /// How it is asked.
+    pub(crate) const fn kind(&self) -> SourceKind {
+        match self {
+            Self::Sqlite(_) | Self::Postgres(_) => SourceKind::Sql,
+            Self::Http(_) => SourceKind::Http,
+        }
+    }
+
     /// Says what cannot work in these settings, which stand at `path`.
     ///
     /// # Errors

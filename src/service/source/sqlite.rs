@@ -33,6 +33,11 @@ pub(super) struct File {
 }
 
 impl File {
+    /// Its connections.
+    pub(super) const fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
     pub(super) fn open(name: &str, settings: &SqliteSource) -> Result<Self, SourceError> {
         // From here on it names the same file wherever the process goes, and cannot be taken for
         // one of SQLite's special names.

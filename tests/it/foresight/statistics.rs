@@ -1,6 +1,6 @@
 //! Statistics: the seven fields of the older system, and those beside them.
 
-use forewarm::{BreakerState, Delivery, Policy, ReadOptions, ResourceStats};
+use forewarm::{BreakerState, Capacity, Delivery, Policy, ReadOptions, ResourceStats};
 use tokio::runtime::Handle;
 
 use super::source::{Mood, Source, engine, item, plain, predicting, secs, started};
@@ -129,4 +129,37 @@ async fn statistics_can_be_written_as_json() {
     assert_eq!(json[0]["misses"], 1);
     assert_eq!(json[0]["breaker"], "closed");
     assert_eq!(json[0]["capacity"], 64 << 20);
+}
+
+/// C36: how much an invalidation would void can be asked before it is made.
+#[tokio::test(start_paused = true)]
+async fn what_an_invalidation_would_void_is_counted() {
+    let (forewarm, source) = (engine().await, Source::new());
+    source.mood(13, Mood::HasNone);
+    let items = forewarm
+        .resource("item")
+        .policy(Policy { capacity: Capacity::Entries(1_000), ..plain() })
+        .tags(|id: &u64, _| vec![if id % 2 == 0 { "even" } else { "odd" }.to_owned()])
+        .loader(source)
+        .build()
+        .unwrap();
+    forewarm.start().await.unwrap();
+    for key in 1..=20 {
+        items.get(&key).await.unwrap();
+    }
+    let matching = |pattern| items.count_matching(pattern).unwrap();
+    let tagged = |tag| items.count_tagged(tag).unwrap();
+    assert_eq!((matching("1*"), matching("*"), matching("x")), (11, 20, 0));
+    assert_eq!((tagged("even"), tagged("odd"), tagged("none")), (10, 9, 0));
+
+    // What is void already is not counted, whether or not it has left by then.
+    assert_eq!(items.invalidate_tag("even").await.unwrap(), Delivery::Applied);
+    assert_eq!((matching("1*"), tagged("even"), tagged("odd")), (6, 0, 9));
+    items.get(&12).await.unwrap();
+    assert_eq!((matching("1*"), tagged("even")), (7, 1));
+    assert_eq!(items.count_matching("").unwrap_err().field(), "pattern");
+    assert_eq!(items.count_tagged("").unwrap_err().field(), "tag");
+
+    let hot = serde_json::to_value(items.hot_keys(1)).unwrap();
+    assert_eq!(hot[0]["key"], items.hot_keys(1)[0].key);
 }

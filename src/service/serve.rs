@@ -1,0 +1,97 @@
+//! `forewarm serve`: a predictive cache in front of databases and HTTP services.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::app::App;
+use super::console::{self, Failure};
+use super::settings::{Origin, Settings};
+use super::web::{Listener, Service};
+use super::{exporter, logs};
+
+/// Serves what a file of settings describes.
+///
+/// It reads the settings, listens, and answers until it is told to end by SIGTERM or SIGINT: then it
+/// answers what has come, tells L2 what it has not heard yet, and writes what it has learned. SIGHUP
+/// has it read the settings again.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// The file of settings, in TOML.
+    #[arg(long, short, default_value = "forewarm.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// How long clients are told to go elsewhere before it stops to listen.
+const NOTICE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let origin = Origin::of_process(&options.config);
+    let settings = origin.read()?;
+    logs::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(origin, settings))
+}
+
+async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let recorded = exporter::record()?;
+    let listener = Listener::bind(settings.address()).await.map_err(|error| {
+        format!("cannot listen at {} (`server.listen`): {error}", settings.address())
+    })?;
+    let app = App::build(&settings).await?;
+    let drain_timeout = settings.server.drain_timeout;
+    let service = Arc::new(Service::new(app, Some(origin), settings, recorded)?);
+    service.app.forewarm.start().await?;
+    let address = listener.address();
+    tracing::info!(%address, "listening: the dashboard is at http://{address}/");
+    let tending = Arc::clone(&service);
+    let tending = tokio::spawn(async move { tending.tend().await });
+    let in_time = listener.serve(&service, signals.wait_for_end(&service)).await;
+    tending.abort();
+    let ended = service.app.shut_down(drain_timeout).await;
+    if in_time && ended {
+        return Ok(());
+    }
+    console::note("what was under way did not end in time, and was broken off");
+    Ok(())
+}
+
+/// What the process is told.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until it is told to end; reads the settings again whenever it is told so.
+    async fn wait_for_end(&mut self, service: &Service) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hang_up.recv() => match service.reload().await {
+                    Ok(_reloaded) => {}
+                    Err(error) => tracing::error!(%error, "the settings were not taken; nothing has changed"),
+                },
+            }
+        }
+        tracing::info!("ending");
+        // Load balancers look at `/readyz`, and clients see that the connection will close: until they
+        // have heard, what they send is answered.
+        service.leave();
+        tokio::time::sleep(NOTICE).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! The service over HTTP.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::audit::Audit;
+use self::guard::Guard;
+use self::watch::Watch;
+use super::app::App;
+use super::settings::{Origin, Settings};
+use crate::error::ConfigError;
+
+pub(crate) use self::listener::Listener;
+
+mod access;
+#[expect(unused_qualifications, reason = "utoipa's macros write them")]
+mod admin;
+#[expect(unused_qualifications, reason = "utoipa's macros write them")]
+mod api;
+mod audit;
+mod body;
+mod dashboard;
+mod guard;
+mod health;
+mod listener;
+mod openapi;
+mod problem;
+mod reload;
+mod selection;
+mod watch;
+
+/// What requests are answered from.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The engine and what it serves.
+    pub(crate) app: App,
+    origin: Option<Origin>,
+    settings: ArcSwap<Settings>,
+    guard: ArcSwap<Guard>,
+    recorded: PrometheusHandle,
+    audit: Audit,
+    watch: Watch,
+    /// Whether it is about to end: it is not ready any more then, and keeps no connection.
+    leaving: CancellationToken,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Service {
+    /// What requests are answered from.
+    ///
+    /// # Errors
+    ///
+    /// A token is not where it should be, or too short.
+    pub(crate) fn new(
+        app: App,
+        origin: Option<Origin>,
+        settings: Settings,
+        recorded: PrometheusHandle,
+    ) -> Result<Self, ConfigError> {
+        let guard = Guard::new(&settings)?;
+        Ok(Self {
+            app,
+            origin,
+            settings: ArcSwap::from_pointee(settings),
+            guard: ArcSwap::from_pointee(guard),
+            recorded,
+            audit: Audit::default(),
+            watch: Watch::default(),
+            leaving: CancellationToken::new(),
+            reloading: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Does what is to be done again and again; never ends.
+    pub(crate) async fn tend(&self) -> Infallible {
+        /// How often histograms are folded, so that they do not grow where nobody scrapes.
+        const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+        let upkeep = async {
+            let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+            loop {
+                ticks.tick().await;
+                self.recorded.run_upkeep();
+            }
+        };
+        tokio::select! {
+            never = self.watch.run(&self.app.forewarm) => match never {},
+            never = upkeep => never,
+        }
+    }
+
+    /// Says that it is about to end.
+    pub(crate) fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Whether it is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
+    }
+}
+
+/// All that is answered, and by whom.
+pub(crate) fn router(service: &Arc<Service>) -> Router {
+    let (documented, _document) = openapi::routes().split_for_parts();
+    documented.merge(dashboard::routes()).fallback(nothing).with_state(Arc::clone(service))
+}
+
+async fn nothing() -> problem::Problem {
+    problem::Problem::not_found("there is nothing at this path: see /openapi.json")
+}

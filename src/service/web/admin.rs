@@ -1,0 +1,93 @@
+//! The admin API: what the service does, and how.
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::problem::Problem;
+use crate::service::app::Served;
+
+mod changes;
+mod events;
+mod jobs;
+mod keys;
+mod learned;
+mod snapshots;
+mod state;
+mod stats;
+
+/// The routes of the admin API.
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::scheduled))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::trigger))
+        .routes(routes!(jobs::pause))
+        .routes(routes!(jobs::resume))
+        .routes(routes!(jobs::logs))
+        .routes(routes!(jobs::runs))
+        .routes(routes!(snapshots::list))
+        .routes(routes!(snapshots::show))
+        .routes(routes!(snapshots::refresh))
+        .routes(routes!(stats::stats))
+        .routes(routes!(stats::resources))
+        .routes(routes!(stats::score))
+        .routes(routes!(keys::hot))
+        .routes(routes!(keys::explain))
+        .routes(routes!(keys::related))
+        .routes(routes!(learned::pairs))
+        .routes(routes!(learned::rules))
+        .routes(routes!(changes::tune))
+        .routes(routes!(changes::invalidate))
+        .routes(routes!(changes::invalidate_all))
+        .routes(routes!(changes::warm))
+        .routes(routes!(changes::reload))
+        .routes(routes!(state::health))
+        .routes(routes!(state::audit))
+        .routes(routes!(events::history))
+        .routes(routes!(events::events))
+}
+
+/// A resource by its name.
+fn resource<'a>(service: &'a Service, name: &str) -> Result<&'a Served, Problem> {
+    service.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))
+}
+
+/// How many of something are asked for.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Limit {
+    /// The most that are given, 1 to 1,000. Default: 10.
+    #[serde(default = "ten")]
+    #[param(minimum = 1, maximum = 1000)]
+    limit: usize,
+}
+
+const fn ten() -> usize {
+    10
+}
+
+/// The query of a request, or what is wrong with it.
+type Asked<T> = Result<axum::extract::Query<T>, axum::extract::rejection::QueryRejection>;
+
+fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
+    query
+        .map(|axum::extract::Query(asked)| asked)
+        .map_err(|error| Problem::bad_request(error.body_text()))
+}
+
+impl Limit {
+    fn count(query: Asked<Self>) -> Result<usize, Problem> {
+        asked(query)?.checked()
+    }
+
+    fn checked(self) -> Result<usize, Problem> {
+        match self.limit {
+            count @ 1..=1_000 => Ok(count),
+            count => Err(Problem::bad_request(format!("`limit` is {count}: use 1 to 1000"))),
+        }
+    }
+}

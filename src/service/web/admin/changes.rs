@@ -1,0 +1,253 @@
+//! Changes while it runs.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::Service;
+use super::super::api::Invalidated;
+use super::super::body::Json;
+use super::super::guard::Caller;
+use super::super::problem::Problem;
+use super::super::reload::Reloaded;
+use super::super::selection::Selection;
+use super::resource;
+use crate::policy::{PreloadMode, PreloadPolicy};
+use crate::resource::Preloaded;
+
+/// What is to change of what is loaded ahead; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct Tuning {
+    /// What decides: `off`, `observe` or `predicted`.
+    mode: Option<Mode>,
+    /// The probability from which a key is loaded ahead, more than 0 and at most 1.
+    #[schema(minimum = 0, maximum = 1)]
+    threshold: Option<f64>,
+    /// The most keys loaded ahead per second, on average.
+    #[schema(minimum = 0)]
+    loads_per_second: Option<f64>,
+    /// The most keys loaded ahead at once after a quiet time.
+    burst: Option<usize>,
+    /// The most loads beyond those of demand, as a share of these.
+    #[schema(minimum = 0)]
+    extra_loads: Option<f64>,
+    /// Whether what is about to expire is renewed.
+    renewals: Option<bool>,
+    /// Whether what usually follows is loaded.
+    associations: Option<bool>,
+    /// Whether what follows with the same id is loaded.
+    rules: Option<bool>,
+}
+
+/// What decides which keys are loaded ahead.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    /// Nothing is.
+    Off,
+    /// Nothing is, but predictions are watched.
+    Observe,
+    /// What is probably read in time.
+    Predicted,
+}
+
+impl Tuning {
+    fn of(self, policy: PreloadPolicy) -> PreloadPolicy {
+        let mode = self.mode.map(|mode| match mode {
+            Mode::Off => PreloadMode::Off,
+            Mode::Observe => PreloadMode::Observe,
+            Mode::Predicted => PreloadMode::Predicted,
+        });
+        PreloadPolicy {
+            mode: mode.unwrap_or(policy.mode),
+            threshold: self.threshold.unwrap_or(policy.threshold),
+            loads_per_second: self.loads_per_second.unwrap_or(policy.loads_per_second),
+            burst: self.burst.unwrap_or(policy.burst),
+            extra_loads: self.extra_loads.or(policy.extra_loads),
+            renewals: self.renewals.unwrap_or(policy.renewals),
+            associations: self.associations.unwrap_or(policy.associations),
+            rules: self.rules.unwrap_or(policy.rules),
+            ..policy
+        }
+    }
+}
+
+/// Changes what is loaded ahead, from now on and until the next start.
+#[utoipa::path(post, path = "/admin/resources/{name}/preload", tag = "admin",
+    params(("name" = String, Path, description = "The resource")),
+    request_body = Tuning,
+    responses(
+        (status = 200, description = "What holds now", body = Object),
+        (status = 400, description = "It cannot work", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn tune(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Json(tuning): Json<Tuning>,
+) -> Result<Answer<PreloadPolicy>, Problem> {
+    let documents = &resource(&service, &name)?.documents;
+    documents.tune(tuning.of(documents.preload_policy()))?;
+    service.audit.note(&caller, "tune", format!("preloads of `{name}`"));
+    Ok(Answer(documents.preload_policy()))
+}
+
+/// Which keys are wrong: one of the first four.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct InvalidateTerms {
+    /// These.
+    keys: Vec<String>,
+    /// Those of values with this tag.
+    tag: Option<String>,
+    /// Those that match this pattern of `*`, `?` and `\`.
+    pattern: Option<String>,
+    /// All of the resource.
+    all: bool,
+    /// The name of the resource, for `all`.
+    confirm: Option<String>,
+    /// Only counts what memory holds of them here.
+    dry_run: bool,
+}
+
+/// Invalidates keys of a resource, or counts what that would be.
+#[utoipa::path(post, path = "/admin/resources/{name}/invalidate", tag = "admin",
+    params(("name" = String, Path, description = "The resource")),
+    request_body = InvalidateTerms,
+    responses(
+        (status = 200, description = "It holds, or was counted", body = Invalidated),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn invalidate(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Json(terms): Json<InvalidateTerms>,
+) -> Result<Answer<Invalidated>, Problem> {
+    let documents = &resource(&service, &name)?.documents;
+    let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
+    let entries = selection.count(documents)?;
+    if terms.dry_run {
+        return Ok(Answer(Invalidated::dry_run(entries)));
+    }
+    selection.check_confirmed(&name, terms.confirm.as_deref())?;
+    let delivery = selection.invalidate(documents).await?;
+    service.audit.note(&caller, "invalidate", format!("{} of `{name}`", selection.kind()));
+    Ok(Answer(Invalidated::by(delivery, Some(entries))))
+}
+
+/// That everything is meant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AllTerms {
+    /// The prefix of the engine: `engine.prefix`.
+    confirm: String,
+}
+
+/// Invalidates everything that is held, here and on all other nodes.
+#[utoipa::path(post, path = "/admin/invalidate", tag = "admin", request_body = AllTerms, responses(
+    (status = 200, description = "It holds", body = Invalidated),
+    (status = 400, description = "It was not confirmed", body = Problem, content_type = "application/problem+json"),
+    (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
+    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn invalidate_all(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Json(terms): Json<AllTerms>,
+) -> Result<Answer<Invalidated>, Problem> {
+    let prefix = service.settings().engine.prefix.clone();
+    if terms.confirm != prefix {
+        let detail = format!("to invalidate everything, say so: `confirm` is `{prefix}`");
+        return Err(Problem::bad_request(detail));
+    }
+    let delivery = service.app.forewarm.invalidate_all().await;
+    service.audit.note(&caller, "invalidate", "everything");
+    Ok(Answer(Invalidated::by(delivery, None)))
+}
+
+/// Which keys will be wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WarmTerms {
+    /// The keys, `server.batch_keys_max` of them at most.
+    keys: Vec<String>,
+}
+
+/// What came of it, in keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Warmed {
+    /// Loaded, from L2 or the source.
+    loaded: usize,
+    /// The source has no such thing.
+    absent: usize,
+    /// Held fresh already, or loading.
+    held: usize,
+    /// The load failed.
+    failed: usize,
+    /// A limit did not let it start.
+    refused: usize,
+}
+
+/// Loads keys that are not fresh, behind readers and within the rate of preloads.
+#[utoipa::path(post, path = "/admin/resources/{name}/warm", tag = "admin",
+    params(("name" = String, Path, description = "The resource")),
+    request_body = WarmTerms,
+    responses(
+        (status = 200, description = "What came of it", body = Warmed),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn warm(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    Json(terms): Json<WarmTerms>,
+) -> Result<Answer<Warmed>, Problem> {
+    let documents = &resource(&service, &name)?.documents;
+    let keys_max = service.settings().server.batch_keys_max;
+    if terms.keys.len() > keys_max {
+        let detail = format!("`keys` has {}: send {keys_max} at most", terms.keys.len());
+        return Err(Problem::bad_request(detail));
+    }
+    let Preloaded { loaded, absent, held, failed, refused } =
+        documents.preload(terms.keys.iter()).await;
+    service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
+    Ok(Answer(Warmed { loaded, absent, held, failed, refused }))
+}
+
+/// Reads the settings again: what can change does, and what cannot is named.
+#[utoipa::path(post, path = "/admin/reload", tag = "admin", responses(
+    (status = 200, description = "What was changed, and what needs a restart", body = Reloaded),
+    (status = 409, description = "The settings are not from a file", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "The settings cannot work; nothing was changed", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn reload(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Answer<Reloaded>, Problem> {
+    let reloaded = service.reload().await?;
+    service.audit.note(&caller, "reload", "the settings");
+    Ok(Answer(reloaded))
+}

@@ -1,0 +1,134 @@
+//! Keys: which are hot, and what is known of one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::super::Service;
+use super::super::problem::Problem;
+use super::{Asked, Limit, asked, resource};
+use crate::resource::{Explanation, RelatedKey};
+
+/// A key that is read often.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HotKeyRow {
+    /// The resource.
+    resource: String,
+    /// The key.
+    key: String,
+    /// Its reads, each weighing half as much after a half-life.
+    score: f64,
+    /// Its reads per second; `null` before the second.
+    rate: Option<f64>,
+}
+
+/// Which resource, and how many of something.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HotTerms {
+    /// The resource. Default: all.
+    resource: Option<String>,
+    /// The most that are given, 1 to 1,000. Default: 10.
+    #[serde(default = "super::ten")]
+    #[param(minimum = 1, maximum = 1000)]
+    limit: usize,
+}
+
+/// A key.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeyTerms {
+    /// The key.
+    key: String,
+}
+
+/// What is known of a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Explained {
+    /// The resource.
+    resource: String,
+    /// The key.
+    key: String,
+    /// Whether it is loaded ahead, or why not, in words.
+    summary: String,
+    /// All that is known of it.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    explanation: Explanation,
+}
+
+/// The keys in memory with the highest scores, highest first.
+#[utoipa::path(get, path = "/admin/hot-keys", tag = "admin", params(HotTerms), responses(
+    (status = 200, description = "The keys", body = [HotKeyRow]),
+    (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn hot(
+    State(service): State<Arc<Service>>,
+    terms: Asked<HotTerms>,
+) -> Result<Answer<Vec<HotKeyRow>>, Problem> {
+    let HotTerms { resource: name, limit } = asked(terms)?;
+    let limit = Limit { limit }.checked()?;
+    let served = match name {
+        Some(name) => BTreeMap::from([(name.clone(), resource(&service, &name)?)]),
+        None => {
+            let all = service.app.resources().into_iter();
+            all.map(|(name, served)| (name.to_owned(), served)).collect()
+        }
+    };
+    let mut rows = Vec::new();
+    for (name, served) in served {
+        rows.extend(served.documents.hot_keys(limit).into_iter().map(|hot| HotKeyRow {
+            resource: name.clone(),
+            key: hot.key,
+            score: hot.score,
+            rate: hot.rate,
+        }));
+    }
+    rows.sort_by(|one, other| other.score.total_cmp(&one.score));
+    rows.truncate(limit);
+    Ok(Answer(rows))
+}
+
+/// What is known of a key, and whether it is loaded ahead.
+#[utoipa::path(get, path = "/admin/resources/{name}/explain", tag = "admin",
+    params(("name" = String, Path, description = "The resource"), KeyTerms),
+    responses(
+        (status = 200, description = "What is known of it", body = Explained),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn explain(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    terms: Asked<KeyTerms>,
+) -> Result<Answer<Explained>, Problem> {
+    let KeyTerms { key } = asked(terms)?;
+    let explanation = resource(&service, &name)?.documents.explain(key.as_str());
+    let summary = explanation.verdict.to_string();
+    Ok(Answer(Explained { resource: name, key, summary, explanation }))
+}
+
+/// The keys that are usually read after a key, most usual first.
+#[utoipa::path(get, path = "/admin/resources/{name}/related", tag = "admin",
+    params(("name" = String, Path, description = "The resource"), KeyTerms),
+    responses(
+        (status = 200, description = "The keys", body = [Object]),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn related(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    terms: Asked<KeyTerms>,
+) -> Result<Answer<Vec<RelatedKey>>, Problem> {
+    let KeyTerms { key } = asked(terms)?;
+    Ok(Answer(resource(&service, &name)?.documents.related(key.as_str())))
+}

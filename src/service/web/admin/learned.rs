@@ -1,0 +1,30 @@
+//! What was learned of reads that follow each other.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+
+use super::super::Service;
+use super::super::problem::Problem;
+use super::{Asked, Limit};
+use crate::resource::{LearnedPair, LearnedRule};
+
+/// The pairs of keys that were seen most often to follow each other, most often first.
+#[utoipa::path(get, path = "/admin/associations", tag = "admin", params(Limit), responses(
+    (status = 200, description = "The pairs", body = [Object]),
+))]
+pub(super) async fn pairs(
+    State(service): State<Arc<Service>>,
+    limit: Asked<Limit>,
+) -> Result<Answer<Vec<LearnedPair>>, Problem> {
+    Ok(Answer(service.app.forewarm.learned_pairs(Limit::count(limit)?)))
+}
+
+/// The rules: reads of one resource that are followed by reads of another with the same id.
+#[utoipa::path(get, path = "/admin/rules", tag = "admin", responses(
+    (status = 200, description = "The rules, surest first", body = [Object]),
+))]
+pub(super) async fn rules(State(service): State<Arc<Service>>) -> Answer<Vec<LearnedRule>> {
+    Answer(service.app.forewarm.learned_rules())
+}

@@ -1,0 +1,79 @@
+//! Snapshots: what they hold and how they are doing.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use serde_json::{Map, Value};
+
+use super::super::Service;
+use super::super::guard::Caller;
+use super::super::problem::Problem;
+use crate::service::document::Document;
+use crate::service::settings::snapshot::STATUS_FIELDS;
+use crate::snapshot::{Snapshot, SnapshotStatus};
+
+/// How the snapshots are doing.
+#[utoipa::path(get, path = "/admin/snapshots", tag = "admin", responses(
+    (status = 200, description = "The snapshots", body = [Object]),
+))]
+pub(super) async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<SnapshotStatus>> {
+    Answer(service.app.snapshots().values().map(Snapshot::status).collect())
+}
+
+/// A snapshot as a whole: its collections, `last_updated_at` and `next_refresh_at`.
+#[utoipa::path(get, path = "/admin/snapshots/{name}", tag = "admin",
+    params(("name" = String, Path, description = "The snapshot")),
+    responses(
+        (status = 200, description = "The snapshot; without collections before its first load", body = Object),
+        (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(shown(snapshot(&service, &name)?)))
+}
+
+/// Renews a snapshot now, here and on the other nodes.
+#[utoipa::path(post, path = "/admin/snapshots/{name}/refresh", tag = "admin",
+    params(("name" = String, Path, description = "The snapshot")),
+    responses(
+        (status = 200, description = "The snapshot as it is now", body = Object),
+        (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "The source has failed, or its answer was refused; the old one stays", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The source is left alone", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "The source took too long; the old one stays", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn refresh(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Answer<Value>, Problem> {
+    let snapshot = snapshot(&service, &name)?;
+    service.audit.note(&caller, "refresh", format!("snapshot `{name}`"));
+    let _renewed = snapshot.refresh().await?;
+    Ok(Answer(shown(snapshot)))
+}
+
+fn snapshot<'a>(service: &'a Service, name: &str) -> Result<&'a Snapshot<Document>, Problem> {
+    service.app.snapshots().get(name).ok_or_else(|| Problem::not_found("Snapshot not found"))
+}
+
+fn shown(snapshot: &Snapshot<Document>) -> Value {
+    let status = snapshot.status();
+    let held = snapshot.get().map(|document| document.value());
+    let mut shown = match held {
+        Some(Value::Object(collections)) => collections,
+        _ => Map::new(),
+    };
+    let times = [status.last_updated_at, status.next_refresh_at];
+    for (field, time) in STATUS_FIELDS.iter().zip(times) {
+        let time = time.map_or(Value::Null, |time| Value::String(time.to_string()));
+        shown.insert((*field).to_owned(), time);
+    }
+    Value::Object(shown)
+}

@@ -1,0 +1,31 @@
+//! What the service is made of, and who has changed what.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+
+use super::super::Service;
+use super::super::audit::AuditRow;
+use super::super::health::{Readiness, readiness};
+use super::super::problem::Problem;
+use super::{Asked, Limit};
+
+/// How each component is doing.
+#[utoipa::path(get, path = "/admin/health", tag = "admin", responses(
+    (status = 200, description = "The components", body = Readiness),
+))]
+pub(super) async fn health(State(service): State<Arc<Service>>) -> Answer<Readiness> {
+    Answer(readiness(&service).await)
+}
+
+/// The latest changes that somebody has asked for, newest first.
+#[utoipa::path(get, path = "/admin/audit", tag = "admin", params(Limit), responses(
+    (status = 200, description = "The changes", body = [AuditRow]),
+))]
+pub(super) async fn audit(
+    State(service): State<Arc<Service>>,
+    limit: Asked<Limit>,
+) -> Result<Answer<Vec<AuditRow>>, Problem> {
+    Ok(Answer(service.audit.newest(Limit::count(limit)?)))
+}

@@ -1,0 +1,31 @@
+//! The data API: values by name, and what makes them wrong.
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use std::sync::Arc;
+
+use super::Service;
+use super::problem::Problem;
+use crate::service::app::Served;
+
+mod batch;
+mod cache_status;
+mod invalidate;
+mod read;
+
+pub(crate) use self::invalidate::Invalidated;
+
+/// The routes of the data API.
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(read::read, invalidate::remove)).routes(routes!(
+        read::dataset,
+        batch::read_many,
+        invalidate::remove_group
+    ))
+}
+
+/// A resource by its name.
+fn resource<'a>(service: &'a Service, name: &str) -> Result<&'a Served, Problem> {
+    service.app.resource(name).ok_or_else(|| Problem::not_found("there is no such resource"))
+}

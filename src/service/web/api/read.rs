@@ -1,0 +1,216 @@
+//! Reading one value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use super::super::Service;
+use super::super::listener::Peer;
+use super::super::problem::Problem;
+use super::cache_status::describe;
+use super::resource;
+use crate::resource::{Read, ReadOptions};
+use crate::scope::Scope;
+use crate::service::app::Served;
+use crate::service::document::Document;
+
+/// What may be said besides the id.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadTerms {
+    /// The alias that `id` is a name by, instead of the key.
+    alias: Option<String>,
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// An invalidation does not reach the caches of clients, so they ask again each time, by the `ETag`.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Reads a value.
+///
+/// It comes from memory, from L2 or from the source, as `Cache-Status` says. `Cache-Control: no-cache`
+/// has the source asked; `max-age=N` has it asked for what is older than N seconds; with
+/// `only-if-cached` it is not asked.
+#[utoipa::path(
+    get,
+    path = "/v1/{resource}/{id}",
+    tag = "data",
+    params(
+        ("resource" = String, Path, description = "The resource"),
+        ("id" = String, Path, description = "The key, or a name by `alias`"),
+        ReadTerms,
+        ("If-None-Match" = Option<String>, Header, description = "ETags of values that are held"),
+        ("Cache-Control" = Option<String>, Header, description = "`no-cache`, `max-age=N` or `only-if-cached`"),
+    ),
+    responses(
+        (status = 200, description = "The value", body = serde_json::Value, headers(
+            ("ETag" = String, description = "What the value is known by"),
+            ("Age" = u64, description = "The seconds since its load began"),
+            ("Cache-Status" = String, description = "Where it comes from (RFC 9211)"),
+            ("Server-Timing" = String, description = "How long that took, in milliseconds"),
+        )),
+        (status = 304, description = "It is as the client has it"),
+        (status = 400, description = "There is no such alias, or the request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such value or resource", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The load went wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "The source has failed", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The source is left alone, or overloaded", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "The source took too long, or memory has nothing", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn read(
+    State(service): State<Arc<Service>>,
+    Path((name, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let began = Instant::now();
+    let served = resource(&service, &name)?;
+    let headers = request.headers();
+    let terms: ReadTerms = match request.uri().query() {
+        None => ReadTerms::default(),
+        Some(_) => Query::try_from_uri(request.uri())
+            .map(|Query(terms)| terms)
+            .map_err(|error| Problem::bad_request(error.body_text()))?,
+    };
+    let wanted = Wanted::of(headers);
+    let reading = ask(served, &id, terms.alias.as_deref(), wanted);
+    let read = match scope(&service, &request) {
+        Some(scope) => scope.run(reading).await?,
+        None => reading.await?,
+    };
+    let took = began.elapsed();
+    let mut response = match &read.value {
+        None => Problem::not_found("there is no such value").into_response(),
+        Some(document) if is_held(headers, document.etag()) => {
+            let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
+            (StatusCode::NOT_MODIFIED, headers).into_response()
+        }
+        Some(document) => answer(document),
+    };
+    describe(response.headers_mut(), &read, took);
+    Ok(response)
+}
+
+/// Reads a snapshot: a whole dataset.
+#[utoipa::path(
+    get,
+    path = "/v1/{resource}",
+    tag = "data",
+    params(("resource" = String, Path, description = "The snapshot")),
+    responses(
+        (status = 200, description = "The dataset", body = serde_json::Value),
+        (status = 304, description = "It is as the client has it"),
+        (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It was not loaded yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn dataset(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(snapshot) = service.app.snapshots().get(&name) else {
+        let detail = match service.app.resource(&name) {
+            Some(_) => "this is a resource: read one of its values, `/v1/{resource}/{id}`",
+            None => "there is no such snapshot",
+        };
+        return Err(Problem::not_found(detail));
+    };
+    let Some(document) = snapshot.get() else {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "it was not loaded yet");
+        return Err(problem.retry_after(Duration::from_secs(1)));
+    };
+    if is_held(&headers, document.etag()) {
+        let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok(answer(&document))
+}
+
+fn answer(document: &Document) -> Response {
+    let headers =
+        [(CONTENT_TYPE, JSON), (ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
+    (headers, document.body()).into_response()
+}
+
+/// What a client accepts, by `Cache-Control` (RFC 9111).
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    options: ReadOptions,
+    is_only_if_cached: bool,
+}
+
+impl Wanted {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut wanted = Self::default();
+        for value in headers.get_all(CACHE_CONTROL) {
+            for directive in value.to_str().unwrap_or_default().split(',') {
+                let (name, argument) = match directive.trim().split_once('=') {
+                    Some((name, argument)) => (name.trim(), argument.trim()),
+                    None => (directive.trim(), ""),
+                };
+                let argument = argument.trim_matches('"').parse::<u64>();
+                if name.eq_ignore_ascii_case("no-cache") {
+                    wanted.options = wanted.options.refresh();
+                } else if name.eq_ignore_ascii_case("only-if-cached") {
+                    wanted.is_only_if_cached = true;
+                } else if let Ok(seconds) = argument
+                    && name.eq_ignore_ascii_case("max-age")
+                {
+                    wanted.options = wanted.options.max_age(Duration::from_secs(seconds));
+                }
+            }
+        }
+        wanted
+    }
+}
+
+async fn ask(
+    served: &Served,
+    id: &str,
+    alias: Option<&str>,
+    wanted: Wanted,
+) -> Result<Read<Document>, Problem> {
+    let documents = &served.documents;
+    if wanted.is_only_if_cached {
+        let held = alias.is_none().then(|| documents.peek(id)).flatten();
+        let problem = || Problem::new(StatusCode::GATEWAY_TIMEOUT, "memory has no such value");
+        return held.ok_or_else(problem);
+    }
+    match alias {
+        None => Ok(documents.read(id, &wanted.options).await?),
+        Some(alias) if served.has_alias(alias) => {
+            Ok(documents.read_by(alias, id, &wanted.options).await?)
+        }
+        Some(_) => Err(Problem::bad_request("the resource has no such alias")),
+    }
+}
+
+/// The client whose read this is.
+fn scope(service: &Service, request: &Request) -> Option<Scope> {
+    let forewarm = &service.app.forewarm;
+    let settings = service.settings.load();
+    if let Some(name) = &settings.server.client_header {
+        return request.headers().get(name).map(|client| forewarm.scope_of(client.as_bytes()));
+    }
+    request.extensions().get::<Peer>().map(|peer| forewarm.scope_of(&peer.address))
+}
+
+/// Whether the client holds this very value: `If-None-Match`, weakly compared (RFC 9110, 13.1.2).
+fn is_held(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().any(|value| {
+        value.as_bytes().split(|byte| *byte == b',').any(|held| {
+            let held = held.trim_ascii();
+            let held = held.strip_prefix(b"W/").unwrap_or(held);
+            held == b"*" || held == etag.as_bytes()
+        })
+    })
+}

@@ -1,0 +1,66 @@
+//! The bodies of requests.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::Service;
+use super::problem::Problem;
+
+/// A body of JSON, within the limits of size and time.
+///
+/// Only what says that it is JSON is taken: no form of another site's page can say so.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_json = kind.is_some_and(|kind| {
+            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+        });
+        if !is_json {
+            let detail = "send `Content-Type: application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let bytes = read(body, service).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
+            let path = error.path().to_string();
+            let detail = match path.as_str() {
+                "." => format!("the body cannot be read: {}", error.inner()),
+                path => format!("the body cannot be read at `{path}`: {}", error.inner()),
+            };
+            Problem::bad_request(detail)
+        })
+    }
+}
+
+async fn read(body: Body, service: &Service) -> Result<bytes::Bytes, Problem> {
+    let (bytes_max, timeout) = {
+        let settings = service.settings();
+        (settings.server.body_bytes_max, settings.server.body_timeout)
+    };
+    let read = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(timeout, read).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body has more than {bytes_max} bytes");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        }
+        Ok(Err(_broken)) => Err(Problem::bad_request("the body ended early")),
+        Err(_late) => {
+            let detail = format!("the body took longer than {timeout:?}");
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+        }
+    }
+}

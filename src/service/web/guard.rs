@@ -1,0 +1,230 @@
+//! Who is let in.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use super::access::Access;
+use super::problem::Problem;
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::limits::Bucket;
+use crate::service::settings::Settings;
+use crate::service::settings::auth::{PublicPart, Scope, TokenSettings};
+use crate::service::settings::l2::reveal;
+
+/// Decides which requests are let in.
+pub(crate) struct Guard {
+    tokens: Vec<Token>,
+    public: BTreeSet<PublicPart>,
+    hosts: Vec<String>,
+    rate: Option<f64>,
+    /// What each address may still ask for.
+    buckets: Cache<IpAddr, Arc<Mutex<Bucket>>>,
+    /// The wrong tokens that came from an address of late.
+    wrong: Cache<IpAddr, u32>,
+    clock: Clock,
+}
+
+/// Who sent a request, for the audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The name of the token, or `anybody`.
+    pub(crate) name: Arc<str>,
+}
+
+/// A token, which is known by its digest only.
+struct Token {
+    name: Arc<str>,
+    digest: [u8; 32],
+    scopes: BTreeSet<Scope>,
+}
+
+/// 256 bits of chance cannot be guessed.
+const TOKEN_BYTES_MIN: usize = 32;
+/// After so many wrong tokens an address is refused until none has come for a while.
+const WRONG_MAX: u32 = 10;
+const WRONG_FOR: Duration = Duration::from_mins(1);
+/// The addresses that are remembered; when there are more, old ones are forgotten.
+const ADDRESSES_MAX: u64 = 100_000;
+
+impl Guard {
+    /// Reads the tokens.
+    ///
+    /// # Errors
+    ///
+    /// One is not where it should be, or too short.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let tokens = settings.auth.tokens.iter().enumerate();
+        let tokens = tokens.map(|(nth, token)| Token::read(nth, token));
+        Ok(Self {
+            tokens: tokens.collect::<Result<_, _>>()?,
+            public: settings.auth.public.clone(),
+            hosts: settings.server.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            rate: settings.server.requests_per_second,
+            buckets: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_idle(WRONG_FOR).build(),
+            wrong: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_live(WRONG_FOR).build(),
+            clock: Clock::system(),
+        })
+    }
+
+    /// Whether a request is let in, and who sent it.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is not.
+    pub(crate) fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Caller, Problem> {
+        self.check_host(&request.headers)?;
+        self.check_rate(peer.ip())?;
+        let anybody = || Caller { name: Arc::from("anybody") };
+        match Access::of(&request.method, request.uri.path()) {
+            Access::Public => Ok(anybody()),
+            Access::Needs(..) if self.tokens.is_empty() => Ok(anybody()),
+            Access::Needs(_, Some(part)) if self.public.contains(&part) => Ok(anybody()),
+            Access::Needs(scope, _) => self.identify(&request.headers, scope, peer.ip()),
+        }
+    }
+
+    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<Caller, Problem> {
+        let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
+        if self.wrong.get(&from).is_some_and(|wrong| wrong >= WRONG_MAX) {
+            let detail = "too many wrong tokens came from this address";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(WRONG_FOR));
+        }
+        let Some(given) = headers.get(AUTHORIZATION) else {
+            return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
+        };
+        let given = given.as_bytes();
+        let bearer =
+            given.split_at_checked(7).filter(|(kind, _)| kind.eq_ignore_ascii_case(b"bearer "));
+        let Some(token) = bearer.and_then(|(_, token)| self.find(token)) else {
+            self.wrong.insert(from, self.wrong.get(&from).unwrap_or(0).saturating_add(1));
+            return Err(unauthorized("the token is not known"));
+        };
+        if !token.scopes.contains(&scope) {
+            let detail = format!("the token lacks the scope `{}`", scope.name());
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        Ok(Caller { name: Arc::clone(&token.name) })
+    }
+
+    /// The token that was given. All are looked at, so that the time says nothing.
+    fn find(&self, given: &[u8]) -> Option<&Token> {
+        let digest: [u8; 32] = Sha256::digest(given.trim_ascii()).into();
+        let mut found = None;
+        for token in &self.tokens {
+            let is_it: Choice = token.digest.ct_eq(&digest);
+            if bool::from(is_it) {
+                found = Some(token);
+            }
+        }
+        found
+    }
+
+    /// Refuses a request under a name that is not ours, and one of another site's page.
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str());
+        let Some(Ok(host)) = text(HOST) else {
+            return Err(Problem::bad_request("the header `Host` is missing, or no text"));
+        };
+        if !self.is_ours(host) {
+            let detail = "the header `Host` is no name of this service: see `server.hosts`";
+            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        }
+        let cross =
+            || Problem::new(StatusCode::FORBIDDEN, "the request is of a page of another site");
+        if let Some(origin) = text(ORIGIN) {
+            let authority = origin.ok().and_then(|origin| origin.split_once("://"));
+            if !authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) {
+                return Err(cross());
+            }
+        }
+        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            Some(b"cross-site" | b"same-site") => Err(cross()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A page that is made to reach us under a name of its own has that name as its host; an address
+    /// is nobody's name.
+    fn is_ours(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address =
+            name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+        address.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self
+                .hosts
+                .iter()
+                .any(|ours| ours.eq_ignore_ascii_case(host) || ours.eq_ignore_ascii_case(name))
+    }
+
+    fn check_rate(&self, from: IpAddr) -> Result<(), Problem> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let bucket =
+            self.buckets.get_with(from, || Arc::new(Mutex::new(Bucket::new(rate, burst(rate)))));
+        if bucket.lock().take(self.clock.now()) {
+            return Ok(());
+        }
+        let detail = "too many requests came from this address";
+        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(Duration::from_secs(1)))
+    }
+}
+
+/// What an address may ask for at once: two seconds' worth.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at least 1, and saturating"
+)]
+fn burst(rate: f64) -> usize {
+    ((rate * 2.0).ceil() as usize).max(1)
+}
+
+impl Token {
+    fn read(nth: usize, settings: &TokenSettings) -> Result<Self, ConfigError> {
+        let field = format!("auth.tokens[{nth}].secret");
+        let text = reveal(&field, &settings.secret)?;
+        if text.len() < TOKEN_BYTES_MIN {
+            let problem = format!("has {} bytes", text.len());
+            let remedy = "use 32 or more, such as what `openssl rand -hex 32` gives";
+            return Err(ConfigError::new(field, problem, remedy));
+        }
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            digest: Sha256::digest(text.as_bytes()).into(),
+            scopes: settings.scopes.clone(),
+        })
+    }
+}
+
+impl Scope {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Without tokens, and without their digests.
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.tokens.iter().map(|token| &*token.name).collect();
+        f.debug_struct("Guard").field("tokens", &names).finish_non_exhaustive()
+    }
+}

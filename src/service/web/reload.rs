@@ -1,0 +1,215 @@
+//! Reading the settings again.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Service;
+use super::guard::Guard;
+use super::problem::Problem;
+use crate::error::{ConfigError, Error};
+use crate::policy::PreloadMode;
+use crate::service::settings::job::JobSettings;
+use crate::service::settings::resource::ResourceSettings;
+use crate::service::settings::server::ServerSettings;
+use crate::service::settings::{Settings, SettingsError};
+
+/// What came of reading the settings again.
+#[derive(Debug, Default, Eq, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Reloaded {
+    /// The settings that were changed.
+    #[schema(example = json!(["resources.user.policy.preload"]))]
+    changed: Vec<String>,
+    /// The settings that differ in the file, and need a restart.
+    #[schema(example = json!(["server.listen"]))]
+    needs_restart: Vec<String>,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The settings are not from a file.
+    #[error("the settings are not from a file")]
+    NoFile,
+    /// They cannot work.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    /// One of them cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// One of them turned out not to work.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+impl From<ReloadError> for Problem {
+    fn from(error: ReloadError) -> Self {
+        let status = match error {
+            ReloadError::NoFile => StatusCode::CONFLICT,
+            ReloadError::Settings(_) | ReloadError::Config(_) | ReloadError::Engine(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl Service {
+    /// Reads the settings again: what can change does, and what cannot is named.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read or cannot work; then nothing has changed.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        // One at a time, so that what is noted as changed is.
+        let _alone = self.reloading.lock().await;
+        let origin = self.origin.as_ref().ok_or(ReloadError::NoFile)?;
+        let written = origin.read()?;
+        let held = self.settings();
+        let mut change = Change::new(&held, written);
+        let guard = Guard::new(&change.next)?;
+        let filter = change.next.log.filter()?;
+        self.change_preloads(&mut change)?;
+        self.change_jobs(&mut change)?;
+        if change.next.log.level != held.log.level {
+            crate::service::logs::set(filter);
+        }
+        self.guard.store(guard.into());
+        self.settings.store(change.next.into());
+        let Reloaded { changed, needs_restart } = &change.reloaded;
+        tracing::info!(?changed, ?needs_restart, "the settings were read again");
+        Ok(change.reloaded)
+    }
+
+    fn change_preloads(&self, change: &mut Change) -> Result<(), ConfigError> {
+        for (name, written) in &change.written.resources {
+            let Some(held) = change.next.resources.get_mut(name) else { continue };
+            let field = format!("resources.{name}.policy.preload");
+            let preload = &written.policy.preload;
+            if held.policy.preload == *preload {
+                continue;
+            }
+            let is_classic = |mode: &PreloadMode| matches!(mode, PreloadMode::Classic(_));
+            let Some(served) = self.app.resource(name) else { continue };
+            if is_classic(&preload.mode) || is_classic(&held.policy.preload.mode) {
+                change.reloaded.needs_restart.push(field);
+                continue;
+            }
+            served.documents.tune(preload.clone())?;
+            held.policy.preload = preload.clone();
+            change.reloaded.changed.push(field);
+        }
+        Ok(())
+    }
+
+    fn change_jobs(&self, change: &mut Change) -> Result<(), Error> {
+        let jobs = self.app.forewarm.jobs();
+        for (name, written) in &change.written.jobs {
+            let job = jobs.iter().find(|job| job.name() == name);
+            let Some((held, _job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
+            if held.triggers != written.triggers {
+                change.reloaded.needs_restart.push(format!("jobs.{name}.triggers"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From the settings that hold to those that are written.
+struct Change {
+    written: Settings,
+    /// Those that will hold.
+    next: Settings,
+    reloaded: Reloaded,
+}
+
+impl Change {
+    /// Takes over what only has to be looked at, and names what needs a restart.
+    fn new(held: &Settings, written: Settings) -> Self {
+        let (next, reloaded) = (held.clone(), Reloaded::default());
+        let mut change = Self { written, next, reloaded };
+        change.take_server();
+        change.take_small();
+        change.name_the_rest(held);
+        change
+    }
+
+    fn take_server(&mut self) {
+        let written = self.written.server.clone();
+        // These are looked at once, when the service begins to listen.
+        let fixed = |server: &ServerSettings| {
+            (server.listen, server.connections_max, server.requests_max, server.header_timeout)
+        };
+        if fixed(&written) != fixed(&self.next.server) {
+            self.reloaded
+                .needs_restart
+                .push("server.listen, .connections_max, .requests_max, .header_timeout".to_owned());
+        }
+        let ServerSettings { listen, connections_max, requests_max, header_timeout, .. } =
+            self.next.server;
+        let next =
+            ServerSettings { listen, connections_max, requests_max, header_timeout, ..written };
+        if next != self.next.server {
+            self.next.server = next;
+            self.reloaded.changed.push("server".to_owned());
+        }
+    }
+
+    fn take_small(&mut self) {
+        if self.written.auth != self.next.auth {
+            self.next.auth = self.written.auth.clone();
+            self.reloaded.changed.push("auth".to_owned());
+        }
+        if self.written.log.level != self.next.log.level {
+            self.next.log.level.clone_from(&self.written.log.level);
+            self.reloaded.changed.push("log.level".to_owned());
+        }
+        if self.written.log.format != self.next.log.format {
+            self.reloaded.needs_restart.push("log.format".to_owned());
+        }
+    }
+
+    fn name_the_rest(&mut self, held: &Settings) {
+        let written = &self.written;
+        let restart = &mut self.reloaded.needs_restart;
+        if written.engine != held.engine {
+            restart.push("engine".to_owned());
+        }
+        if written.l2 != held.l2 {
+            restart.push("l2".to_owned());
+        }
+        restart.extend(differing("sources", &held.sources, &written.sources, Clone::clone));
+        restart.extend(differing("snapshots", &held.snapshots, &written.snapshots, Clone::clone));
+        restart.extend(differing(
+            "resources",
+            &held.resources,
+            &written.resources,
+            fixed_of_resource,
+        ));
+        restart.extend(differing("jobs", &held.jobs, &written.jobs, fixed_of_job));
+    }
+}
+
+/// The names of what is declared otherwise than before, apart from what may change.
+fn differing<T: PartialEq>(
+    part: &str,
+    held: &BTreeMap<String, T>,
+    written: &BTreeMap<String, T>,
+    fixed: impl Fn(&T) -> T,
+) -> Vec<String> {
+    let names: std::collections::BTreeSet<_> = held.keys().chain(written.keys()).collect();
+    let differs = |name: &&String| held.get(*name).map(&fixed) != written.get(*name).map(&fixed);
+    names.into_iter().filter(differs).map(|name| format!("{part}.{name}")).collect()
+}
+
+fn fixed_of_resource(resource: &ResourceSettings) -> ResourceSettings {
+    let mut fixed = resource.clone();
+    fixed.policy.preload = crate::policy::PreloadPolicy::default();
+    fixed
+}
+
+fn fixed_of_job(job: &JobSettings) -> JobSettings {
+    JobSettings { triggers: Vec::new(), ..job.clone() }
+}

@@ -1,0 +1,93 @@
+//! Which keys of a resource are meant.
+
+use super::problem::Problem;
+use crate::resource::Delivery;
+use crate::service::app::Documents;
+
+/// Which keys of a resource are meant.
+#[derive(Debug)]
+pub(super) enum Selection {
+    /// These.
+    Keys(Vec<String>),
+    /// Those of values with a tag.
+    Tag(String),
+    /// Those that match a pattern.
+    Pattern(String),
+    /// All.
+    All,
+}
+
+impl Selection {
+    /// The one that is given.
+    ///
+    /// # Errors
+    ///
+    /// None is, or several are.
+    pub(super) fn of(
+        keys: Vec<String>,
+        tag: Option<String>,
+        pattern: Option<String>,
+        all: bool,
+    ) -> Result<Self, Problem> {
+        match (keys.is_empty(), tag, pattern, all) {
+            (false, None, None, false) => Ok(Self::Keys(keys)),
+            (true, Some(tag), None, false) => Ok(Self::Tag(tag)),
+            (true, None, Some(pattern), false) => Ok(Self::Pattern(pattern)),
+            (true, None, None, true) => Ok(Self::All),
+            _ => {
+                Err(Problem::bad_request("say which keys: one of `keys`, `tag`, `pattern`, `all`"))
+            }
+        }
+    }
+
+    /// Refuses to take all of a resource for granted.
+    pub(super) fn check_confirmed(&self, name: &str, confirm: Option<&str>) -> Result<(), Problem> {
+        match self {
+            Self::All if confirm != Some(name) => {
+                let detail = format!("to invalidate all of it, say so: `confirm` is `{name}`");
+                Err(Problem::bad_request(detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The entries of it that memory holds here.
+    pub(super) fn count(&self, documents: &Documents) -> Result<usize, Problem> {
+        Ok(match self {
+            Self::Keys(keys) => {
+                keys.iter().filter(|key| documents.explain(key.as_str()).held.is_some()).count()
+            }
+            Self::Tag(tag) => documents.count_tagged(tag)?,
+            Self::Pattern(pattern) => documents.count_matching(pattern)?,
+            Self::All => usize::try_from(documents.stats().entries).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// Invalidates it.
+    pub(super) async fn invalidate(&self, documents: &Documents) -> Result<Delivery, Problem> {
+        match self {
+            Self::Keys(keys) => {
+                let mut delivery = Delivery::Applied;
+                for key in keys {
+                    if documents.invalidate(key.as_str()).await == Delivery::Queued {
+                        delivery = Delivery::Queued;
+                    }
+                }
+                Ok(delivery)
+            }
+            Self::Tag(tag) => Ok(documents.invalidate_tag(tag).await?),
+            Self::Pattern(pattern) => Ok(documents.invalidate_matching(pattern).await?),
+            Self::All => Ok(documents.invalidate_all().await),
+        }
+    }
+
+    /// What it is, for the audit; never a key.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Keys(_) => "keys",
+            Self::Tag(_) => "a tag",
+            Self::Pattern(_) => "a pattern",
+            Self::All => "all",
+        }
+    }
+}
