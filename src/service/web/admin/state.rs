@@ -10,6 +10,7 @@ use super::super::asked::Query;
 use super::super::audit::AuditRow;
 use super::super::health::{Readiness, readiness};
 use super::super::problem::Problem;
+use super::super::shapes;
 use super::Limit;
 use crate::coherence::NodeSeen;
 
@@ -34,7 +35,7 @@ pub(super) async fn audit(
 
 /// The engines that share the L2, this one first; without an L2, this one.
 #[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
-    (status = 200, description = "The nodes", body = [Object]),
+    (status = 200, description = "The nodes", body = [shapes::NodeSeen]),
 ))]
 pub(super) async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
     Answer(service.app.forewarm.nodes().await)
