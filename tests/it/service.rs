@@ -3,5 +3,6 @@
 mod data;
 mod drain;
 mod guard;
+mod hostile;
 mod operations;
 mod reload;
