@@ -1,6 +1,7 @@
 //! The service over HTTP, as clients meet it.
 
 mod data;
+mod described;
 mod drain;
 mod guard;
 mod hostile;

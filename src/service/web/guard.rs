@@ -285,7 +285,8 @@ mod tests {
             ("2001:db8:1:3::1", "2001:db8:1:3::"),
         ];
         for (address, client) in cases {
-            let [address, client]: [IpAddr; 2] = [address, client].map(|text| text.parse().unwrap());
+            let [address, client]: [IpAddr; 2] =
+                [address, client].map(|text| text.parse().unwrap());
             assert_eq!(client_of(address), client, "{address}");
         }
     }

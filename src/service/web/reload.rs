@@ -153,7 +153,8 @@ impl Change {
             )
         };
         if fixed(&written) != fixed(&self.next.server) {
-            let what = "server.listen, .connections_max, .requests_max, .header_timeout, .write_timeout";
+            let what =
+                "server.listen, .connections_max, .requests_max, .header_timeout, .write_timeout";
             self.reloaded.needs_restart.push(what.to_owned());
         }
         let ServerSettings { listen, connections_max, requests_max, .. } = self.next.server;

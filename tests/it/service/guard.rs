@@ -205,6 +205,7 @@ async fn bodies_that_are_too_large_too_slow_or_no_json_are_refused() {
         (typed(json, r#"{"ids": ["1"], "more": 1}"#), 400),
         (typed(json, &"[".repeat(900)), 400),
         (typed(json, r#"{"ids": ["1"]} {"ids": ["2"]}"#), 400),
+        (typed(json, r#"[["1"]]"#), 400),
         (typed("text/plain", r#"{"ids": []}"#), 415),
         (request().body(r#"{"ids": []}"#), 415),
         (request().json(&json!({ "ids": vec!["1"; 11] })), 400),

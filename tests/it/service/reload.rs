@@ -108,7 +108,10 @@ async fn what_is_decided_at_the_start_is_named_and_the_rest_is_changed() {
     let served = Served::start(folder.path(), &settings(), &[]);
     let changed = settings()
         .replace("[resources.right]", "policy = { preload = { queue_max = 7 } }\n[resources.right]")
-        .replace("[resources.word]", "policy = { preload = { threshold = 0.25 } }\n[resources.word]");
+        .replace(
+            "[resources.word]",
+            "policy = { preload = { threshold = 0.25 } }\n[resources.word]",
+        );
     std::fs::write(folder.path().join("forewarm.toml"), changed).unwrap();
     let (status, done) = served.post("/admin/reload", &json!({})).await;
     assert_eq!(status, 200, "{done}");

@@ -61,7 +61,10 @@ async fn more_requests_than_may_be_are_told_to_come_later() {
             break answer;
         }
     };
-    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
     drop(slow);
     while served.get("/v1/user/7").await.0 != 200 {}
     assert_well(&served).await;
