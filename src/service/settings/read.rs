@@ -98,7 +98,23 @@ impl Origin {
     /// Says where something stands that turned out not to work.
     pub(crate) fn locate(&self, problems: &[ConfigError]) -> SettingsError {
         let text = self.text().unwrap_or_default();
-        Written { file: &self.file, text: &text, overlaid: BTreeMap::new() }.refused(problems)
+        Written { file: &self.file, text: &text, overlaid: self.overlaid() }.refused(problems)
+    }
+
+    /// The same for what is wrong at a setting, and no setting itself.
+    pub(crate) fn locate_text(&self, field: &str, problem: &str) -> String {
+        let text = self.text().unwrap_or_default();
+        let written = Written { file: &self.file, text: &text, overlaid: self.overlaid() };
+        written.found(field, problem)
+    }
+
+    /// The keys that variables set, and those.
+    fn overlaid(&self) -> BTreeMap<String, String> {
+        let path = |name: &String| {
+            let keys = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
+            (keys.replace(SEPARATOR, "."), name.clone())
+        };
+        self.variables.iter().map(|(name, _)| path(name)).collect()
     }
 }
 
