@@ -39,7 +39,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Options),
+    #[command(after_help = exit::HELP)]
     Check(check::Options),
+    #[command(after_help = exit::HELP)]
+    Health(client::health::Options),
     #[command(after_help = exit::HELP)]
     Stats(client::stats::Options),
     #[command(after_help = exit::HELP)]
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(options) => serve::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Health(options) => client::health::run(&options),
         Command::Stats(options) => client::stats::run(&options),
         Command::HotKeys(options) => client::hot_keys::run(&options),
         Command::Explain(options) => client::explain::run(&options),

@@ -131,7 +131,9 @@ impl Found {
             table.add_row([harmless(part), what.join(", ")]);
         }
         let count = |part: &str| {
-            self.checked.iter().filter(|checked| checked.part.starts_with(part)).count()
+            let of_part = |checked: &&Checked| checked.part.starts_with(part);
+            let word = part.trim_end_matches("s.");
+            several(self.checked.iter().filter(of_part).count(), word)
         };
         let depth = if is_offline {
             "No source was asked, and no secret looked for."
@@ -139,7 +141,7 @@ impl Found {
             "Every source answers and takes every query."
         };
         format!(
-            "{table}\n{}: {} sources, {} resources, {} snapshots, {} jobs; nothing is wrong. {depth}",
+            "{table}\n{}: {}, {}, {}, {}; nothing is wrong. {depth}",
             harmless(file),
             count("sources."),
             count("resources."),
@@ -147,6 +149,11 @@ impl Found {
             count("jobs."),
         )
     }
+}
+
+/// A count and its word.
+fn several(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 impl CheckError {
@@ -161,9 +168,14 @@ impl fmt::Display for CheckError {
         let Self { file, refused, unreached } = self;
         let file = harmless(&file.display().to_string());
         match (refused, unreached) {
-            (refused, 0) => write!(f, "{file}: {refused} problems"),
-            (0, unreached) => write!(f, "{file}: {unreached} sources were not reached"),
-            _ => write!(f, "{file}: {refused} problems, and {unreached} sources were not reached"),
+            (refused, 0) => write!(f, "{file}: {}", several(*refused, "problem")),
+            (0, unreached) => write!(f, "{file}: {} not reached", several(*unreached, "source")),
+            (refused, unreached) => write!(
+                f,
+                "{file}: {}, and {} not reached",
+                several(*refused, "problem"),
+                several(*unreached, "source"),
+            ),
         }
     }
 }

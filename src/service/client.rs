@@ -18,6 +18,7 @@ pub(super) use self::error::ClientError;
 
 mod error;
 pub(super) mod explain;
+pub(super) mod health;
 pub(super) mod hot_keys;
 pub(super) mod invalidate;
 pub(super) mod jobs;
@@ -171,6 +172,15 @@ impl Client {
         .await
     }
 
+    /// Whether it is ready, which it says with a status of its own if it is not.
+    async fn get_readiness(&self) -> Result<Answer, ClientError> {
+        let (status, answer) = self.send(self.http.get(self.at(&["readyz"]))).await?;
+        match status {
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => Ok(answer),
+            status => Err(self.refusal(status, &answer.text)),
+        }
+    }
+
     fn at(&self, path: &[&str]) -> Url {
         let mut url = self.root.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -180,6 +190,14 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, ClientError> {
+        let (status, answer) = self.send(request).await?;
+        if status.is_success() { Ok(answer) } else { Err(self.refusal(status, &answer.text)) }
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(StatusCode, Answer), ClientError> {
         let unreached = |error: reqwest::Error| ClientError::unreached(&self.root, &error);
         let mut response = request.send().await.map_err(unreached)?;
         let (status, mut bytes) = (response.status(), Vec::new());
@@ -190,10 +208,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         let text = String::from_utf8(bytes).map_err(|_bytes| self.strange("no text"))?;
-        if status.is_success() {
-            return Ok(Answer { place: self.place(), text });
-        }
-        Err(self.refusal(status, &text))
+        Ok((status, Answer { place: self.place(), text }))
     }
 
     /// What the service said when it did not do what it was asked.

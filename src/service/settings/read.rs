@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::Settings;
 use crate::error::ConfigError;
+
+mod mistakes;
+#[cfg(test)]
+mod mutations;
 
 /// Where settings come from.
 #[derive(Clone, Debug)]
@@ -89,8 +94,9 @@ impl Origin {
             let path = overlaid.map_err(|problem| written.error(None, Some(name), &problem))?;
             written.overlaid.insert(path, name.clone());
         }
-        let settings: Settings = serde_path_to_error::deserialize(Value::Table(table))
-            .map_err(|error| written.mistaken(&error))?;
+        let Ok(settings) = Settings::deserialize(Value::Table(table.clone())) else {
+            return Err(SettingsError { problems: mistakes::all(&written, table) });
+        };
         let problems = settings.problems();
         if problems.is_empty() { Ok(settings) } else { Err(written.refused(&problems)) }
     }
@@ -140,12 +146,12 @@ impl Written<'_> {
     }
 
     /// A value that is none of its field, or a field that is not known.
-    fn mistaken(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> SettingsError {
+    fn mistaken(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> String {
         let field = error.path().to_string();
         let message = without_secrets(&field, error.inner().message());
         let problem =
             if field == "." { message } else { format!("`{}`: {message}", field.escape_debug()) };
-        SettingsError { problems: vec![self.found(&field, &problem)] }
+        self.found(&field, &problem)
     }
 
     fn refused(&self, problems: &[ConfigError]) -> SettingsError {
