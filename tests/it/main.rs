@@ -10,6 +10,9 @@ mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod documents;
 #[cfg(feature = "service")]
@@ -36,6 +39,8 @@ mod lab;
 mod layers;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod metrics_page;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
@@ -43,6 +48,9 @@ mod postgres;
 mod preload_waits;
 #[cfg(test)]
 mod reading;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]
@@ -62,6 +70,12 @@ mod replay_sweep;
 mod report;
 #[cfg(test)]
 mod schedule;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod served;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod service_cli;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::error::{ConfigError, Error};
 use crate::service::app::{App, AppError};
 use crate::service::settings::l2::{L2Settings, reveal};
 use crate::service::settings::load::SourceKind;
+use crate::service::settings::secret::Secret;
+use crate::service::settings::source::SourceSettings;
 use crate::service::settings::{Origin, Settings};
 use crate::service::source::{Query, Source, SourceError};
 use crate::service::web::token_problems;
@@ -56,22 +58,8 @@ impl Asking<'_> {
 
     fn look_for_secrets(&mut self) {
         let mut wrong = token_problems(self.settings);
-        let look = |field: &str, secret| reveal(field, secret).map(drop);
-        let mut looked = Vec::new();
-        match &self.settings.l2 {
-            Some(L2Settings::Postgres(postgres)) => {
-                looked.push(look("l2.postgres.url", &postgres.url));
-            }
-            Some(L2Settings::Redis(redis)) => {
-                looked.extend(redis.url.iter().map(|url| look("l2.redis.url", url)));
-                let nodes = redis.cluster.iter().enumerate();
-                looked.extend(nodes.map(|(nth, url)| look(&format!("l2.redis.cluster[{nth}]"), url)));
-                let password = redis.password.iter();
-                looked.extend(password.map(|secret| look("l2.redis.password", secret)));
-            }
-            Some(L2Settings::Sqlite(_)) | None => {}
-        }
-        wrong.extend(looked.into_iter().filter_map(Result::err));
+        let secrets = self.settings.l2.iter().flat_map(secrets_of_l2);
+        wrong.extend(missing(secrets));
         for error in wrong {
             self.refuse(error);
         }
@@ -81,6 +69,11 @@ impl Asking<'_> {
     async fn open(&mut self) {
         let mut opened = Vec::new();
         for (name, source) in &self.settings.sources {
+            let missing = missing(secrets_of_source(name, source));
+            if !missing.is_empty() {
+                missing.into_iter().for_each(|error| self.refuse(error));
+                continue;
+            }
             match Source::open(name, source) {
                 Ok(source) => opened.push((name, source)),
                 Err(error) => self.note(error),
@@ -183,6 +176,46 @@ impl Asking<'_> {
             }
         }
     }
+}
+
+/// A secret, and the setting that says where it is.
+type Named<'a> = (String, &'a Secret);
+
+fn secrets_of_l2(l2: &L2Settings) -> Vec<Named<'_>> {
+    match l2 {
+        L2Settings::Sqlite(_) => Vec::new(),
+        L2Settings::Postgres(postgres) => vec![("l2.postgres.url".to_owned(), &postgres.url)],
+        L2Settings::Redis(redis) => {
+            let nodes = redis.cluster.iter().enumerate();
+            let nodes = nodes.map(|(nth, url)| (format!("l2.redis.cluster[{nth}]"), url));
+            let url = redis.url.iter().map(|url| ("l2.redis.url".to_owned(), url));
+            let password = redis.password.iter();
+            let password = password.map(|secret| ("l2.redis.password".to_owned(), secret));
+            url.chain(nodes).chain(password).collect()
+        }
+    }
+}
+
+fn secrets_of_source<'a>(name: &str, source: &'a SourceSettings) -> Vec<Named<'a>> {
+    let field = |field: &str| format!("sources.{name}.{field}");
+    match source {
+        SourceSettings::Sqlite(_) => Vec::new(),
+        SourceSettings::Postgres(postgres) => {
+            let password = postgres.password.iter();
+            let password = password.map(|secret| (field("postgres.password"), secret));
+            [(field("postgres.url"), &postgres.url)].into_iter().chain(password).collect()
+        }
+        SourceSettings::Http(http) => {
+            let header = |(name, secret)| (field(&format!("http.headers.{name}")), secret);
+            http.headers.iter().map(header).collect()
+        }
+    }
+}
+
+/// The secrets that are not where they should be.
+fn missing<'a>(secrets: impl IntoIterator<Item = Named<'a>>) -> Vec<ConfigError> {
+    let reveal = |(field, secret): Named<'_>| reveal(&field, secret).err();
+    secrets.into_iter().filter_map(reveal).collect()
 }
 
 /// A query without parameters, whose columns are as they are.
