@@ -257,7 +257,11 @@ impl Answer {
         text: impl FnOnce(T) -> String,
     ) -> Result<(), Failure> {
         let said = self.read::<T>()?;
-        if target.is_json() { console::print(self.text.trim_end()) } else { console::print(&text(said)) }
+        if target.is_json() {
+            console::print(self.text.trim_end())
+        } else {
+            console::print(&text(said))
+        }
     }
 }
 

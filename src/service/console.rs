@@ -22,7 +22,11 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 
 /// Says what went wrong, and why, and why that.
 pub(super) fn complain(error: &(dyn Error + Send + Sync)) {
-    let label = if is_watched() && wants_colours() { painted("error:", Paint::Bad) } else { "error:".to_owned() };
+    let label = if is_watched() && wants_colours() {
+        painted("error:", Paint::Bad)
+    } else {
+        "error:".to_owned()
+    };
     let mut text = format!("{label} {error}");
     let mut cause = error.source();
     while let Some(error) = cause {

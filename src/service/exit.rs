@@ -35,9 +35,9 @@ pub(super) fn code_of(failure: &Failure) -> ExitCode {
         Code::Settings
     } else if let Some(error) = failure.downcast_ref::<AppError>() {
         match error {
-            AppError::Settings(_)
-            | AppError::Config(_)
-            | AppError::Engine(Error::Config(_)) => Code::Settings,
+            AppError::Settings(_) | AppError::Config(_) | AppError::Engine(Error::Config(_)) => {
+                Code::Settings
+            }
             AppError::Engine(_) => Code::Failed,
         }
     } else if let Some(error) = failure.downcast_ref::<CheckError>() {

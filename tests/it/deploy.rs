@@ -189,7 +189,9 @@ fn containers_are_given_files_that_there_are() {
     let dockerfile = read("Dockerfile");
     assert!(dockerfile.contains("USER nonroot") && dockerfile.contains("HEALTHCHECK"));
     let unit = read("forewarm.service");
-    for setting in ["Type=exec", "ExecReload=/bin/kill -HUP $MAINPID", "LoadCredential=", "DynamicUser=yes"] {
+    for setting in
+        ["Type=exec", "ExecReload=/bin/kill -HUP $MAINPID", "LoadCredential=", "DynamicUser=yes"]
+    {
         assert!(unit.contains(setting), "{setting}");
     }
 }

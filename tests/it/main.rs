@@ -46,11 +46,11 @@ mod metrics_page;
 mod postgres;
 #[cfg(test)]
 mod preload_waits;
-#[cfg(test)]
-mod reading;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod reading;
 #[cfg(test)]
 mod readme;
 #[cfg(feature = "service")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use forewarm::lab::{self, Data, RedisServer};
 use serde_json::Value;
 
-use crate::served::{SHOP, Served, shop};
+use crate::served::{SHOP, Served, http, shop};
 
 /// A Prometheus that runs. It is killed if the test ends before it does.
 struct Prometheus {
@@ -65,8 +65,7 @@ impl Prometheus {
             let child = child.unwrap_or_else(|error| {
                 panic!("prometheus does not run ({error}): Debian has a package of that name")
             });
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let mut prometheus = Self { child, address, client };
+            let mut prometheus = Self { child, address, client: http() };
             if prometheus.is_ready().await {
                 return prometheus;
             }

@@ -60,6 +60,7 @@ query_many = "select id, name, email, team_id from user where id in (select valu
 key_column = "id"
 aliases.email = { field = "/email", query = "select id from user where email = $1" }
 tags = ["team:{/team_id}"]
+policy.preload = { loads_per_second = 10000.0, burst = 10000 }
 [resources.permission]
 source = "shop"
 key = "integer"
@@ -67,6 +68,7 @@ query = "select id, rights from permission where id = $1"
 [resources.note]
 source = "shop"
 query = "select id, text from note where id = $1"
+policy.preload = { loads_per_second = 10000.0, burst = 10000 }
 [jobs.popular]
 renew = { resource = "user", keys = ["1", "2"] }
 [jobs.hourly]
@@ -82,6 +84,13 @@ tokens = [
     { name = "reader", secret = { env = "TEST_READER" }, scopes = ["read"] },
 ]
 "#;
+
+/// What asks over HTTP.
+pub(crate) fn http() -> reqwest::Client {
+    // There may be one already, which does as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
 
 /// The command in a folder, without anything of the environment that it would read.
 pub(crate) fn command(home: &Path) -> Command {
@@ -101,8 +110,7 @@ impl Served {
         std::fs::write(home.join("forewarm.toml"), settings).unwrap();
         let mut command = command(home);
         command.arg("serve").env("TEST_OPS", OPS).env("TEST_READER", READER);
-        let mut child =
-            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = String::new();
         let address = loop {
@@ -144,8 +152,7 @@ impl Served {
 
     /// What is at a path.
     pub(crate) async fn get(&self, path: &str, token: &str) -> reqwest::Response {
-        let request = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = request.get(format!("{}{path}", self.url()));
+        let request = http().get(format!("{}{path}", self.url()));
         request.bearer_auth(token).send().await.unwrap()
     }
 

@@ -75,6 +75,8 @@ async fn each_command_says_what_the_service_knows_in_words_and_in_json() {
 async fn json_is_what_the_service_answers() {
     let home = shop().await;
     let served = Served::start(home.path(), SHOP);
+    // When it is due next is told to the nanosecond, by a clock that goes on.
+    printed(&served, home.path(), "jobs pause hourly");
     for (line, path) in [
         ("jobs --json", "/admin/jobs"),
         ("jobs runs popular --json", "/admin/jobs/popular/runs?limit=10"),
@@ -326,8 +328,8 @@ warm = { resource = "user", query = "selec id from user" }
         "no such column: nmae",
         "forewarm.toml:20: `resources.user.aliases.email.query`",
         "forewarm.toml:21: source `shop` does not take `resources.user.seed.query`",
-        "forewarm.toml:29: `snapshots.faq.collections.ids.query` has 2 columns",
-        "forewarm.toml:31: source `shop` does not take `jobs.monday.warm.query`",
+        "forewarm.toml:30: `snapshots.faq.collections.ids.query` has 2 columns",
+        "forewarm.toml:32: source `shop` does not take `jobs.monday.warm.query`",
         "problems, and 2 sources not reached",
     ] {
         assert!(notes.contains(said), "no {said:?} in\n{notes}");

@@ -90,7 +90,8 @@ impl Asking<'_> {
                 }
                 Err(error) => {
                     let field = format!("sources.{name}");
-                    let why = chain(&error);
+                    // That the source has failed is said already.
+                    let why = error.source().map_or_else(|| error.to_string(), chain);
                     let text = format!("`{field}` does not answer: {why}");
                     let text = self.origin.locate_text(&field, &text);
                     self.problems.push(Problem { kind: Kind::Unreached, text });
@@ -136,7 +137,8 @@ impl Asking<'_> {
                 match terms.asked(source.kind()) {
                     Ok(asked) => {
                         let is_scalar = terms.scalar;
-                        self.ask(&source, &whole, Query { is_scalar, ..query(&field, asked) }).await;
+                        self.ask(&source, &whole, Query { is_scalar, ..query(&field, asked) })
+                            .await;
                     }
                     Err(error) => self.refuse(error.within(&whole)),
                 }

@@ -86,7 +86,8 @@ fn text(explained: &Explained, related: &[Related]) -> String {
     );
     line("rate", &rate);
     line("score", &format!("{:.2} reads, of which old ones count less", explained.score));
-    let against = if explained.probability >= explained.threshold { "at or above" } else { "below" };
+    let against =
+        if explained.probability >= explained.threshold { "at or above" } else { "below" };
     let odds = format!(
         "{}, {against} the threshold of {}",
         percent(explained.probability),

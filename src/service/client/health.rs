@@ -34,7 +34,11 @@ pub(in crate::service) fn run(options: &Options) -> Result<(), Failure> {
         let answer = options.target.client()?.get_readiness().await?;
         let is_ready = answer.read::<Readiness>()?.ready;
         answer.print(&options.target, |readiness: Readiness| text(&readiness))?;
-        if is_ready { Ok(()) } else { Err(ClientError::Undone("it is not ready".to_owned()).into()) }
+        if is_ready {
+            Ok(())
+        } else {
+            Err(ClientError::Undone("it is not ready".to_owned()).into())
+        }
     })
 }
 

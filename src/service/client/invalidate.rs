@@ -107,9 +107,9 @@ fn text(done: &Invalidated) -> String {
     };
     match done.delivery.as_str() {
         "applied" => format!("It is forgotten: {held}."),
-        "queued" => format!(
-            "It is forgotten on this node, and L2 will be told once it is reached: {held}."
-        ),
+        "queued" => {
+            format!("It is forgotten on this node, and L2 will be told once it is reached: {held}.")
+        }
         "dry_run" => format!("Nothing was done: {}.", held.replace("held", "holds")),
         other => format!("{}: {held}.", harmless(other)),
     }

@@ -89,7 +89,8 @@ fn text(stats: &Stats) -> String {
             "open" => "left alone".to_owned(),
             other => harmless(other),
         };
-        let mut row = vec![harmless(&resource.resource), source, grouped(resource.total_accesses), hit];
+        let mut row =
+            vec![harmless(&resource.resource), source, grouped(resource.total_accesses), hit];
         row.extend(counts.map(grouped));
         table.add_row(row);
     }

@@ -58,7 +58,8 @@ async fn warm(options: &Options) -> Result<(), Failure> {
     let client = options.target.client_within(TIMEOUT)?;
     let (reader, length) = open(&options.file)?;
     let bar = console::progress_bar(length, format!("warming {}", options.resource));
-    let mut warming = Warming { client, options, bar, batch: Vec::new(), bytes: 0, sum: Warmed::default() };
+    let mut warming =
+        Warming { client, options, bar, batch: Vec::new(), bytes: 0, sum: Warmed::default() };
     let mut bad = 0_u64;
     for line in Lines::new(reader) {
         match line? {

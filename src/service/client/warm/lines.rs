@@ -98,7 +98,9 @@ mod tests {
     #[test]
     fn each_line_is_a_key_or_says_why_not() {
         let long = "x".repeat(KEY_BYTES_MAX);
-        let text = format!("\u{feff}a\r\n\n b \n{long}\r\n{long}x\n{long}{long}\ntab\tin\n\u{1b}[2J\nlast");
+        let text = format!(
+            "\u{feff}a\r\n\n b \n{long}\r\n{long}x\n{long}{long}\ntab\tin\n\u{1b}[2J\nlast"
+        );
         let mut bytes = text.into_bytes();
         bytes.extend(b"\n\xff\n");
         let bad = |nth, problem: &str| Line::Bad { nth, problem: problem.to_owned() };

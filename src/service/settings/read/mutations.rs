@@ -85,7 +85,8 @@ fn inline(value: &Value) -> String {
         Value::Datetime(at) => at.to_string(),
         Value::Array(values) => format!("[{}]", list(values.iter().map(inline).collect())),
         Value::Table(table) => {
-            let parts = table.iter().map(|(key, value)| format!("{} = {}", quoted(key), inline(value)));
+            let parts =
+                table.iter().map(|(key, value)| format!("{} = {}", quoted(key), inline(value)));
             format!("{{ {} }}", list(parts.collect()))
         }
     }
@@ -220,7 +221,10 @@ fn whatever_is_done_to_settings_they_are_taken_or_refused_with_a_place() {
     for (text, seed) in [(EXAMPLE, 1), (FULL, 2)] {
         let (taken, refused) = try_all(text, seed);
         assert!(taken > MUTANTS / 50, "the mutants of seed {seed} are all alike: {taken} taken");
-        assert!(refused > MUTANTS / 2, "the mutants of seed {seed} are harmless: {refused} refused");
+        assert!(
+            refused > MUTANTS / 2,
+            "the mutants of seed {seed} are harmless: {refused} refused"
+        );
     }
 }
 
@@ -246,9 +250,9 @@ fn a_key_that_nobody_knows_is_named_wherever_it_stands() {
         let Outcome::Refused(problems) = read(&written(&mutant)) else {
             panic!("{keys:?} takes anything");
         };
-        let named = problems.iter().any(|problem| {
-            problem.contains("no_such_key") || problem.contains(&keys.join("."))
-        });
+        let named = problems
+            .iter()
+            .any(|problem| problem.contains("no_such_key") || problem.contains(&keys.join(".")));
         assert!(named, "{keys:?}: {problems:?}");
     }
 }
@@ -306,8 +310,7 @@ triggers = [{ cron = 'now', zone = 'UTC' }, { every = 'second' }]
 check_health = true
 ";
     let Outcome::Refused(problems) = read(text) else { panic!("it is all wrong") };
-    let lines: Vec<_> =
-        problems.iter().map(|problem| problem.split(':').nth(1).unwrap()).collect();
+    let lines: Vec<_> = problems.iter().map(|problem| problem.split(':').nth(1).unwrap()).collect();
     let mut sorted: Vec<u32> = lines.iter().map(|line| line.parse().unwrap()).collect();
     sorted.sort_unstable();
     assert_eq!(sorted, [3, 4, 6, 8, 10, 13], "{problems:#?}");
