@@ -88,6 +88,22 @@ impl App {
         Ok(app)
     }
 
+    /// An engine that others have put together, with what it has for everybody.
+    pub(crate) fn serving(
+        forewarm: Forewarm,
+        resources: impl IntoIterator<Item = Documents>,
+    ) -> Self {
+        let served = |documents: Documents| {
+            (documents.name().to_owned(), Served { documents, aliases: Vec::new() })
+        };
+        Self {
+            forewarm,
+            sources: BTreeMap::new(),
+            resources: resources.into_iter().map(served).collect(),
+            snapshots: BTreeMap::new(),
+        }
+    }
+
     /// A resource by its name.
     pub(crate) fn resource(&self, name: &str) -> Option<&Served> {
         self.resources.get(name)

@@ -1,12 +1,12 @@
 //! `forewarm demo`: what preloading brings, shown on an online shop.
 
-use std::convert::Infallible;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use parking_lot::Mutex;
+use sqlx::SqlitePool;
 use tokio_util::sync::CancellationToken;
 
 use self::content::Size;
@@ -17,11 +17,15 @@ use self::report::{Figures, Report};
 use self::shop::{Remote, Shop, TTL_MAX, TTL_MIN};
 use self::totals::Totals;
 use self::traffic::{SHIFTS, Traffic, TrafficTerms};
+use super::app::App;
 use super::console::{self, Failure, grouped};
-use super::exporter::Exporter;
+use super::exporter;
+use super::settings::Settings;
+use super::web::{Listener, Service};
 use crate::builder::Forewarm;
 use crate::config::Config;
 use crate::policy::PreloadMode;
+use crate::work;
 
 mod content;
 mod database;
@@ -37,7 +41,7 @@ mod traffic;
 /// Shows what preloading brings: an online shop is read twice, without it and with it.
 ///
 /// Makes a database in a temporary folder, reads it through the cache as the visitors of a shop
-/// would, and removes it. Needs nothing else on the machine, and takes half a minute.
+/// would, shows that on a dashboard, and removes it. Needs nothing else on the machine, and takes half a minute.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// How long the shop is visited, half of it without and half with preloading; at least 2s.
@@ -52,81 +56,64 @@ pub(super) struct Options {
     /// How many reads there are in a second, on average, 1 to 100000.
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     rate: u32,
-    /// The port of this machine at which the metrics are; 0 takes any that is free.
-    #[arg(long, default_value_t = 9464, value_name = "PORT")]
+    /// The port of this machine at which the dashboard and the metrics are; 0 takes any that is free.
+    #[arg(long, default_value_t = 7700, value_name = "PORT")]
     port: u16,
+    /// Keeps the dashboard open when it is over, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
     /// Prints an object instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// The engine that runs just now.
-type Running = Arc<Mutex<Option<Forewarm>>>;
-
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(options.serve_and_play())?;
-    console::print(&if options.json {
-        serde_json::to_string_pretty(&report)?
-    } else {
-        format!("{}{NEXT}", report.text())
+    let stop = CancellationToken::new();
+    runtime.block_on(async {
+        let _stopped = stop.clone().drop_guard();
+        let work = Box::pin(options.serve_and_play(&stop));
+        stopping_early(work, &stop).await
     })
+}
+
+/// Does the work, and has it end early at Ctrl-C.
+async fn stopping_early(
+    mut work: std::pin::Pin<Box<impl Future<Output = Result<(), Failure>>>>,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    tokio::select! {
+        // First, so that a signal is heard before there is anything to remove.
+        biased;
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        done = &mut work => return done,
+    }
+    console::note("stopping early");
+    stop.cancel();
+    work.await
 }
 
 /// What to do after it.
 const NEXT: &str = "
 
 Next: what would it bring for your own requests? `forewarm replay your-access.log` tells, in seconds.
-README.md shows how to put the cache into your service.";
+README.md shows how to put the cache into your service, or in front of your database.";
 
 impl Options {
-    /// Plays, and meanwhile serves the metrics.
-    async fn serve_and_play(&self) -> Result<Report, Failure> {
-        let exporter = match Exporter::bind(self.port).await {
-            Ok(exporter) => Some(exporter),
+    /// Plays, and meanwhile serves the dashboard.
+    async fn serve_and_play(&self, stop: &CancellationToken) -> Result<(), Failure> {
+        let folder = tempfile::Builder::new().prefix("forewarm-demo-").tempdir()?;
+        let recorded = exporter::record()?;
+        let address = (Ipv4Addr::LOCALHOST, self.port).into();
+        let listener = match Listener::bind(address).await {
+            Ok(listener) => Some(listener),
             Err(error) => {
                 let port = self.port;
-                console::note(&format!("no metrics at port {port}, going on without: {error}"));
+                console::note(&format!("no dashboard at port {port}, going on without: {error}"));
                 None
             }
         };
-        console::note(&self.described(exporter.as_ref()));
-        let running = Running::default();
-        let publishing = Arc::clone(&running);
-        let publish = move || {
-            if let Some(forewarm) = &*publishing.lock() {
-                forewarm.publish_metrics();
-            }
-        };
-        tokio::select! {
-            report = Box::pin(self.play(&running)) => report,
-            never = serve(exporter, publish) => match never {},
-        }
-    }
-
-    /// Makes the shop, and lets it be visited twice. Ctrl-C ends it early.
-    async fn play(&self, running: &Running) -> Result<Report, Failure> {
-        let stop = CancellationToken::new();
-        let _stopped = stop.clone().drop_guard();
-        let work = self.play_until(&stop, running);
-        let mut work = std::pin::pin!(work);
-        tokio::select! {
-            // First, so that a signal is heard before there is anything to remove.
-            biased;
-            pressed = tokio::signal::ctrl_c() => pressed?,
-            report = &mut work => return report,
-        }
-        console::note("stopping early");
-        stop.cancel();
-        work.await
-    }
-
-    async fn play_until(
-        &self,
-        stop: &CancellationToken,
-        running: &Running,
-    ) -> Result<Report, Failure> {
-        let folder = tempfile::Builder::new().prefix("forewarm-demo-").tempdir()?;
+        console::note(&self.described(listener.as_ref()));
         let file = folder.path().join("shop.sqlite");
         let size = Size::of_shop(self.keys);
         let bar = console::progress_bar(size.rows(), "filling the database".to_owned());
@@ -135,47 +122,111 @@ impl Options {
         made.transpose()?;
         let mut report = Report::default();
         if !stop.is_cancelled() {
-            report.without = Some(self.half(&file, PreloadMode::Off, stop, running).await?);
-        }
-        if !stop.is_cancelled() {
-            report.with = Some(self.half(&file, PreloadMode::Predicted, stop, running).await?);
+            let stage = self.stage(&file).await?;
+            let settings = Settings { engine: self.config(), ..Settings::default() };
+            let app = App::serving(stage.forewarm.clone(), stage.shop.resources());
+            let service = Arc::new(Service::new(app, None, settings, recorded)?);
+            report = self.play(&stage, &service, listener, stop).await?;
+            stage.end().await;
         }
         folder.close()?;
+        console::print(&if self.json {
+            serde_json::to_string_pretty(&report)?
+        } else {
+            format!("{}{NEXT}", report.text())
+        })
+    }
+
+    /// Lets the shop be visited twice, while the dashboard is served.
+    async fn play(
+        &self,
+        stage: &Stage,
+        service: &Arc<Service>,
+        listener: Option<Listener>,
+        stop: &CancellationToken,
+    ) -> Result<Report, Failure> {
+        let serving = async {
+            match listener {
+                Some(listener) => listener.serve(service, std::future::pending()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let playing = async {
+            let report = self.both_halves(stage, stop).await?;
+            // What nobody scraped since is counted still.
+            stage.forewarm.publish_metrics();
+            if self.stay && !stop.is_cancelled() {
+                console::note(&report.text());
+                console::note("the dashboard stays until Ctrl-C");
+                stop.cancelled().await;
+            }
+            Ok(report)
+        };
+        tokio::select! {
+            report = playing => report,
+            _never = serving => Err("the listener has ended".into()),
+            never = service.tend() => match never {},
+        }
+    }
+
+    async fn both_halves(
+        &self,
+        stage: &Stage,
+        stop: &CancellationToken,
+    ) -> Result<Report, Failure> {
+        let mut report = Report::default();
+        if !stop.is_cancelled() {
+            report.without = Some(self.half(stage, PreloadMode::Off, stop).await?);
+        }
+        if !stop.is_cancelled() {
+            report.with = Some(self.half(stage, PreloadMode::Predicted, stop).await?);
+        }
         Ok(report)
     }
 
-    /// Lets the shop be visited for half of the time, through an engine of its own.
+    /// Lets the shop be visited for half of the time, from an empty memory on.
     async fn half(
         &self,
-        file: &Path,
+        stage: &Stage,
         mode: PreloadMode,
         stop: &CancellationToken,
-        running: &Running,
     ) -> Result<Figures, Failure> {
-        let config = Config { seed: Some(self.seed), summary_every: None, ..Config::default() };
-        let forewarm = Forewarm::builder().config(config).prefix("demo").build().await?;
-        let pool = database::open(file).await?;
-        let remote = Remote { pool: pool.clone(), network: Arc::new(Network::new(self.seed)) };
-        let shop = Arc::new(Shop::declare(&forewarm, &remote, &mode)?);
-        forewarm.start().await?;
-        *running.lock() = Some(forewarm.clone());
-
-        let terms = self.traffic();
-        let mut live = Live::new(name(&mode), terms.span);
+        let Stage { forewarm, shop, .. } = stage;
+        shop.preload(&mode)?;
+        forewarm.clear();
+        let (before, terms) = (Totals::of(forewarm), self.traffic());
+        let mut live = Live::new(name(&mode), terms.span, before);
         let driven = tokio::select! {
-            waits = drive(shop, Traffic::new(&terms), stop.clone()) => waits,
-            never = live.watch(&forewarm) => match never {},
+            waits = drive(Arc::clone(shop), Traffic::new(&terms), stop.clone()) => waits,
+            never = live.watch(forewarm) => match never {},
         };
         drop(live);
-        let (waits, totals) = (driven?, Totals::of(&forewarm));
-        // What nobody scraped since is counted still.
-        forewarm.publish_metrics();
-        forewarm.shutdown(Duration::from_secs(2)).await;
-        pool.close().await;
+        let (waits, totals) = (driven?, Totals::of(forewarm).since(before));
         if waits.failed > 0 {
             console::note(&format!("{} reads failed", waits.failed));
         }
         Ok(Figures::new(totals, waits))
+    }
+
+    /// Builds the engine, and opens the shop.
+    async fn stage(&self, file: &Path) -> Result<Stage, Failure> {
+        let forewarm = Forewarm::builder().config(self.config()).build().await?;
+        let pool = database::open(file).await?;
+        let remote = Remote { pool: pool.clone(), network: Arc::new(Network::new(self.seed)) };
+        let shop = Arc::new(Shop::declare(&forewarm, &remote)?);
+        forewarm
+            .job("health")
+            .every(Duration::from_secs(10))
+            .on_every_engine()
+            .run_with(work::check_health(&forewarm))
+            .build()?;
+        forewarm.start().await?;
+        Ok(Stage { forewarm, shop, pool })
+    }
+
+    fn config(&self) -> Config {
+        let (seed, prefix) = (Some(self.seed), "demo".to_owned());
+        Config { seed, prefix, summary_every: None, ..Config::default() }
     }
 
     fn traffic(&self) -> TrafficTerms {
@@ -189,13 +240,18 @@ impl Options {
     }
 
     /// What is about to happen.
-    fn described(&self, exporter: Option<&Exporter>) -> String {
+    fn described(&self, listener: Option<&Listener>) -> String {
         let size = Size::of_shop(self.keys);
         let (products, rows) = (grouped(size.products.into()), grouped(size.rows()));
         let (rate, half) = (grouped(self.rate.into()), self.duration.as_secs_f64() / 2.0);
-        let metrics = exporter.map_or_else(|| "none".to_owned(), Exporter::url);
+        let dashboard = listener.map_or_else(
+            || "none".to_owned(),
+            |listener| format!("http://{}/   (metrics at /metrics)", listener.address()),
+        );
         format!(
             "\
+Open {dashboard}
+
 An online shop reads its database through forewarm, once without and once with preloading.
 
   Shop      {products} products, about {rows} rows in SQLite. A query takes {MEDIAN:?} in the median
@@ -204,22 +260,23 @@ An online shop reads its database through forewarm, once without and once with p
             A few products get most of them; {SHIFTS} times a half the favourites change.
   Cache     A value is fresh for {TTL_MIN:?} to {TTL_MAX:?}; then whoever asks first waits for the database.
             Stale values are not served meanwhile, in either half, so that every wait shows.
-  Metrics   {metrics}
 "
         )
     }
 }
 
-/// Serves the metrics, if there is a port for them; never ends.
-async fn serve(
-    exporter: Option<Exporter>,
-    publish: impl Fn() + Clone + Send + Sync + 'static,
-) -> Infallible {
-    if let Some(exporter) = exporter {
-        let Err(error) = exporter.serve(publish).await;
-        console::note(&format!("no metrics any more: {error}"));
+/// Where it is played.
+struct Stage {
+    forewarm: Forewarm,
+    shop: Arc<Shop>,
+    pool: SqlitePool,
+}
+
+impl Stage {
+    async fn end(&self) {
+        self.forewarm.shutdown(Duration::from_secs(2)).await;
+        self.pool.close().await;
     }
-    std::future::pending().await
 }
 
 const fn name(mode: &PreloadMode) -> &'static str {

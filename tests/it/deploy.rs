@@ -8,7 +8,7 @@ use std::process::Command;
 use forewarm::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
-use crate::served::{command, texts};
+use crate::commands::{command, texts};
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")

@@ -9,6 +9,9 @@ mod canary;
 mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod commands;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod demo;
 #[cfg(feature = "service")]
 #[cfg(test)]
@@ -71,8 +74,9 @@ mod report;
 #[cfg(test)]
 mod schedule;
 #[cfg(feature = "service")]
-#[cfg(test)]
 mod served;
+#[cfg(feature = "service")]
+mod service;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod service_cli;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use forewarm::lab::{self, Data, RedisServer};
 use serde_json::Value;
 
-use crate::served::{SHOP, Served, http, shop};
+use crate::commands::{SHOP, serve, shop, status, stop};
+use crate::served::{Served, client};
 
 /// A Prometheus that runs. It is killed if the test ends before it does.
 struct Prometheus {
@@ -65,7 +66,7 @@ impl Prometheus {
             let child = child.unwrap_or_else(|error| {
                 panic!("prometheus does not run ({error}): Debian has a package of that name")
             });
-            let mut prometheus = Self { child, address, client: http() };
+            let mut prometheus = Self { child, address, client: client() };
             if prometheus.is_ready().await {
                 return prometheus;
             }
@@ -135,9 +136,9 @@ async fn an_alert_fires_while_l2_is_away_and_clears_when_it_is_back() {
     let redis = RedisServer::launch(lab::RedisOptions::default()).await.unwrap();
     let home = shop().await;
     let l2 = format!("[l2.redis]\nurl = \"{}\"\n", redis.url());
-    let served = Served::start(home.path(), &format!("{SHOP}{l2}"));
+    let served = serve(home.path(), &format!("{SHOP}{l2}"));
     for id in [1, 2, 1, 2, 1, 1] {
-        assert_eq!(served.get(&format!("/v1/user/{id}"), "").await.status(), 200);
+        assert_eq!(status(&served, &format!("/v1/user/{id}"), "").await, 200);
     }
     let prometheus = Prometheus::watch(home.path(), &served).await;
 
@@ -158,7 +159,7 @@ async fn an_alert_fires_while_l2_is_away_and_clears_when_it_is_back() {
     // Reads that come while it is watched make a ratio.
     prometheus
         .until("a hit ratio is recorded", async |prometheus| {
-            assert_eq!(served.get("/v1/user/1", "").await.status(), 200);
+            assert_eq!(status(&served, "/v1/user/1", "").await, 200);
             let query = r#"resource:forewarm_hit_ratio:rate5m{resource="user"}"#;
             prometheus.figures(query).await == ["1"]
         })
@@ -171,12 +172,12 @@ async fn an_alert_fires_while_l2_is_away_and_clears_when_it_is_back() {
     redis.kill().unwrap();
     prometheus.until("the alert fires", fires).await;
     // Readers do not notice.
-    assert_eq!(served.get("/v1/user/1", "").await.status(), 200);
-    assert_eq!(served.get("/v1/user/77", "").await.status(), 200);
+    assert_eq!(status(&served, "/v1/user/1", "").await, 200);
+    assert_eq!(status(&served, "/v1/user/77", "").await, 200);
 
     redis.start(Data::Kept).await.unwrap();
     prometheus.until("the alert clears", async |prometheus| !fires(prometheus).await).await;
     prometheus.until("L2 is seen again", l2_is("1")).await;
-    let (status, log) = served.stop();
-    assert!(status.success(), "{log}");
+    let (ended, log) = stop(served);
+    assert!(ended.success(), "{log}");
 }

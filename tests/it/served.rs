@@ -1,148 +1,151 @@
-//! A service of one's own: the program, run as people run it.
+//! `forewarm serve`, run as people run it: a process of its own.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 
-use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _};
-use tempfile::TempDir;
-
-/// Tokens of all scopes, and of reading only.
-pub(crate) const OPS: &str = "0ps-0123456789abcdef0123456789abcdef";
-pub(crate) const READER: &str = "reader-0123456789abcdef0123456789ab";
 
 /// A service that runs. It is killed if the test ends before it does.
 pub(crate) struct Served {
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
-    logging: Option<JoinHandle<()>>,
+    client: reqwest::Client,
 }
 
-/// A folder with a database `shop.db`, in which users 1 to 1000 are.
-pub(crate) async fn shop() -> TempDir {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("shop.db");
-    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
-    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-    let script = "
-        create table user (id integer primary key, name text, email text, team_id integer);
-        with recursive ids(id) as (select 1 union all select id + 1 from ids where id < 1000)
-        insert into user select id, 'user ' || id, id || '@example.com', id % 10 from ids;
-        create table permission (id integer primary key, rights text);
-        insert into permission select id, 'all' from user;
-        create table note (id text primary key, text text);
-        insert into note values ('a', 'x'), (char(27) || '[2J', 'escape');
-    ";
-    database.execute(script).await.unwrap();
-    database.close().await.unwrap();
-    home
-}
-
-/// What serves [`shop`], at a port that is free.
-pub(crate) const SHOP: &str = r#"
+/// What every service of a test has: any port that is free, and a log that is easily read.
+pub(crate) const COMMON: &str = "
 [server]
-listen = "127.0.0.1:0"
-[engine]
-prefix = "shop"
+listen = \"127.0.0.1:0\"
+[log]
+format = \"json\"
+";
+
+/// The database of a shop, and resources of it.
+pub(crate) const SHOP: &str = r#"
 [sources.shop.sqlite]
 path = "shop.db"
 [resources.user]
 source = "shop"
 key = "integer"
-query = "select id, name, email, team_id from user where id = $1"
-query_many = "select id, name, email, team_id from user where id in (select value from json_each($1))"
+query = "select id, name, email, team from user where id = $1"
+query_many = "select id, name, email, team from user where id in (select value from json_each($1))"
 key_column = "id"
-aliases.email = { field = "/email", query = "select id from user where email = $1" }
-tags = ["team:{/team_id}"]
-policy.preload = { loads_per_second = 10000.0, burst = 10000 }
-[resources.permission]
+aliases.email = { field = "/email", query = "select id from user where lower(email) = $1", normalize = "lowercase" }
+related = [{ resource = "right", key = "{id}" }]
+tags = ["team:{/team}"]
+[resources.right]
 source = "shop"
 key = "integer"
-query = "select id, rights from permission where id = $1"
-[resources.note]
+query = "select id, level from rights where id = $1"
+[resources.word]
 source = "shop"
-query = "select id, text from note where id = $1"
-policy.preload = { loads_per_second = 10000.0, burst = 10000 }
+query = "select text from word where text = $1"
+[snapshots.faq]
+source = "shop"
+collections.sec_ids = { query = "select id from section order by id", scalar = true }
+collections.faq_sections = { query = "select id, title from section order by id" }
+triggers = [{ daily_at = "00:00", zone = "Europe/Berlin" }]
 [jobs.popular]
-renew = { resource = "user", keys = ["1", "2"] }
-[jobs.hourly]
 triggers = [{ every = "1h" }]
-check_health = true
+renew = { resource = "user", keys = ["1", "2"] }
 "#;
 
-/// The tokens [`OPS`] and [`READER`].
-pub(crate) const TOKENS: &str = r#"
-[auth]
-tokens = [
-    { name = "ops", secret = { env = "TEST_OPS" }, scopes = ["read", "write", "admin"] },
-    { name = "reader", secret = { env = "TEST_READER" }, scopes = ["read"] },
-]
-"#;
-
-/// What asks over HTTP.
-pub(crate) fn http() -> reqwest::Client {
-    // There may be one already, which does as well.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-/// The command in a folder, without anything of the environment that it would read.
-pub(crate) fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("FOREWARM") {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(home).stdin(Stdio::null()).env_remove("NO_COLOR");
-    command
+/// Makes the database of the shop: 100 users in 5 teams.
+pub(crate) async fn make_shop(folder: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(folder.join("shop.db"));
+    let options = options.create_if_missing(true);
+    let mut shop = SqliteConnection::connect_with(&options).await.unwrap();
+    let sql = "
+        create table user (id integer primary key, name text, email text, team integer);
+        create table rights (id integer primary key, level text);
+        create table word (text text);
+        create table section (id integer primary key, title text);
+        insert into section values (1, 'Billing'), (2, 'Login');
+        with recursive number(n) as (select 1 union all select n + 1 from number where n < 100)
+        insert into user select n, 'user ' || n, 'U' || n || '@example.com', n % 5 from number;
+        insert into rights select id, 'reader' from user";
+    sqlx::raw_sql(sql).execute(&mut shop).await.unwrap();
+    shop
 }
 
 impl Served {
-    /// Serves these settings in a folder; returns when it listens.
-    pub(crate) fn start(home: &Path, settings: &str) -> Self {
-        std::fs::write(home.join("forewarm.toml"), settings).unwrap();
-        let mut command = command(home);
-        command.arg("serve").env("TEST_OPS", OPS).env("TEST_READER", READER);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut log = String::new();
+    /// Starts a service in a folder, with these settings and variables, and waits until it listens.
+    pub(crate) fn start(folder: &Path, settings: &str, variables: &[(&str, &str)]) -> Self {
+        std::fs::write(folder.join("forewarm.toml"), settings).unwrap();
+        let mut child = command(folder, ["serve"])
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let (address, client) = (String::new(), client());
+        // From here on it is killed if it does not do what it should.
+        let mut served = Self { child, address, log: Arc::clone(&log), client };
         let address = loop {
-            let Some(line) = lines.next() else {
-                panic!("it ended with {:?}:\n{log}", child.wait());
-            };
-            let line = line.unwrap();
-            log = log + &line + "\n";
-            if line.contains("listening") {
-                let (_, rest) = line.split_once("address=").unwrap();
-                break rest.split_whitespace().next().unwrap().to_owned();
+            let mut line = String::new();
+            let length = lines.read_line(&mut line).unwrap();
+            let so_far = { log.lock().unwrap().clone() };
+            assert_ne!(length, 0, "it does not listen: {so_far}");
+            log.lock().unwrap().push_str(&line);
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(address) = event["address"].as_str() {
+                break address.to_owned();
             }
         };
-        let log = Arc::new(Mutex::new(log));
-        let all = Arc::clone(&log);
-        let logging = thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let mut log = all.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
+        let heard = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = lines.read(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                heard.lock().unwrap().push_str(&text);
             }
         });
-        Self { child, address, log, logging: Some(logging) }
+        served.address = address;
+        served
     }
 
-    /// Where it listens: an address and a port.
+    /// Where it listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// A request to it.
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// What it answers, if that is JSON.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.request("GET", path)).await
+    }
+
+    /// The same with a body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.request("POST", path).json(body)).await
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until it has logged something.
+    pub(crate) async fn logged(&self, text: &str) {
+        while !self.log().contains(text) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// What it has logged so far.
@@ -150,60 +153,37 @@ impl Served {
         self.log.lock().unwrap().clone()
     }
 
-    /// What is at a path.
-    pub(crate) async fn get(&self, path: &str, token: &str) -> reqwest::Response {
-        let request = http().get(format!("{}{path}", self.url()));
-        request.bearer_auth(token).send().await.unwrap()
+    /// Waits until it has ended.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
+}
 
-    /// A command that asks it with this token, ready to be run.
-    pub(crate) fn asking(&self, home: &Path, token: &str) -> Command {
-        let mut command = command(home);
-        command.env("FOREWARM_URL", self.url());
-        if !token.is_empty() {
-            command.env("FOREWARM_TOKEN", token);
-        }
-        command
-    }
+/// A client of HTTP.
+pub(crate) fn client() -> reqwest::Client {
+    // The first one stays; who is later finds it there.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
 
-    /// Runs a command that asks it.
-    pub(crate) fn ask<A: AsRef<OsStr>>(&self, home: &Path, token: &str, words: &[A]) -> Output {
-        self.asking(home, token).args(words).output().unwrap()
-    }
+/// What is answered: its status, and its body if that is JSON.
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+}
 
-    /// Sends it a signal.
-    pub(crate) fn tell(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Has it end; gives how it did, and all that it logged.
-    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
-        self.tell(Signal::TERM);
-        let status = self.child.wait().unwrap();
-        self.logging.take().unwrap().join().unwrap();
-        (status, self.log())
-    }
+/// The program, in a folder.
+pub(crate) fn command(folder: &Path, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
+    command.args(arguments).current_dir(folder);
+    command
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails where it has ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// Runs a command with something to read.
-pub(crate) fn fed(mut command: Command, input: &[u8]) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-/// What a command has printed: what it was asked for, and all else.
-pub(crate) fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
 }

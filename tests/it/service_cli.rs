@@ -8,7 +8,10 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::served::{OPS, READER, SHOP, Served, TOKENS, command, fed, shop, texts};
+use crate::commands::{
+    OPS, READER, SHOP, TOKENS, ask, asking, command, fed, serve, shop, status, stop, texts,
+};
+use crate::served::Served;
 
 /// Words that are parted by spaces.
 fn words(text: &str) -> Vec<&str> {
@@ -21,7 +24,7 @@ fn code(output: &Output) -> i32 {
 
 /// What a command prints that must go well.
 fn printed(served: &Served, home: &Path, line: &str) -> String {
-    let output = served.ask(home, OPS, &words(line));
+    let output = ask(served, home, OPS, &words(line));
     let (out, notes) = texts(&output);
     assert_eq!(code(&output), 0, "{line}: {notes}");
     out
@@ -30,11 +33,10 @@ fn printed(served: &Served, home: &Path, line: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_says_what_the_service_knows_in_words_and_in_json() {
     let home = shop().await;
-    let served = Served::start(home.path(), &format!("{SHOP}{TOKENS}"));
+    let served = serve(home.path(), &format!("{SHOP}{TOKENS}"));
     for _ in 0..3 {
         for id in 1..=3 {
-            let response = served.get(&format!("/v1/user/{id}"), READER).await;
-            assert_eq!(response.status(), 200);
+            assert_eq!(status(&served, &format!("/v1/user/{id}"), READER).await, 200);
         }
     }
     let lines = [
@@ -66,15 +68,15 @@ async fn each_command_says_what_the_service_knows_in_words_and_in_json() {
             assert!(!shown.contains(OPS) && !shown.contains(READER), "{shown}");
         }
     }
-    let (status, log) = served.stop();
-    assert!(status.success(), "{log}");
+    let (ended, log) = stop(served);
+    assert!(ended.success(), "{log}");
     assert!(!log.contains(OPS) && !log.contains(READER), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_is_what_the_service_answers() {
     let home = shop().await;
-    let served = Served::start(home.path(), SHOP);
+    let served = serve(home.path(), SHOP);
     // When it is due next is told to the nanosecond, by a clock that goes on.
     printed(&served, home.path(), "jobs pause hourly");
     for (line, path) in [
@@ -82,7 +84,7 @@ async fn json_is_what_the_service_answers() {
         ("jobs runs popular --json", "/admin/jobs/popular/runs?limit=10"),
         ("hot-keys --json", "/admin/hot-keys?limit=10"),
     ] {
-        let answer = served.get(path, "").await.text().await.unwrap();
+        let answer = served.request("GET", path).send().await.unwrap().text().await.unwrap();
         assert_eq!(printed(&served, home.path(), line).trim_end(), answer, "{line}");
     }
 }
@@ -90,7 +92,7 @@ async fn json_is_what_the_service_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_shows_in_the_exit_code_and_is_said() {
     let home = shop().await;
-    let served = Served::start(home.path(), &format!("{SHOP}{TOKENS}"));
+    let served = serve(home.path(), &format!("{SHOP}{TOKENS}"));
     let cases = [
         (5, "", "stats", "401"),
         (5, "wrong-0123456789abcdef0123456789abcdef", "stats", "401"),
@@ -114,7 +116,7 @@ async fn what_failed_shows_in_the_exit_code_and_is_said() {
         (3, OPS, "serve --config nothing.toml", "cannot be read"),
     ];
     for (expected, token, line, said) in cases {
-        let output = served.ask(home.path(), token, &words(line));
+        let output = ask(&served, home.path(), token, &words(line));
         let (out, notes) = texts(&output);
         assert_eq!(code(&output), expected, "{line}: {out}{notes}");
         assert!(notes.contains(said), "{line}: {notes}");
@@ -124,10 +126,10 @@ async fn what_failed_shows_in_the_exit_code_and_is_said() {
     let file = home.path().join("token");
     std::fs::write(&file, format!("{OPS}\n")).unwrap();
     let words = ["jobs", "trigger", "popular", "--token-file", "token"];
-    assert_eq!(code(&served.ask(home.path(), "", &words)), 0);
-    let url = served.url();
-    let (status, _) = served.stop();
-    assert!(status.success());
+    assert_eq!(code(&ask(&served, home.path(), "", &words)), 0);
+    let url = format!("http://{}", served.address());
+    let (ended, _) = stop(served);
+    assert!(ended.success());
     let output = command(home.path()).args(["stats", "--url", &url]).output().unwrap();
     assert_eq!(code(&output), 4, "{}", texts(&output).1);
     assert!(texts(&output).1.contains(&url), "{}", texts(&output).1);
@@ -199,7 +201,7 @@ fn what_is_no_forewarm_is_not_believed_and_gets_no_second_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_a_file_are_warmed_in_batches_and_lines_that_are_none_are_named() {
     let home = shop().await;
-    let served = Served::start(home.path(), SHOP);
+    let served = serve(home.path(), SHOP);
     let keys: String = (1..=1_200).map(|id| format!("{id}\n")).collect();
     std::fs::write(home.path().join("keys.txt"), &keys).unwrap();
     let text = printed(&served, home.path(), "warm user keys.txt");
@@ -207,13 +209,13 @@ async fn keys_of_a_file_are_warmed_in_batches_and_lines_that_are_none_are_named(
     let sum = printed(&served, home.path(), "warm user keys.txt --json");
     let sum: Value = serde_json::from_str(&sum).unwrap();
     assert_eq!(sum["held"], 1_200, "{sum}");
-    let audit = served.get("/admin/audit?limit=10", "").await.text().await.unwrap();
+    let audit = served.get("/admin/audit?limit=10").await.1.to_string();
     for batch in ["500 keys", "200 keys"] {
         assert!(audit.contains(batch), "{audit}");
     }
 
     let bad = b"1\r\n\n2\ntab\tin it\n\xff\n3";
-    let mut warm = served.asking(home.path(), "");
+    let mut warm = asking(&served, home.path(), "");
     warm.args(["warm", "user", "-"]);
     let output = fed(warm, bad);
     let (out, notes) = texts(&output);
@@ -228,7 +230,7 @@ async fn keys_of_a_file_are_warmed_in_batches_and_lines_that_are_none_are_named(
     std::fs::write(home.path().join("long.txt"), long).unwrap();
     let text = printed(&served, home.path(), "warm note long.txt");
     assert!(text.contains("400 of which there is no such thing"), "{text}");
-    let output = served.ask(home.path(), "", &["warm", "user", "keys.txt", "--batch", "1001"]);
+    let output = ask(&served, home.path(), "", &["warm", "user", "keys.txt", "--batch", "1001"]);
     assert_eq!(code(&output), 5);
     assert!(texts(&output).1.contains("send 1000 at most"), "{}", texts(&output).1);
 }
@@ -236,14 +238,13 @@ async fn keys_of_a_file_are_warmed_in_batches_and_lines_that_are_none_are_named(
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_do_nothing_to_the_terminal() {
     let home = shop().await;
-    let served = Served::start(home.path(), SHOP);
-    let response = served.get("/v1/note/%1B%5B2J", "").await;
-    assert_eq!(response.status(), 200);
+    let served = serve(home.path(), SHOP);
+    assert_eq!(status(&served, "/v1/note/%1B%5B2J", "").await, 200);
     for line in [&["hot-keys"][..], &["explain", "note", "\u{1b}[2J"]] {
-        let (out, _) = texts(&served.ask(home.path(), "", line));
+        let (out, _) = texts(&ask(&served, home.path(), "", line));
         assert!(out.contains("\\u{1b}[2J") && !out.contains('\u{1b}'), "{out:?}");
     }
-    let output = served.ask(home.path(), "", &["explain", "\u{1b}[2J", "x"]);
+    let output = ask(&served, home.path(), "", &["explain", "\u{1b}[2J", "x"]);
     assert!(!texts(&output).1.contains('\u{1b}'));
 }
 

@@ -58,8 +58,7 @@ impl Asking<'_> {
 
     fn look_for_secrets(&mut self) {
         let mut wrong = token_problems(self.settings);
-        let secrets = self.settings.l2.iter().flat_map(secrets_of_l2);
-        wrong.extend(missing(secrets));
+        wrong.extend(missing(self.settings.l2.as_ref().map_or_else(Vec::new, secrets_of_l2)));
         for error in wrong {
             self.refuse(error);
         }
@@ -215,7 +214,7 @@ fn secrets_of_source<'a>(name: &str, source: &'a SourceSettings) -> Vec<Named<'a
 }
 
 /// The secrets that are not where they should be.
-fn missing<'a>(secrets: impl IntoIterator<Item = Named<'a>>) -> Vec<ConfigError> {
+fn missing(secrets: Vec<Named<'_>>) -> Vec<ConfigError> {
     let reveal = |(field, secret): Named<'_>| reveal(&field, secret).err();
     secrets.into_iter().filter_map(reveal).collect()
 }

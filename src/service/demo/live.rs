@@ -15,6 +15,7 @@ use crate::service::console;
 #[derive(Debug)]
 pub(super) struct Live {
     what: &'static str,
+    before: Totals,
     clock: Clock,
     start: Moment,
     /// The last second, oldest first.
@@ -38,12 +39,14 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(1);
 
 impl Live {
-    pub(super) fn new(what: &'static str, span: Duration) -> Self {
+    /// Of what an engine counts after `before`.
+    pub(super) fn new(what: &'static str, span: Duration, before: Totals) -> Self {
         let clock = Clock::system();
         let start = clock.now();
         let shown = console::is_watched().then(|| Shown::new(what, span));
         let seen = VecDeque::from([(start, Totals::default())]);
-        Self { what, clock, start, seen, next_note: start.plus(NOTE_EVERY), shown }
+        let next_note = start.plus(NOTE_EVERY);
+        Self { what, before, clock, start, seen, next_note, shown }
     }
 
     /// Shows the figures of an engine again and again; never ends by itself.
@@ -51,7 +54,7 @@ impl Live {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             ticks.tick().await;
-            self.show(Totals::of(forewarm));
+            self.show(Totals::of(forewarm).since(self.before));
         }
     }
 

@@ -4,28 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::SqlitePool;
 use sqlx::query_as;
 
 use super::network::Network;
 use super::traffic::Ask;
 use crate::builder::Forewarm;
-use crate::error::{Error, LoadError};
+use crate::error::{ConfigError, Error, LoadError};
 use crate::loader::{LoadContext, Loaded, Loader};
 use crate::policy::{Policy, PreloadMode, PreloadPolicy, Store};
-use crate::resource::Resource;
+use crate::service::app::Documents;
+use crate::service::document::Document;
 
 /// What the pages of the shop read.
 #[derive(Debug)]
 pub(super) struct Shop {
-    products: Resource<u32, Product>,
-    stocks: Resource<u32, Stock>,
-    reviews: Resource<u32, Reviews>,
-    customers: Resource<u32, Customer>,
+    products: Documents,
+    stocks: Documents,
+    reviews: Documents,
+    customers: Documents,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct Product {
     name: String,
     description: String,
@@ -33,21 +34,21 @@ struct Product {
     price_cents: u32,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct Stock {
     units: u32,
     shelf: String,
 }
 
 /// What people think of a product.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct Reviews {
     count: u32,
     stars: f64,
     newest: Vec<Review>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct Review {
     author: String,
     stars: u32,
@@ -56,7 +57,7 @@ struct Review {
 }
 
 /// Who is signed in, and what they have bought.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct Customer {
     name: String,
     city: String,
@@ -82,57 +83,80 @@ impl Shop {
     /// # Errors
     ///
     /// The engine has started before.
-    pub(super) fn declare(
-        forewarm: &Forewarm,
-        remote: &Remote,
-        mode: &PreloadMode,
-    ) -> Result<Self, Error> {
-        let (products, stocks) = (Products(remote.clone()), remote.clone());
-        let (reviews, customers) = (remote.clone(), remote.clone());
+    pub(super) fn declare(forewarm: &Forewarm, remote: &Remote) -> Result<Self, Error> {
+        let declare = |name, ttl| forewarm.resource::<String, Document>(name).policy(policy(ttl));
+        let (stocks, reviews, customers) = (remote.clone(), remote.clone(), remote.clone());
         Ok(Self {
-            products: forewarm
-                .resource("product")
-                .policy(policy(TTL_MAX, mode))
-                .loader(products)
+            products: declare("product", TTL_MAX).loader(Products(remote.clone())).build()?,
+            stocks: declare("stock", TTL_MIN)
+                .load_with(move |id| written(id, stocks.clone(), Remote::stock))
                 .build()?,
-            stocks: forewarm
-                .resource("stock")
-                .policy(policy(TTL_MIN, mode))
-                .load_with(move |id| stocks.clone().stock(id))
+            reviews: declare("reviews", TTL_MAX)
+                .load_with(move |id| written(id, reviews.clone(), Remote::reviews))
                 .build()?,
-            reviews: forewarm
-                .resource("reviews")
-                .policy(policy(TTL_MAX, mode))
-                .load_with(move |id| reviews.clone().reviews(id))
-                .build()?,
-            customers: forewarm
-                .resource("customer")
-                .policy(policy(TTL_MAX, mode))
-                .load_with(move |id| customers.clone().customer(id))
+            customers: declare("customer", TTL_MAX)
+                .load_with(move |id| written(id, customers.clone(), Remote::customer))
                 .build()?,
         })
+    }
+
+    /// What its pages read.
+    pub(super) fn resources(&self) -> [Documents; 4] {
+        [&self.products, &self.stocks, &self.reviews, &self.customers].map(Clone::clone)
+    }
+
+    /// Sets what decides which keys are loaded ahead.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be set while the engine runs.
+    pub(super) fn preload(&self, mode: &PreloadMode) -> Result<(), ConfigError> {
+        for resource in self.resources() {
+            resource.tune(PreloadPolicy { mode: mode.clone(), ..resource.preload_policy() })?;
+        }
+        Ok(())
     }
 
     /// Reads what is asked for; gives whether there is such a thing.
     pub(super) async fn read(&self, ask: Ask) -> Result<bool, Error> {
-        Ok(match ask {
-            Ask::Product(id) => self.products.get(&id).await?.is_some(),
-            Ask::Stock(id) => self.stocks.get(&id).await?.is_some(),
-            Ask::Reviews(id) => self.reviews.get(&id).await?.is_some(),
-            Ask::Customer(id) => self.customers.get(&id).await?.is_some(),
-        })
+        let (resource, id) = match ask {
+            Ask::Product(id) => (&self.products, id),
+            Ask::Stock(id) => (&self.stocks, id),
+            Ask::Reviews(id) => (&self.reviews, id),
+            Ask::Customer(id) => (&self.customers, id),
+        };
+        Ok(resource.get(id.to_string().as_str()).await?.is_some())
     }
+}
+
+/// Asks the database for a thing, and writes it as JSON.
+async fn written<T: Serialize, Asked>(
+    id: String,
+    remote: Remote,
+    ask: fn(Remote, u32) -> Asked,
+) -> Result<Option<Document>, LoadError>
+where
+    Asked: Future<Output = Result<Option<T>, LoadError>>,
+{
+    // What is no number is the id of nothing.
+    let Ok(id) = id.parse() else { return Ok(None) };
+    ask(remote, id).await?.map(|thing| document(&thing)).transpose()
+}
+
+fn document(thing: &impl Serialize) -> Result<Document, LoadError> {
+    let value = serde_json::to_value(thing).map_err(LoadError::permanent)?;
+    Document::of_value(&value).map_err(LoadError::permanent)
 }
 
 /// The policy of all resources, whose loads may be shown: nothing is served past its ttl, so that
 /// whoever would have met an expired value waits.
-fn policy(ttl: Duration, mode: &PreloadMode) -> Policy {
+fn policy(ttl: Duration) -> Policy {
     Policy {
         ttl,
         stale_while_revalidate: None,
         stale_if_error: None,
         store: Store::Memory,
-        preload: PreloadPolicy { mode: mode.clone(), ..PreloadPolicy::default() },
+        preload: PreloadPolicy { mode: PreloadMode::Off, ..PreloadPolicy::default() },
         ..Policy::default()
     }
 }
@@ -164,13 +188,15 @@ impl Products {
     }
 }
 
-impl Loader<u32, Product> for Products {
+impl Loader<String, Document> for Products {
     async fn load(
         &self,
-        id: &u32,
-        _cx: &LoadContext<Product>,
-    ) -> Result<Loaded<Product>, LoadError> {
-        Ok(self.find(&[*id]).await?.remove(id).into())
+        id: &String,
+        _cx: &LoadContext<Document>,
+    ) -> Result<Loaded<Document>, LoadError> {
+        let Ok(id) = id.parse::<u32>() else { return Ok(Loaded::absent()) };
+        let found = self.find(&[id]).await?.remove(&id);
+        Ok(found.map(|product| document(&product)).transpose()?.into())
     }
 
     fn keys_per_call(&self) -> usize {
@@ -179,11 +205,18 @@ impl Loader<u32, Product> for Products {
 
     async fn load_many(
         &self,
-        asked: &[(u32, LoadContext<Product>)],
-    ) -> Vec<Result<Loaded<Product>, LoadError>> {
-        let ids: Vec<u32> = asked.iter().map(|(id, _)| *id).collect();
-        match self.find(&ids).await {
-            Ok(mut found) => ids.iter().map(|id| Ok(found.remove(id).into())).collect(),
+        asked: &[(String, LoadContext<Document>)],
+    ) -> Vec<Result<Loaded<Document>, LoadError>> {
+        let ids: Vec<Option<u32>> = asked.iter().map(|(id, _)| id.parse().ok()).collect();
+        let known: Vec<u32> = ids.iter().copied().flatten().collect();
+        match self.find(&known).await {
+            Ok(mut found) => {
+                let mut answer = |id: Option<u32>| {
+                    let product = id.and_then(|id| found.remove(&id));
+                    Ok(product.map(|product| document(&product)).transpose()?.into())
+                };
+                ids.into_iter().map(&mut answer).collect()
+            }
             Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
         }
     }
@@ -222,7 +255,7 @@ impl Remote {
         Ok(found.map(|(units, shelf)| Stock { units, shelf }))
     }
 
-    async fn reviews(self, product: u32) -> Result<Reviews, LoadError> {
+    async fn reviews(self, product: u32) -> Result<Option<Reviews>, LoadError> {
         self.network.cross().await;
         let (count, stars) = query_as(REVIEWS_COUNT)
             .bind(product)
@@ -240,7 +273,7 @@ impl Remote {
             text,
             written_at,
         });
-        Ok(Reviews { count, stars, newest: newest.collect() })
+        Ok(Some(Reviews { count, stars, newest: newest.collect() }))
     }
 
     async fn customer(self, id: u32) -> Result<Option<Customer>, LoadError> {
