@@ -74,8 +74,10 @@ mod report;
 #[cfg(test)]
 mod schedule;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod served;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod service;
 #[cfg(feature = "service")]
 #[cfg(test)]
