@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
-use crate::coherence::{Heed, L2};
+use crate::coherence::{Heed, L2, NodeSeen};
 use crate::config::Config;
 use crate::engine::{Engine, EngineParts, Readiness};
 use crate::error::{ConfigError, Error};
@@ -217,6 +217,15 @@ impl Forewarm {
         self.engine.learned_rules()
     }
 
+    /// The engines with this prefix that share L2, this one first: those that have named themselves
+    /// lately, as each does every [`L2Config::share_hot_every`](crate::L2Config::share_hot_every). This
+    /// one alone while L2 does not answer, and nobody without an L2.
+    pub async fn nodes(&self) -> Vec<NodeSeen> {
+        let Some(l2) = &self.engine.l2 else { return Vec::new() };
+        let every = l2.config().share_hot_every.unwrap_or(NAMED_FOR);
+        l2.meet_nodes(self.engine.prefix.as_str(), every.saturating_mul(3)).await
+    }
+
     /// Brings the figures to the recorder of the `metrics` facade, if one is installed. Call it
     /// before each scrape: counters are ours until then, so that a hit pays nothing for them.
     pub fn publish_metrics(&self) {
@@ -303,6 +312,7 @@ impl Forewarm {
             for resource in self.engine.resources() {
                 resource.deliver_queued().await;
             }
+            l2.leave_nodes(self.engine.prefix.as_str()).await;
         }
         l2.close().await;
     }
@@ -378,6 +388,9 @@ impl Builder {
         Ok(Forewarm { engine: Arc::new(Engine::new(parts)), memory })
     }
 }
+
+/// How long an engine that does so only when it is asked is named in L2, by three.
+const NAMED_FOR: Duration = Duration::from_secs(10);
 
 /// The longest that the last write of the memory may take, if the deadline is shorter.
 const LAST_WRITE_MIN: Duration = Duration::from_secs(1);

@@ -20,11 +20,13 @@ use crate::tier::{
 
 use self::follow::Following;
 pub(crate) use self::follow::Heed;
+pub use self::nodes::NodeSeen;
 pub(crate) use self::outbox::{Outbox, Waiting};
 pub(crate) use self::runs::Met;
 pub(crate) use self::trust::Trust;
 
 mod follow;
+mod nodes;
 mod outbox;
 mod runs;
 mod trust;

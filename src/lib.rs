@@ -154,6 +154,7 @@ pub mod fuzzing;
 
 pub use self::builder::{Builder, Forewarm};
 pub use self::clock::{Clock, Moment};
+pub use self::coherence::NodeSeen;
 pub use self::config::{Config, L2Config, LearningConfig, MemoryConfig, MissLevel};
 pub use self::engine::{Readiness, ReadyBy};
 pub use self::entry::{Freshness, Origin, Reason};

@@ -174,6 +174,11 @@ pub trait Tier: Send + Sync + 'static {
     /// highest first, at most 1,000. What an engine noted is forgotten after `keep_for`. Default:
     /// nothing is kept.
     ///
+    /// Engines note themselves so as well, to know of each other ([`Forewarm::nodes`]): `resource` is
+    /// the prefix alone then, and the key is no full key.
+    ///
+    /// [`Forewarm::nodes`]: crate::Forewarm::nodes
+    ///
     /// # Errors
     ///
     /// The store did not answer.

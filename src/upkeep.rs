@@ -46,12 +46,18 @@ fn share_hot(engine: &Arc<Engine>, every: Duration) {
 }
 
 async fn share_hot_once(engine: Weak<Engine>, every: Duration) -> Next {
-    let Some(resources) = engine.upgrade().map(|engine| engine.resources()) else {
+    let parts =
+        |engine: Arc<Engine>| (engine.resources(), engine.l2.clone(), engine.prefix.clone());
+    let Some((resources, l2, prefix)) = engine.upgrade().map(parts) else {
         return Next::Never;
     };
+    // A round that is missed now and then changes nothing.
+    let keep_for = every.saturating_mul(3);
     for resource in resources {
-        // A round that is missed now and then changes nothing.
-        resource.share_hot(every.saturating_mul(3)).await;
+        resource.share_hot(keep_for).await;
+    }
+    if let Some(l2) = l2.filter(|l2| l2.is_up()) {
+        l2.meet_nodes(prefix.as_str(), keep_for).await;
     }
     Next::After(every)
 }

@@ -12,6 +12,7 @@ use super::jobs::Jobs;
 use super::log::{Run, RunLog, RunOutcome};
 use super::plan::{Looked, Plan, Present, Terms};
 use super::policy::JobPolicy;
+use super::trigger::Trigger;
 use crate::clock::Moment;
 use crate::error::{ConfigError, Error};
 use crate::key::Name;
@@ -113,14 +114,18 @@ impl JobCore {
         let mut state = self.state.lock();
         let Some(plan) = &mut state.plan else { return (Vec::new(), Moment::NEVER) };
         let Looked { start, missed } = plan.look(&terms, present);
-        let next = plan.next_look(&terms, present);
+        let next = plan.next_look(present);
+        self.note_missed(&mut state.log, &missed, present);
+        (start, next)
+    }
+
+    fn note_missed(&self, log: &mut RunLog, missed: &[Due], present: Present) {
         for due in missed {
             tracing::warn!(job = %self.name, scheduled = %due.scheduled, "the job was not run in time");
             self.outcomes.one(RunOutcome::Missed);
-            state.log.add(self.row(&due), present.now);
-            state.log.end(due.run_id, RunOutcome::Missed, present.now, present.wall);
+            log.add(self.row(due), present.now);
+            log.end(due.run_id, RunOutcome::Missed, present.now, present.wall);
         }
-        (start, next)
     }
 
     const fn terms<'a>(&'a self, new_id: &'a dyn Fn() -> RunId) -> Terms<'a> {
@@ -212,9 +217,7 @@ impl JobCore {
         let terms = self.terms(&new_id);
         let mut state = self.state.lock();
         let Some(plan) = &mut state.plan else {
-            let field = format!("job `{}`", self.name);
-            let remedy = "start the engine first";
-            return Err(ConfigError::new(field, "is told to run too early", remedy).into());
+            return Err(self.too_early("is told to run too early"));
         };
         let Some(due) = plan.ask(&terms, present) else {
             let waiting = plan.waiting();
@@ -225,6 +228,38 @@ impl JobCore {
         drop(state);
         jobs.wake.notify_one();
         Ok(due.run_id)
+    }
+
+    fn too_early(&self, problem: &str) -> Error {
+        let field = format!("job `{}`", self.name);
+        ConfigError::new(field, problem, "start the engine first").into()
+    }
+
+    /// Follows other triggers from now on.
+    pub(super) fn reschedule(&self, jobs: &Jobs, triggers: Vec<Trigger>) -> Result<(), Error> {
+        if jobs.tasks.is_stopping() {
+            return Err(Error::ShutDown);
+        }
+        let policy = JobPolicy { triggers, ..self.policy.clone() };
+        policy.check(&self.name)?;
+        let (present, new_id) = (jobs.present(), || jobs.new_id());
+        let terms = self.terms(&new_id);
+        let mut state = self.state.lock();
+        let State { plan, log, .. } = &mut *state;
+        let Some(plan) = plan else {
+            return Err(self.too_early("is rescheduled too early"));
+        };
+        let missed = plan.reschedule(&terms, present, policy.triggers);
+        self.note_missed(log, &missed, present);
+        drop(state);
+        jobs.wake.notify_one();
+        Ok(())
+    }
+
+    /// When it is due.
+    pub(super) fn triggers(&self) -> Vec<Trigger> {
+        let state = self.state.lock();
+        state.plan.as_ref().map_or_else(|| self.policy.triggers.clone(), Plan::triggers)
     }
 
     pub(super) fn pause(&self, jobs: &Jobs, is_paused: bool) {
@@ -242,11 +277,10 @@ impl JobCore {
     }
 
     pub(super) fn figures(&self, jobs: &Jobs) -> Figures {
-        let (present, new_id) = (jobs.present(), || jobs.new_id());
-        let terms = self.terms(&new_id);
+        let present = jobs.present();
         let state = self.state.lock();
         let plan = state.plan.as_ref();
-        let next = plan.and_then(|plan| plan.next_due(&terms, present));
+        let next = plan.and_then(|plan| plan.next_due(present));
         Figures {
             next_run: next.map(|(wall, _)| wall),
             is_paused: plan.is_some_and(Plan::is_paused),

@@ -10,6 +10,7 @@ use super::core::{Figures, JobCore};
 use super::jobs::Jobs;
 use super::log::Run;
 use super::policy::JobPolicy;
+use super::trigger::Trigger;
 use crate::error::Error;
 use crate::tier::RunId;
 
@@ -50,7 +51,8 @@ impl Job {
         &self.core.name
     }
 
-    /// The policy.
+    /// The policy as it was declared. When it is due may have been changed since; see
+    /// [`Job::triggers`].
     #[must_use]
     pub fn policy(&self) -> &JobPolicy {
         &self.core.policy
@@ -64,6 +66,31 @@ impl Job {
     /// 100 runs wait already, the engine was not started yet, or it has been shut down.
     pub fn trigger(&self) -> Result<RunId, Error> {
         self.core.ask(&self.jobs)
+    }
+
+    /// When it is due: as it was declared, or as it was last rescheduled.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<Trigger> {
+        self.core.triggers()
+    }
+
+    /// Replaces the triggers, on this engine and for as long as it runs; none of them, and it runs
+    /// only when it is told to.
+    ///
+    /// What has come due by now stays due, and waits for its turn as before. What comes next follows
+    /// from the new triggers, and is later than now: what they name in the past is not caught up,
+    /// and an instant that old and new ones name is run once. A trigger that stays goes on as if
+    /// nothing had happened.
+    ///
+    /// Of engines that share an L2, each has to be told. Until all have been, what the old triggers
+    /// name is run as well as what the new ones do, each instant once.
+    ///
+    /// # Errors
+    ///
+    /// There are more than 100, the engine was not started yet, or it has been shut down. Then the
+    /// old ones stay.
+    pub fn reschedule(&self, triggers: Vec<Trigger>) -> Result<(), Error> {
+        self.core.reschedule(&self.jobs, triggers)
     }
 
     /// Stops running it here when it is due. What comes due meanwhile is left out. Runs under way go
@@ -90,7 +117,7 @@ impl Job {
             self.core.figures(&self.jobs);
         JobStatus {
             name: self.core.name.to_string(),
-            triggers: self.core.policy.triggers.iter().map(ToString::to_string).collect(),
+            triggers: self.triggers().iter().map(ToString::to_string).collect(),
             next_run,
             is_paused,
             running,

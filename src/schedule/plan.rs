@@ -40,9 +40,7 @@ pub(super) struct Looked {
 /// What is due of a job, waits or runs.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// For each trigger the last instant that was due. It only grows, so no instant comes twice. Not
-    /// known where L2 has still to say it.
-    handled: Vec<Option<Timestamp>>,
+    timed: Vec<Timed>,
     started: Timestamp,
     /// When the job was first known.
     since: Timestamp,
@@ -51,6 +49,15 @@ pub(super) struct Plan {
     waiting: VecDeque<Due>,
     running: usize,
     is_paused: bool,
+}
+
+/// A trigger, and how far it has been followed.
+#[derive(Clone, Debug)]
+struct Timed {
+    trigger: Trigger,
+    /// The last instant that was due. It only grows, so no instant comes twice. Not known where L2
+    /// has still to say it.
+    handled: Option<Timestamp>,
 }
 
 /// More than this do not wait: the oldest are missed.
@@ -86,12 +93,13 @@ impl Plan {
     /// A plan that begins now; but for what is due at the start, only when it is told where to go on
     /// if the job `is_shared`.
     pub(super) fn new(policy: &JobPolicy, is_shared: bool, now: Present) -> Self {
-        let handled = policy.triggers.iter().map(|trigger| {
+        let timed = policy.triggers.iter().map(|trigger| {
             let begins = !is_shared || trigger.is_of_start();
-            begins.then(|| before(now.of(trigger)))
+            let handled = begins.then(|| before(now.of(trigger)));
+            Timed { trigger: trigger.clone(), handled }
         });
         Self {
-            handled: handled.collect(),
+            timed: timed.collect(),
             started: now.onward,
             since: now.onward,
             recent: VecDeque::new(),
@@ -106,7 +114,7 @@ impl Plan {
         if let Some(memory) = memory {
             self.since = memory.since;
         }
-        for (trigger, handled) in policy.triggers.iter().zip(&mut self.handled) {
+        for Timed { trigger, handled } in &mut self.timed {
             let from = |memory: JobMemory| match memory.handled {
                 None => before(memory.since),
                 Some(handled) => look_back(policy, handled).max(before(memory.since)),
@@ -116,6 +124,36 @@ impl Plan {
             handled
                 .get_or_insert_with(|| memory.map_or(present, |memory| from(memory).min(present)));
         }
+    }
+
+    /// Follows other triggers from now on, and gives what the old ones have missed until now. What
+    /// has come due stays so; of a trigger that was not there before, nothing is that is past.
+    pub(super) fn reschedule(
+        &mut self,
+        terms: &Terms<'_>,
+        present: Present,
+        triggers: Vec<Trigger>,
+    ) -> Vec<Due> {
+        let mut missed = Vec::new();
+        self.gather(terms, present, &mut missed);
+        let old = std::mem::take(&mut self.timed);
+        let follow = |trigger: Trigger| {
+            if let Some(same) = old.iter().find(|old| old.trigger == trigger) {
+                return same.clone();
+            }
+            // Where its clock was set back, others may have been followed further than the present.
+            let alike = old.iter().filter(|old| old.trigger.is_of_spans() == trigger.is_of_spans());
+            let handled = alike.filter_map(|old| old.handled).max();
+            let handled = handled.max(Some(present.of(&trigger)));
+            Timed { trigger, handled }
+        };
+        self.timed = triggers.into_iter().map(follow).collect();
+        missed
+    }
+
+    /// What it follows.
+    pub(super) fn triggers(&self) -> Vec<Trigger> {
+        self.timed.iter().map(|timed| timed.trigger.clone()).collect()
     }
 
     /// What the instants of a trigger are reckoned from.
@@ -211,8 +249,8 @@ impl Plan {
     }
 
     /// When to look again, at the latest.
-    pub(super) fn next_look(&self, terms: &Terms<'_>, present: Present) -> Moment {
-        let due = self.next_due(terms, present).map(|(_, moment)| moment);
+    pub(super) fn next_look(&self, present: Present) -> Moment {
+        let due = self.next_due(present).map(|(_, moment)| moment);
         // One that waits for its turn is looked at when it is missed; one that ends wakes us.
         let waiting = self.waiting.iter().map(|due| {
             let is_ready = due.not_before <= present.now;
@@ -223,19 +261,14 @@ impl Plan {
     }
 
     /// The instant at which it is due next, by the wall clock and as a moment.
-    pub(super) fn next_due(
-        &self,
-        terms: &Terms<'_>,
-        present: Present,
-    ) -> Option<(Timestamp, Moment)> {
+    pub(super) fn next_due(&self, present: Present) -> Option<(Timestamp, Moment)> {
         if self.is_paused {
             return None;
         }
-        let next =
-            terms.policy.triggers.iter().zip(&self.handled).filter_map(|(trigger, handled)| {
-                let due = trigger.next((*handled)?, self.base(trigger))?;
-                Some(due.duration_since(present.of(trigger)))
-            });
+        let next = self.timed.iter().filter_map(|Timed { trigger, handled }| {
+            let due = trigger.next((*handled)?, self.base(trigger))?;
+            Some(due.duration_since(present.of(trigger)))
+        });
         let in_span = next.min()?.max(SignedDuration::ZERO);
         let wall = present.wall.checked_add(in_span).ok()?;
         Some((wall, present.now.plus(in_span.unsigned_abs())))
@@ -243,47 +276,58 @@ impl Plan {
 
     /// Takes note of what has come due since the last time.
     fn gather(&mut self, terms: &Terms<'_>, present: Present, missed: &mut Vec<Due>) {
-        for (nth, trigger) in terms.policy.triggers.iter().enumerate() {
-            let (now, base) = (present.of(trigger), self.base(trigger));
-            let Some(handled) = self.handled.get(nth).copied().flatten() else { continue };
-            let Some(last) = trigger.last(handled, now, base) else { continue };
-            let grace = terms.policy.misfire_grace;
-            let lately = now.checked_sub(grace).unwrap_or(Timestamp::MIN).max(handled);
-            let on_time: Vec<_> = if self.is_paused {
-                Vec::new()
-            } else if terms.policy.coalesce {
-                trigger.last(lately, now, base).into_iter().collect()
-            } else {
-                let next = |after: &Timestamp| trigger.next(*after, base);
-                let on_time = std::iter::successors(next(&lately), next);
-                on_time.take_while(|at| *at <= now).take(WAITING_MAX).collect()
-            };
-            // What there is no room for is looked at next.
-            let up_to = on_time.last().copied().unwrap_or(last);
-            if let Some(handled) = self.handled.get_mut(nth) {
-                *handled = Some(up_to);
-            }
-            if self.is_paused {
+        let mut timed = std::mem::take(&mut self.timed);
+        for timed in &mut timed {
+            self.gather_of(timed, terms, present, missed);
+        }
+        self.timed = timed;
+    }
+
+    fn gather_of(
+        &mut self,
+        timed: &mut Timed,
+        terms: &Terms<'_>,
+        present: Present,
+        missed: &mut Vec<Due>,
+    ) {
+        let trigger = &timed.trigger;
+        let (now, base) = (present.of(trigger), self.base(trigger));
+        let Some(handled) = timed.handled else { return };
+        let Some(last) = trigger.last(handled, now, base) else { return };
+        let grace = terms.policy.misfire_grace;
+        let lately = now.checked_sub(grace).unwrap_or(Timestamp::MIN).max(handled);
+        let on_time: Vec<_> = if self.is_paused {
+            Vec::new()
+        } else if terms.policy.coalesce {
+            trigger.last(lately, now, base).into_iter().collect()
+        } else {
+            let next = |after: &Timestamp| trigger.next(*after, base);
+            let on_time = std::iter::successors(next(&lately), next);
+            on_time.take_while(|at| *at <= now).take(WAITING_MAX).collect()
+        };
+        // What there is no room for is looked at next.
+        let up_to = on_time.last().copied().unwrap_or(last);
+        timed.handled = Some(up_to);
+        if self.is_paused {
+            return;
+        }
+        // Somebody looks every so often; so what is late already has come while nobody did.
+        let late = trigger.last(handled, lately, base);
+        let late = late.filter(|_| on_time.is_empty() || !terms.policy.coalesce);
+        for (at, reason) in late
+            .map(|at| (at, RunReason::CatchUp))
+            .into_iter()
+            .chain(on_time.into_iter().map(|at| (at, RunReason::Due)))
+        {
+            let due = terms.due(trigger, at, reason, present);
+            // The instant of a start is this engine's own, and may be another trigger's by chance.
+            if !trigger.is_of_start() && self.is_known(at) {
                 continue;
             }
-            // Somebody looks every so often; so what is late already has come while nobody did.
-            let late = trigger.last(handled, lately, base);
-            let late = late.filter(|_| on_time.is_empty() || !terms.policy.coalesce);
-            for (at, reason) in late
-                .map(|at| (at, RunReason::CatchUp))
-                .into_iter()
-                .chain(on_time.into_iter().map(|at| (at, RunReason::Due)))
-            {
-                let due = terms.due(trigger, at, reason, present);
-                // The instant of a start is this engine's own, and may be another trigger's by chance.
-                if !trigger.is_of_start() && self.is_known(at) {
-                    continue;
-                }
-                if reason == RunReason::CatchUp && terms.policy.catch_up == CatchUp::Skip {
-                    missed.push(due);
-                } else {
-                    self.wait(due, terms.policy.coalesce, missed);
-                }
+            if reason == RunReason::CatchUp && terms.policy.catch_up == CatchUp::Skip {
+                missed.push(due);
+            } else {
+                self.wait(due, terms.policy.coalesce, missed);
             }
         }
     }

@@ -19,14 +19,14 @@ mod sound;
 mod template;
 mod trim;
 
-/// A JSON document: its text as it is answered, and the ETag of the text.
+/// A JSON document: its text as it is answered, and the `ETag` of the text.
 ///
 /// A document that exists is JSON, is UTF-8 and can be read as a [`Value`]. Cloning copies nothing.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Document {
     text: Bytes,
     etag: HeaderValue,
-    /// The ETag by which an HTTP source knows it.
+    /// The `ETag` by which an HTTP source knows it.
     source_etag: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl Document {
         Self { text, etag, source_etag: None }
     }
 
-    /// The same, as an HTTP source knows it by this ETag.
+    /// The same, as an HTTP source knows it by this `ETag`.
     pub(crate) fn known_as(self, source_etag: Option<String>) -> Self {
         Self { source_etag, ..self }
     }
@@ -75,13 +75,13 @@ impl Document {
         self.text.clone()
     }
 
-    /// The ETag of the text, for those who hold it already: strong, and the same wherever the text
+    /// The `ETag` of the text, for those who hold it already: strong, and the same wherever the text
     /// is.
     pub(crate) fn etag(&self) -> &HeaderValue {
         &self.etag
     }
 
-    /// The ETag that an HTTP source gave it.
+    /// The `ETag` that an HTTP source gave it.
     pub(crate) fn source_etag(&self) -> Option<&str> {
         self.source_etag.as_deref()
     }
@@ -124,7 +124,7 @@ fn etag_of(text: &[u8]) -> HeaderValue {
     etag.unwrap_or_else(|| HeaderValue::from_static("\"\""))
 }
 
-/// How it is stored: the ETag is computed again, so that nobody can store a wrong one.
+/// How it is stored: the `ETag` is computed again, so that nobody can store a wrong one.
 #[derive(Deserialize, Serialize)]
 struct Stored {
     text: Bytes,

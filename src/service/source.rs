@@ -264,3 +264,6 @@ impl fmt::Debug for DocumentLoader {
         f.debug_struct("DocumentLoader").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

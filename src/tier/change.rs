@@ -1,10 +1,25 @@
 //! What is invalidated, and how others hear of it.
 
+use std::fmt::{self, Display};
 use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 /// An engine among those that share a store: a random number.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Node(pub u64);
+
+impl Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl Node {
     /// Nobody in particular: what it writes concerns every engine.

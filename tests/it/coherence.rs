@@ -9,6 +9,7 @@ mod joining;
 mod lag;
 mod lease;
 mod memory_only;
+mod nodes;
 mod own;
 mod partition;
 mod pause;

@@ -11,6 +11,7 @@ mod bounds;
 mod clocks;
 mod engines;
 mod leases;
+mod rescheduling;
 mod restarts;
 mod runs;
 mod shutdowns;

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn only_the_first_elements_are_kept() {
-        let cases: [(&str, &[(&str, usize)], &str); 6] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, usize)], &'a str);
+        let cases: [Case<'_>; 6] = [
             ("[3, 2, 1]", &[("", 2)], "[3,2]"),
             ("[3, 2, 1]", &[("", 0)], "[]"),
             ("[3, 2, 1]", &[("", 3)], "[3, 2, 1]"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, Url};
@@ -33,6 +33,7 @@ impl Site {
         let section = format!("sources.{name}.http");
         let root = Root::of(&settings.url).map_err(|error| error.within(&section))?;
         let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         for (name, secret) in &settings.headers {
             let field = format!("{section}.headers.{name}");
             let text = secret.reveal();
@@ -137,7 +138,7 @@ fn stay(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if is_same && is_short { attempt.follow() } else { attempt.stop() }
 }
 
-/// The longest ETag that is kept, in bytes.
+/// The longest `ETag` that is kept, in bytes.
 const ETAG_BYTES_MAX: usize = 256;
 
 fn etag_of(headers: &HeaderMap) -> Option<String> {

@@ -67,12 +67,22 @@ where
     K: Key + PgHasArrayType + Type<Postgres>,
     K: for<'r> Decode<'r, Postgres> + for<'q> Encode<'q, Postgres>,
 {
-    let sql = AssertSqlSafe(documents(&load.query, load.is_scalar));
+    let sql = AssertSqlSafe(by(load.key, &documents(&load.query, load.is_scalar)));
     let mut rows = SqlLoader::<Postgres, K, (String,)>::new(pool.clone(), sql);
     if let Some(many) = &load.many {
-        rows = rows.query_many(AssertSqlSafe(documents_of_many(many, load.key)), KEY);
+        let sql = by(load.key, &documents_of_many(many, load.key));
+        rows = rows.query_many(AssertSqlSafe(sql), KEY);
     }
     sql::documents(rows.map(|(text,)| text), load.limit, key_of)
+}
+
+/// A statement whose text tells what the key is bound as: sqlx takes statements of the same text for
+/// the same, although they were prepared for another type.
+fn by(key: KeyKind, sql: &str) -> String {
+    match key {
+        KeyKind::Text => format!("/* by text */ {sql}"),
+        KeyKind::Integer => format!("/* by integer */ {sql}"),
+    }
 }
 
 /// A text that PostgreSQL can have: none that it holds has a zero byte.
@@ -174,10 +184,10 @@ pub(super) async fn check(name: &str, pool: &PgPool, load: &SqlLoad) -> Result<(
     for query in sql::queries(load) {
         let key = if query.field == "query" { one.clone() } else { list.clone() };
         let bound = [key, type_of::<i64>()];
-        prepare(name, pool, query, &bound).await?;
+        prepare(name, pool, query, load.key, &bound).await?;
     }
     let Some(many) = &load.many else { return Ok(()) };
-    let sql = documents_of_many(many, load.key);
+    let sql = by(load.key, &documents_of_many(many, load.key));
     let bound = [list, type_of::<i64>()];
     match pool.prepare_with(AssertSqlSafe(sql).into_sql_str(), &bound).await {
         Ok(_) => Ok(()),
@@ -194,7 +204,7 @@ pub(super) async fn check_query(
     pool: &PgPool,
     query: Query<'_>,
 ) -> Result<(), SourceError> {
-    prepare(name, pool, query, &vec![type_of::<String>(); query.texts]).await
+    prepare(name, pool, query, KeyKind::Text, &vec![type_of::<String>(); query.texts]).await
 }
 
 /// Has the server read a query, with what will be bound to it.
@@ -202,16 +212,23 @@ async fn prepare(
     name: &str,
     pool: &PgPool,
     query: Query<'_>,
+    key: KeyKind,
     bound: &[PgTypeInfo],
 ) -> Result<(), SourceError> {
     let wrong = |error| SourceError::query(name, query.field, error);
     let bound = bound.get(..query.texts).unwrap_or(bound);
-    // By itself, since what stands around it would hide what it is; and as it will be asked, since
-    // not everything can be a part of another query.
-    let itself = AssertSqlSafe(sql::trimmed(query.sql)).into_sql_str();
-    let statement = pool.prepare_with(itself, bound).await.map_err(wrong)?;
-    sql::check_shape(query, &statement)?;
-    let asked = AssertSqlSafe(documents(query.sql, query.is_scalar)).into_sql_str();
+    // By itself, since what stands around it would hide what it is. What is declared counts as a
+    // parameter even if it is not there, so the last one is not.
+    let declared = bound.split_last().map_or(bound, |(_, others)| others);
+    let itself = AssertSqlSafe(by(key, sql::trimmed(query.sql))).into_sql_str();
+    match pool.prepare_with(itself, declared).await {
+        Ok(statement) => sql::check_shape(query, &statement)?,
+        // The last parameter is there, and may be of any type.
+        Err(error) if code(&error).as_deref() == Some("42P18") => {}
+        Err(error) => return Err(wrong(error)),
+    }
+    // As it will be asked, since not everything can be a part of another query.
+    let asked = AssertSqlSafe(by(key, &documents(query.sql, query.is_scalar))).into_sql_str();
     pool.prepare_with(asked, bound).await.map_err(wrong)?;
     Ok(())
 }

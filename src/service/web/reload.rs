@@ -108,9 +108,11 @@ impl Service {
         let jobs = self.app.forewarm.jobs();
         for (name, written) in &change.written.jobs {
             let job = jobs.iter().find(|job| job.name() == name);
-            let Some((held, _job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
+            let Some((held, job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
             if held.triggers != written.triggers {
-                change.reloaded.needs_restart.push(format!("jobs.{name}.triggers"));
+                job.reschedule(written.triggers.clone())?;
+                held.triggers.clone_from(&written.triggers);
+                change.reloaded.changed.push(format!("jobs.{name}.triggers"));
             }
         }
         Ok(())

@@ -10,14 +10,14 @@ use tokio::time::sleep;
 use super::{Diary, HOUR, MINUTE, SECOND, instant};
 use crate::sim::{Fate, Line, Op, SimStore, Weather};
 
-struct Node {
+pub(super) struct Node {
     forewarm: Forewarm,
     line: Line,
-    job: Job,
+    pub(super) job: Job,
 }
 
 /// Engines that share a store and a job, with clocks a little apart.
-async fn nodes(count: u64, diary: &Diary, policy: &JobPolicy) -> Vec<Node> {
+pub(super) async fn nodes(count: u64, diary: &Diary, policy: &JobPolicy) -> Vec<Node> {
     let store = SimStore::new();
     let mut nodes = Vec::new();
     for nth in 0..count {
@@ -40,7 +40,7 @@ fn every(span: Duration) -> JobPolicy {
 }
 
 /// How many runs there were, and of how many instants.
-fn counts(diary: &Diary) -> (usize, usize) {
+pub(super) fn counts(diary: &Diary) -> (usize, usize) {
     let scheduled = diary.scheduled();
     (scheduled.len(), scheduled.iter().collect::<BTreeSet<_>>().len())
 }

@@ -9,19 +9,19 @@ use super::{Diary, HOUR, MINUTE, SECOND, instant};
 use crate::sim::{Fate, Line, Op, SimStore};
 
 /// A store, and the wall clock of a machine on which engines are started.
-struct Machine {
+pub(super) struct Machine {
     store: SimStore,
-    line: Line,
+    pub(super) line: Line,
     began: Instant,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { store: SimStore::new(), line: Line::new(1), began: Instant::now() }
     }
 
     /// Starts an engine with one job.
-    async fn start(&self, policy: &JobPolicy, diary: &Diary) -> (Forewarm, Job) {
+    pub(super) async fn start(&self, policy: &JobPolicy, diary: &Diary) -> (Forewarm, Job) {
         let wall = instant("2026-03-10T12:00:00.5Z") + self.began.elapsed();
         let builder = Forewarm::builder().clock(Clock::starting_at(wall));
         let builder = builder.tier(self.store.connect_over(&self.line));

@@ -14,6 +14,7 @@ pub(super) fn cases<B: Bed>() -> Vec<Case<B>> {
         Case::of(what_was_noted_is_forgotten_in_time),
         Case::of(the_hottest_come_first_and_not_too_many),
         Case::of(neighbours_hear_of_each_other),
+        Case::of(engines_that_note_themselves_are_told_apart_and_forgotten),
     ]
 }
 
@@ -89,6 +90,24 @@ async fn the_hottest_come_first_and_not_too_many<B: Bed>(world: World<B>) {
     assert_eq!(heard[0], ("p:user:1499".to_owned(), 1499.0));
     assert_eq!(heard[999], ("p:user:500".to_owned(), 500.0));
     assert!(heard.is_sorted_by(|(_, one), (_, two)| one >= two));
+}
+
+/// Without a resource, under a name that is no key, and with the time of day as the score.
+async fn engines_that_note_themselves_are_told_apart_and_forgotten<B: Bed>(world: World<B>) {
+    let times = [1_893_456_000_123.0, 1_893_456_000_124.0];
+    let names = [NODE, THIRD].map(|node| node.to_string());
+    let note = async |by: Node, hot: &[(&str, f64)]| {
+        pairs(world.tier.merge_hot(by, "p", hot, B::UNIT * 10).await.unwrap())
+    };
+    assert_eq!(note(NODE, &[(&names[0], times[0])]).await, []);
+    assert_eq!(note(THIRD, &[(&names[1], times[1])]).await, expected(&[(&names[0], times[0])]));
+    let both = [(&*names[1], times[1]), (&*names[0], times[0])];
+    assert_eq!(note(OTHER, &[]).await, expected(&both));
+    // One leaves, and one says nothing any more.
+    world.tier.merge_hot(NODE, "p", &[], std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(note(OTHER, &[]).await, expected(&both[..1]));
+    world.pass(11).await;
+    assert_eq!(note(OTHER, &[]).await, []);
 }
 
 async fn neighbours_hear_of_each_other<B: Bed>(world: World<B>) {

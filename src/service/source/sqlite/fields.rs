@@ -86,10 +86,11 @@ fn value_of(row: &SqliteRow, column: &SqliteColumn) -> sqlx::Result<Value> {
 #[derive(Debug, Default)]
 pub(super) struct Declared(ArcSwap<HashSet<(String, String)>>);
 
+/// Virtual tables, whose modules may not be there, have no page.
 const JSON_COLUMNS: &str = "
     select listed.name, declared.name
     from sqlite_schema as listed, pragma_table_xinfo(listed.name) as declared
-    where listed.type = 'table' and lower(declared.type) = 'json'";
+    where listed.type = 'table' and listed.rootpage > 0 and lower(declared.type) = 'json'";
 
 impl Declared {
     /// Asks the database. Every new connection does, so that a change of the tables is seen at some
