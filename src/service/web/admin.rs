@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(changes::warm))
         .routes(routes!(changes::reload))
         .routes(routes!(state::health))
+        .routes(routes!(state::nodes))
         .routes(routes!(state::audit))
         .routes(routes!(events::history))
         .routes(routes!(events::events))

@@ -10,6 +10,7 @@ use super::super::audit::AuditRow;
 use super::super::health::{Readiness, readiness};
 use super::super::problem::Problem;
 use super::{Asked, Limit};
+use crate::coherence::NodeSeen;
 
 /// How each component is doing.
 #[utoipa::path(get, path = "/admin/health", tag = "admin", responses(
@@ -17,6 +18,14 @@ use super::{Asked, Limit};
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Answer<Readiness> {
     Answer(readiness(&service).await)
+}
+
+/// The nodes that share L2, this one first; none without an L2.
+#[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
+    (status = 200, description = "The nodes", body = [Object]),
+))]
+pub(super) async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
+    Answer(service.app.forewarm.nodes().await)
 }
 
 /// The latest changes that somebody has asked for, newest first.

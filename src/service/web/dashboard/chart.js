@@ -1,11 +1,11 @@
 // Lines over time. A pointer or the arrow keys choose an instant, in all charts of the page at once.
 
 import { html, setText, svg } from "/assets/dom.js";
-import { timeOfDay } from "/assets/format.js";
+import { NONE, timeOfDay } from "/assets/format.js";
 import { instants, linear } from "/assets/scale.js";
 
 const HEIGHT = 168;
-const MARGIN = { top: 10, right: 10, bottom: 22, left: 46 };
+const MARGIN = { top: 10, right: 10, bottom: 22, left: 56 };
 /** Between two marks of the time. */
 const MARK_WIDTH = 76;
 
@@ -18,19 +18,19 @@ function choose(at) {
 }
 
 /**
- * A chart. `name` says what it is of, `unit` what its marks count; `axis` gives the marks for all values,
- * `show` the text of a value. A line has `name`, `look` and `of`, which takes its value from a point;
+ * A chart. `name` says what it is of; `axis` gives the marks for all values, `show` the text of a value and
+ * `mark` that of a mark, both with their unit. A line has `name`, `look` and `of`, which takes its value from a point;
  * `shade: true` fills what is between the first two lines, and `limit: true` is a line that the axis need not hold.
  */
 export class TimeChart {
-  constructor({ name, unit, axis, show, lines, shade = false, about }) {
-    Object.assign(this, { name, unit, axis, show, shade });
-    this.lines = lines.map((line) => ({ ...line, value: html("b") }));
+  constructor({ name, axis, show, mark, lines, shade = false, about }) {
+    Object.assign(this, { name, axis, show, mark, shade });
+    this.lines = lines.map(withEntry);
     this.title = html("h3", {}, name);
     this.drawing = svg("svg", { class: "drawing", height: HEIGHT, "aria-hidden": "true" });
     this.plot = html("div", { class: "plot", tabindex: "0", role: "slider", "aria-label": `${name}: instant` }, this.drawing);
     this.time = html("span", { class: "at" });
-    const legend = html("ul", { class: "legend" }, this.lines.map(entry), html("li", {}, this.time));
+    const legend = html("ul", { class: "legend" }, this.lines.map(({ entry }) => entry), html("li", {}, this.time));
     this.figure = html("figure", { class: "card" }, this.title, legend, this.plot, html("figcaption", { class: "hint" }, about));
     this.data = { points: [], start: 0, end: 1, gap: 0 };
     this.#listen();
@@ -73,7 +73,7 @@ export class TimeChart {
     const { start, end } = this.data;
     const rows = marks.map((mark) => [
       svg("line", { class: mark === marks[0] ? "base" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(mark), y2: y(mark) }),
-      svg("text", { class: "mark end", x: MARGIN.left - 6, y: y(mark) + 4 }, this.show(mark, marks)),
+      svg("text", { class: "mark end", x: MARGIN.left - 6, y: y(mark) + 4 }, this.mark(mark)),
     ]);
     const times = instants(start, end, width - MARGIN.left - MARGIN.right, MARK_WIDTH);
     const whole = times.every((at) => at % 60_000 === 0);
@@ -126,8 +126,13 @@ export class TimeChart {
   }
 
   #say(point) {
-    const texts = this.lines.map(({ name, of }) => [name, this.#text(point ? of(point) : null)]);
-    this.lines.forEach(({ value }, nth) => setText(value, texts[nth][1]));
+    const texts = this.lines.filter(({ limit }) => !limit).map(({ name, of }) => [name, this.#text(point ? of(point) : null)]);
+    for (const { value, entry, limit, of } of this.lines) {
+      const number = point ? of(point) : null;
+      setText(value, this.#text(number));
+      // What is not limited has no limit to tell.
+      if (limit) entry.hidden = number === null;
+    }
     setText(this.time, cursor.at === null || !point ? "now" : timeOfDay(point.at));
     const { points } = this.data;
     const said = point ? `${timeOfDay(point.at)}: ${texts.map((text) => text.join(" ")).join(", ")}` : "no figures yet";
@@ -136,7 +141,7 @@ export class TimeChart {
   }
 
   #text(value) {
-    return value === null ? "\u2013" : `${this.show(value)}${this.unit}`;
+    return value === null ? NONE : this.show(value);
   }
 
   #listen() {
@@ -164,7 +169,10 @@ export class TimeChart {
   }
 }
 
-function entry({ name, look, value }) {
+/** A line with what stands for it in the legend. */
+function withEntry(line) {
+  const { name, look } = line;
+  const value = html("b");
   const swatch = svg("svg", { class: "swatch", width: 22, height: 10, "aria-hidden": "true" }, svg("path", { class: `line ${look}`, d: "M1 5H21" }));
-  return html("li", {}, swatch, html("span", {}, name), value);
+  return { ...line, value, entry: html("li", {}, swatch, html("span", {}, name), value) };
 }

@@ -60,7 +60,7 @@ export function begin() {
   nodes = new Table("nodes", {
     caption: "The nodes that share L2",
     key: ({ node }) => node,
-    empty: "Nothing is known yet.",
+    empty: "There is no L2 that nodes could share.",
     columns: [
       { title: "Node", cell: ({ node, is_self }) => html("span", {}, html("code", {}, node), is_self ? html("small", {}, " this one") : null) },
       { title: "Seen", cell: ({ is_self, seen_ago }) => (is_self ? "now" : `${span(seconds(seen_ago))} ago`) },
@@ -80,7 +80,7 @@ function used({ stats, resources }) {
   const { weight, capacity } = stats;
   const show = countsBytes(stats, resources) ? bytes : count;
   const text = `${show(weight)} of ${show(capacity)}`;
-  return html("span", { class: "with-bar" }, bar([{ share: Math.min(1, weight / (capacity || 1)), look: "blue" }], text, 48), text);
+  return html("span", { class: "with-bar long" }, bar([{ share: Math.min(1, weight / (capacity || 1)), look: "blue" }], text, 48), html("span", {}, text));
 }
 
 /** Shows the latest figures. */

@@ -73,7 +73,7 @@ function held({ held, is_loading, resource }) {
   const left = seconds(held.fresh_for);
   const what = held.is_absent ? "that the source has no such thing" : `a value${size}`;
   const rest = `${what}, ${span(seconds(held.age))} old${left > 0 ? `, fresh for ${span(left)}` : ""}${loading}`;
-  return [badge(FRESHNESS[held.freshness] ?? "unknown", held.freshness), ` ${rest}`];
+  return [badge(FRESHNESS[held.freshness] ?? "unknown", held.freshness), `: ${rest}`];
 }
 
 function because({ origin, reason, predicted, is_unread }) {

@@ -26,6 +26,9 @@ export function amount(value) {
   return value >= 10 ? tenths.format(value) : hundredths.format(value);
 }
 
+/** A number as a mark of an axis has it. */
+export const mark = (value) => Number(value.toPrecision(3)).toLocaleString("en");
+
 /** So many a second. */
 export const perSecond = (value) => (isNumber(value) ? `${amount(value)}/s` : NONE);
 

@@ -13,7 +13,7 @@ let rules;
 
 const confident = (confidence) => {
   const text = percent(confidence);
-  return html("span", { class: "with-bar" }, bar([{ share: confidence, look: "blue" }], text, 56), text);
+  return html("span", { class: "with-bar" }, bar([{ share: confidence, look: "blue" }], text, 56), html("span", {}, text));
 };
 
 const named = (key, resource) => html("span", {}, keyText(key), html("small", {}, ` ${resource}`));

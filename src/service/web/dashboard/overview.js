@@ -3,7 +3,7 @@
 import { fromZero, shares } from "/assets/scale.js";
 import { TimeChart } from "/assets/chart.js";
 import { html, part, setText } from "/assets/dom.js";
-import { amount, bytes, count, milliseconds, NONE, percent, perSecond } from "/assets/format.js";
+import { bytes, count, mark, milliseconds, NONE, percent, perSecond } from "/assets/format.js";
 import { hitRatio, hitRatioWithout, Samples } from "/assets/samples.js";
 import { view } from "/assets/view.js";
 
@@ -11,13 +11,13 @@ import { view } from "/assets/view.js";
 const BUDGET_FITS = 3;
 
 const most = (values) => Math.max(0, ...values);
-const percentMark = (value, marks) => (marks && marks[0] >= 0.9 ? (value * 100).toFixed(1) : `${Math.round(value * 1000) / 10}`);
+const rate = { show: perSecond, mark: (value) => `${mark(value)}/s` };
 
 const hits = new TimeChart({
   name: "Hit ratio",
-  unit: "\u00a0%",
   axis: (values) => shares(Math.min(1, ...values)),
-  show: percentMark,
+  show: percent,
+  mark: (value) => `${mark(value * 100)}\u00a0%`,
   shade: true,
   lines: [
     { name: "with preloading", look: "blue", of: hitRatio },
@@ -28,9 +28,8 @@ const hits = new TimeChart({
 
 const waits = new TimeChart({
   name: "Reads that waited",
-  unit: "/s",
   axis: (values) => fromZero(most(values)),
-  show: amount,
+  ...rate,
   shade: true,
   lines: [
     { name: "without preloading", look: "grey dashed", of: ({ waited, preload_hits }) => waited + preload_hits },
@@ -41,9 +40,8 @@ const waits = new TimeChart({
 
 const loads = new TimeChart({
   name: "Loads",
-  unit: "/s",
   axis: (values, { budget }) => fromZero(most([...values, budget?.rate <= BUDGET_FITS * most(values) ? budget.rate : 0])),
-  show: amount,
+  ...rate,
   lines: [
     { name: "all loads", look: "grey", of: (point) => point.loads },
     { name: "preloads", look: "blue", of: (point) => point.preloads },
@@ -55,9 +53,9 @@ const loads = new TimeChart({
 
 const times = new TimeChart({
   name: "Load time",
-  unit: "\u00a0ms",
   axis: (values) => fromZero(most(values)),
-  show: amount,
+  show: milliseconds,
+  mark: (value) => `${mark(value)}\u00a0ms`,
   lines: [{ name: "95 of 100 within", look: "blue", of: ({ wait_p95_ms }) => wait_p95_ms }],
   about: "How long a read that waits does so: the time within which 95 of 100 loads end, of the slowest resource.",
 });

@@ -4,7 +4,7 @@
 const NICE = [1, 2, 2.5, 5, 10];
 
 /** The lower ends of an axis of shares: as close as the values allow. */
-const FLOORS = [0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0];
+const FLOORS = [0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.5, 0];
 
 /** Marks in seconds. */
 const SPANS = [5, 10, 15, 30, 60, 120, 300];

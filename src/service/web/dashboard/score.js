@@ -1,7 +1,7 @@
 // What came of preloading, and how good the predictions are.
 
 import { badge, html, part } from "/assets/dom.js";
-import { count, fine, percent } from "/assets/format.js";
+import { count, fine, NONE, percent } from "/assets/format.js";
 import { curve, figures, merged } from "/assets/reliability.js";
 import { chooser, Table } from "/assets/table.js";
 import { toggle, view } from "/assets/view.js";
@@ -42,7 +42,7 @@ export function begin() {
 
 function mode({ stats, policy }) {
   if (stats.predictions.is_muted) return badge("degraded", "muted");
-  if (!policy) return "as declared";
+  if (!policy) return NONE;
   return policy.mode === "predicted" ? `predicted, from ${percent(policy.threshold)}` : String(policy.mode?.classic ? "classic" : policy.mode);
 }
 
