@@ -19,6 +19,12 @@ pub(super) const ARROW_LEFT: &str = "\u{e012}";
 /// How the protocol writes a reference to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// A client of HTTP. It speaks no TLS here, but wants to know who would do that.
+pub(super) fn client() -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::new()
+}
+
 /// A headless Chromium with one page. It ends with the value.
 pub(super) struct Browser {
     client: reqwest::Client,
@@ -40,7 +46,7 @@ impl Browser {
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let client = reqwest::Client::new();
+        let client = client();
         let sessions = format!("http://127.0.0.1:{}/session", driver.port);
         let answer = client.post(&sessions).json(&wanted).send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
@@ -85,7 +91,11 @@ impl Browser {
 
     /// Clicks where an element is.
     pub(super) async fn click(&self, selector: &str) {
-        let path = format!("element/{}/click", self.find(selector).await);
+        let element = self.find(selector).await;
+        // A page that scrolls smoothly is still on its way when the click comes.
+        let near = "scrollIntoView({ behavior: 'instant', block: 'center' })";
+        self.script(&format!("document.querySelector({}).{near}", json!(selector))).await;
+        let path = format!("element/{element}/click");
         self.post(&path, json!({})).await;
     }
 
@@ -146,7 +156,7 @@ impl Drop for Browser {
         let session = self.session.clone();
         let closing = thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let closing = async move { reqwest::Client::new().delete(session).send().await };
+            let closing = async move { client().delete(session).send().await };
             runtime.block_on(async { tokio::time::timeout(IN_TIME, closing).await })?.ok();
             std::io::Result::Ok(())
         });

@@ -1,13 +1,14 @@
 //! Who is let in, and what those are told who are not.
 
 use super::Shown;
+use super::service::{LOOKER, OPS, WRITER};
 
 const TOKENS: &str = r#"
 [auth]
 tokens = [
-    { name = "ops", secret = "ops-token-of-more-than-thirty-two-bytes", scopes = ["read", "write", "admin"] },
-    { name = "looker", secret = "looker-token-of-more-than-thirty-two-bytes", scopes = ["read"] },
-    { name = "writer", secret = "writer-token-of-more-than-thirty-two-bytes", scopes = ["write"] },
+    { name = "ops", secret = { env = "OPS" }, scopes = ["read", "write", "admin"] },
+    { name = "looker", secret = { env = "LOOKER" }, scopes = ["read"] },
+    { name = "writer", secret = { env = "WRITER" }, scopes = ["write"] },
 ]
 "#;
 
@@ -34,7 +35,7 @@ async fn a_token_is_asked_for_and_forgotten_at_the_end() {
     // No header can hold it, so that it is no token.
     log_in(&shown, "\u{43a}\u{43b}\u{44e}\u{447}").await;
     is_refused(&shown, "not known").await;
-    log_in(&shown, "ops-token-of-more-than-thirty-two-bytes").await;
+    log_in(&shown, OPS.1).await;
     browser.until(super::LIVE).await;
     browser.click("[aria-label='Run popular now']").await;
     browser.until("document.querySelector('#runs tbody')?.innerText.includes('manual')").await;
@@ -56,9 +57,9 @@ async fn whoever_may_not_is_told_what_is_missing() {
     let shown = Shown::with(TOKENS).await;
     let browser = &shown.browser;
     browser.until(ASKED).await;
-    log_in(&shown, "writer-token-of-more-than-thirty-two-bytes").await;
+    log_in(&shown, WRITER.1).await;
     is_refused(&shown, "lacks the scope \u{201c}read\u{201d}").await;
-    log_in(&shown, "looker-token-of-more-than-thirty-two-bytes").await;
+    log_in(&shown, LOOKER.1).await;
     browser.until(super::LIVE).await;
     browser.click("[aria-label='Run popular now']").await;
     let told = "document.getElementById('messages').innerText.includes('lacks the scope \u{201c}admin\u{201d}')";

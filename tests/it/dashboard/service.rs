@@ -10,8 +10,15 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
+use crate::browser::client;
+
 /// A key that would be a picture if it were read as markup, and then would run a script.
 pub(super) const HOSTILE: &str = "<img src=x onerror=\"document.title='taken'\">";
+
+/// The tokens that settings may name, and where they stand in the environment.
+pub(super) const OPS: (&str, &str) = ("OPS", "ops-token-of-more-than-thirty-two-bytes");
+pub(super) const LOOKER: (&str, &str) = ("LOOKER", "looker-token-of-more-than-thirty-two-bytes");
+pub(super) const WRITER: (&str, &str) = ("WRITER", "writer-token-of-more-than-thirty-two-bytes");
 
 const TABLES: &str = "
 create table user (id integer primary key, name text not null, team_id integer not null) strict;
@@ -68,7 +75,7 @@ impl Service {
         insert.execute(&pool).await.unwrap();
         pool.close().await;
         let (child, address) = launch(&folder, more, "127.0.0.1:0");
-        Self { folder, more: more.to_owned(), address, child, client: reqwest::Client::new() }
+        Self { folder, more: more.to_owned(), address, child, client: client() }
     }
 
     /// Kills it.
@@ -109,6 +116,7 @@ fn launch(folder: &TempDir, more: &str, listen: &str) -> (Child, String) {
     fs::write(folder.path().join("forewarm.toml"), settings).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
     command.args(["serve", "--config", "forewarm.toml"]).current_dir(folder.path());
+    command.envs([OPS, LOOKER, WRITER]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
