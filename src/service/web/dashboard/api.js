@@ -45,5 +45,7 @@ export function complaint(error) {
   if (!(error instanceof Refusal)) return "The service does not answer.";
   const scope = error.status === 403 && /scope `(\w+)`/.exec(error.message);
   if (scope) return `Your token may not do this: it lacks the scope \u201c${scope[1]}\u201d.`;
-  return error.message.charAt(0).toUpperCase() + error.message.slice(1) + (/[.!?]$/.test(error.message) ? "" : ".");
+  return (
+    error.message.charAt(0).toUpperCase() + error.message.slice(1) + (/[.!?]$/.test(error.message) ? "" : ".")
+  );
 }

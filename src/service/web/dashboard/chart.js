@@ -28,10 +28,26 @@ export class TimeChart {
     this.lines = lines.map(withEntry);
     this.title = html("h3", {}, name);
     this.drawing = svg("svg", { class: "drawing", height: HEIGHT, "aria-hidden": "true" });
-    this.plot = html("div", { class: "plot", tabindex: "0", role: "slider", "aria-label": `${name}: instant` }, this.drawing);
+    this.plot = html(
+      "div",
+      { class: "plot", tabindex: "0", role: "slider", "aria-label": `${name}: instant` },
+      this.drawing,
+    );
     this.time = html("span", { class: "at" });
-    const legend = html("ul", { class: "legend" }, this.lines.map(({ entry }) => entry), html("li", {}, this.time));
-    this.figure = html("figure", { class: "card" }, this.title, legend, this.plot, html("figcaption", { class: "hint" }, about));
+    const legend = html(
+      "ul",
+      { class: "legend" },
+      this.lines.map(({ entry }) => entry),
+      html("li", {}, this.time),
+    );
+    this.figure = html(
+      "figure",
+      { class: "card" },
+      this.title,
+      legend,
+      this.plot,
+      html("figcaption", { class: "hint" }, about),
+    );
     this.data = { points: [], start: 0, end: 1, gap: 0 };
     this.#listen();
     cursor.charts.add(this);
@@ -66,13 +82,21 @@ export class TimeChart {
 
   #values() {
     const held = this.lines.filter((line) => !line.limit);
-    return this.data.points.flatMap((point) => held.map((line) => line.of(point))).filter((value) => value !== null);
+    return this.data.points
+      .flatMap((point) => held.map((line) => line.of(point)))
+      .filter((value) => value !== null);
   }
 
   #frame(x, y, marks, width) {
     const { start, end } = this.data;
     const rows = marks.map((mark) => [
-      svg("line", { class: mark === marks[0] ? "base" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(mark), y2: y(mark) }),
+      svg("line", {
+        class: mark === marks[0] ? "base" : "grid",
+        x1: MARGIN.left,
+        x2: width - MARGIN.right,
+        y1: y(mark),
+        y2: y(mark),
+      }),
       svg("text", { class: "mark end", x: MARGIN.left - 6, y: y(mark) + 4 }, this.mark(mark)),
     ]);
     const times = instants(start, end, width - MARGIN.left - MARGIN.right, MARK_WIDTH);
@@ -84,7 +108,9 @@ export class TimeChart {
   }
 
   #line({ look, of }, x, y) {
-    const parts = this.#runs(of).map((run) => `M${run.map(([at, value]) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("L")}`);
+    const parts = this.#runs(of).map(
+      (run) => `M${run.map(([at, value]) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("L")}`,
+    );
     return svg("path", { class: `line ${look}`, d: parts.join("") });
   }
 
@@ -116,17 +142,25 @@ export class TimeChart {
     const dots = this.lines
       .filter(({ of }) => of(point) !== null && of(point) <= top)
       .map(({ look, of }) => svg("circle", { class: `dot ${look}`, cx: x, cy: y(of(point)), r: 3.5 }));
-    return [svg("line", { class: "cursor", x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }), ...dots];
+    return [
+      svg("line", { class: "cursor", x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
+      ...dots,
+    ];
   }
 
   #chosen() {
     if (cursor.at === null) return null;
     const away = (point) => Math.abs(point.at - cursor.at);
-    return this.data.points.reduce((best, point) => (best === null || away(point) < away(best) ? point : best), null);
+    return this.data.points.reduce(
+      (best, point) => (best === null || away(point) < away(best) ? point : best),
+      null,
+    );
   }
 
   #say(point) {
-    const texts = this.lines.filter(({ limit }) => !limit).map(({ name, of }) => [name, this.#text(point ? of(point) : null)]);
+    const texts = this.lines
+      .filter(({ limit }) => !limit)
+      .map(({ name, of }) => [name, this.#text(point ? of(point) : null)]);
     for (const { value, entry, limit, of } of this.lines) {
       const number = point ? of(point) : null;
       setText(value, this.#text(number));
@@ -135,8 +169,15 @@ export class TimeChart {
     }
     setText(this.time, cursor.at === null || !point ? "now" : timeOfDay(point.at));
     const { points } = this.data;
-    const said = point ? `${timeOfDay(point.at)}: ${texts.map((text) => text.join(" ")).join(", ")}` : "no figures yet";
-    const values = { min: 0, max: Math.max(points.length - 1, 0), now: Math.max(points.indexOf(point), 0), text: said };
+    const said = point
+      ? `${timeOfDay(point.at)}: ${texts.map((text) => text.join(" ")).join(", ")}`
+      : "no figures yet";
+    const values = {
+      min: 0,
+      max: Math.max(points.length - 1, 0),
+      now: Math.max(points.indexOf(point), 0),
+      text: said,
+    };
     for (const [name, value] of Object.entries(values)) this.plot.setAttribute(`aria-value${name}`, value);
   }
 
@@ -160,7 +201,14 @@ export class TimeChart {
   #step(event) {
     const { points } = this.data;
     const at = points.indexOf(this.#chosen() ?? points.at(-1));
-    const next = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: points.length - 1 }[event.key];
+    const next = {
+      ArrowLeft: at - 1,
+      ArrowDown: at - 1,
+      ArrowRight: at + 1,
+      ArrowUp: at + 1,
+      Home: 0,
+      End: points.length - 1,
+    }[event.key];
     if (event.key === "Escape") choose(null);
     if (next === undefined) return;
     event.preventDefault();
@@ -173,6 +221,10 @@ export class TimeChart {
 function withEntry(line) {
   const { name, look } = line;
   const value = html("b");
-  const swatch = svg("svg", { class: "swatch", width: 22, height: 10, "aria-hidden": "true" }, svg("path", { class: `line ${look}`, d: "M1 5H21" }));
+  const swatch = svg(
+    "svg",
+    { class: "swatch", width: 22, height: 10, "aria-hidden": "true" },
+    svg("path", { class: `line ${look}`, d: "M1 5H21" }),
+  );
   return { ...line, value, entry: html("li", {}, swatch, html("span", {}, name), value) };
 }

@@ -35,7 +35,10 @@ function showFigures() {
 
 async function refreshFigures() {
   [latest.stats, latest.resources] = await Promise.all([get("/admin/stats"), get("/admin/resources")]);
-  view.offer(latest.stats.resources.map(({ resource }) => resource), Object.keys(latest.resources));
+  view.offer(
+    latest.stats.resources.map(({ resource }) => resource),
+    Object.keys(latest.resources),
+  );
   showFigures();
 }
 

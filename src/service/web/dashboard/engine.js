@@ -8,7 +8,11 @@ import { bar } from "/assets/sparkline.js";
 import { chooser, Table } from "/assets/table.js";
 import { toggle, view } from "/assets/view.js";
 
-const BREAKERS = { closed: ["up", "asked"], half_open: ["degraded", "tried by one call"], open: ["down", "left alone"] };
+const BREAKERS = {
+  closed: ["up", "asked"],
+  half_open: ["degraded", "being tried"],
+  open: ["down", "left alone"],
+};
 
 const ANSWERS = [
   ["l1_hits", "memory", "blue"],
@@ -36,16 +40,29 @@ export function begin() {
       }),
       number("Reads", "total_accesses"),
       { title: "Answered by", cell: ({ stats }) => answers(stats) },
-      ...ANSWERS.map(([field, title]) => ({ title: title[0].toUpperCase() + title.slice(1), number: true, cell: ({ stats }) => part_of(stats, field) })),
+      ...ANSWERS.map(([field, title]) => ({
+        title: title[0].toUpperCase() + title.slice(1),
+        number: true,
+        cell: ({ stats }) => part_of(stats, field),
+      })),
       number("Errors", "errors"),
       number("Entries", "entries"),
       { title: "Memory used", number: true, cell: used },
       number("Queued for L2", "queued_invalidations"),
       { title: "Load, 95 of 100", number: true, cell: ({ stats }) => milliseconds(stats.load_time_p95_ms) },
-      { title: "Source", cell: ({ stats }) => badge(...(BREAKERS[stats.breaker] ?? ["unknown", stats.breaker])) },
+      {
+        title: "Source",
+        cell: ({ stats }) => badge(...(BREAKERS[stats.breaker] ?? ["unknown", stats.breaker])),
+      },
     ],
   });
-  part("tiers").prepend(html("ul", { class: "legend" }, ANSWERS.map(([, name, look]) => html("li", {}, bar([{ share: 1, look }], name, 12), name))));
+  part("tiers").prepend(
+    html(
+      "ul",
+      { class: "legend" },
+      ANSWERS.map(([, name, look]) => html("li", {}, bar([{ share: 1, look }], name, 12), name)),
+    ),
+  );
   components = new Table("components", {
     caption: "The components of the service, and how they are doing",
     key: ({ name }) => name,
@@ -62,8 +79,15 @@ export function begin() {
     key: ({ node }) => node,
     empty: "There is no L2 that nodes could share.",
     columns: [
-      { title: "Node", cell: ({ node, is_self }) => html("span", {}, html("code", {}, node), is_self ? html("small", {}, " this one") : null) },
-      { title: "Seen", cell: ({ is_self, seen_ago }) => (is_self ? "now" : `${span(seconds(seen_ago))} ago`) },
+      {
+        title: "Node",
+        cell: ({ node, is_self }) =>
+          html("span", {}, html("code", {}, node), is_self ? html("small", {}, " this one") : null),
+      },
+      {
+        title: "Seen",
+        cell: ({ is_self, seen_ago }) => (is_self ? "now" : `${span(seconds(seen_ago))} ago`),
+      },
     ],
   });
 }
@@ -73,14 +97,23 @@ const part_of = (stats, field) => (stats.total_accesses > 0 ? percent(share(stat
 
 function answers(stats) {
   const told = ANSWERS.map(([field, name]) => `${name} ${percent(share(stats, field))}`).join(", ");
-  return bar(ANSWERS.map(([field, , look]) => ({ share: share(stats, field), look })), told, 140);
+  return bar(
+    ANSWERS.map(([field, , look]) => ({ share: share(stats, field), look })),
+    told,
+    140,
+  );
 }
 
 function used({ stats, resources }) {
   const { weight, capacity } = stats;
   const show = countsBytes(stats, resources) ? bytes : count;
   const text = `${show(weight)} of ${show(capacity)}`;
-  return html("span", { class: "with-bar long" }, bar([{ share: Math.min(1, weight / (capacity || 1)), look: "blue" }], text, 48), html("span", {}, text));
+  return html(
+    "span",
+    { class: "with-bar long" },
+    bar([{ share: Math.min(1, weight / (capacity || 1)), look: "blue" }], text, 48),
+    html("span", {}, text),
+  );
 }
 
 /** Shows the latest figures. */

@@ -50,7 +50,12 @@ async function show() {
   ]);
   const title = html("h4", {}, keyText(key), ` of ${resource}`);
   const summary = known.summary.charAt(0).toUpperCase() + known.summary.slice(1);
-  part("explained").replaceChildren(title, html("p", { class: "summary" }, `${summary}.`), facts(known), followers(related));
+  part("explained").replaceChildren(
+    title,
+    html("p", { class: "summary" }, `${summary}.`),
+    facts(known),
+    followers(related),
+  );
 }
 
 function facts(known) {
@@ -78,23 +83,42 @@ function held({ held, is_loading, resource }) {
 
 function because({ origin, reason, predicted, is_unread }) {
   const why = origin === "preload" ? (REASONS[reason] ?? reason) : (ORIGINS[origin] ?? origin);
-  const promised = predicted === null || predicted === undefined ? "" : `; a read was ${percent(predicted)} probable`;
+  const promised =
+    predicted === null || predicted === undefined ? "" : `; a read was ${percent(predicted)} probable`;
   return `${why}${promised}${is_unread ? "; nobody has read it since" : ""}`;
 }
 
 function chance({ probability, threshold }) {
   const told = `${percent(probability)} probable, loaded ahead from ${percent(threshold)}`;
-  return [bar([{ share: probability, look: probability >= threshold ? "blue" : "grey" }], told, 96), ` ${told}`];
+  return [
+    bar([{ share: probability, look: probability >= threshold ? "blue" : "grey" }], told, 96),
+    ` ${told}`,
+  ];
 }
 
 function followers(related) {
   if (related.length === 0) return html("p", { class: "hint" }, "No key is known to be read after it.");
   const rows = related.map(({ resource, key, confidence, weight }) =>
-    html("tr", {}, html("th", { scope: "row" }, keyText(key)), html("td", {}, resource), numbers(percent(confidence)), numbers(amount(weight))),
+    html(
+      "tr",
+      {},
+      html("th", { scope: "row" }, keyText(key)),
+      html("td", {}, resource),
+      numbers(percent(confidence)),
+      numbers(amount(weight)),
+    ),
   );
   const titles = [["Key"], ["Resource"], ["Confidence", "number"], ["Times", "number"]];
-  const head = html("tr", {}, titles.map(([title, look]) => html("th", { scope: "col", class: look }, title)));
-  const caption = html("caption", { class: "shown" }, `Usually read after it: ${count(related.length)} ${related.length === 1 ? "key" : "keys"}`);
+  const head = html(
+    "tr",
+    {},
+    titles.map(([title, look]) => html("th", { scope: "col", class: look }, title)),
+  );
+  const caption = html(
+    "caption",
+    { class: "shown" },
+    `Usually read after it: ${count(related.length)} ${related.length === 1 ? "key" : "keys"}`,
+  );
   const box = { class: "scroll", tabindex: "0", role: "region", "aria-label": "Keys that are read after it" };
   return html("div", box, html("table", {}, caption, html("thead", {}, head), html("tbody", {}, rows)));
 }

@@ -27,7 +27,7 @@ export function amount(value) {
 }
 
 /** A number as a mark of an axis has it. */
-export const mark = (value) => Number(value.toPrecision(3)).toLocaleString("en");
+export const mark = (value) => Number(value.toPrecision(4)).toLocaleString("en");
 
 /** So many a second. */
 export const perSecond = (value) => (isNumber(value) ? `${amount(value)}/s` : NONE);
@@ -61,7 +61,11 @@ export function bytes(value) {
 export function span(seconds) {
   if (!isNumber(seconds)) return NONE;
   if (seconds < 1) return milliseconds(seconds * 1000);
-  for (const [size, unit] of [[86_400, "d"], [3_600, "h"], [60, "min"]]) {
+  for (const [size, unit] of [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ]) {
     if (seconds >= 2 * size) return `${whole.format(Math.floor(seconds / size))}${SPACE}${unit}`;
   }
   return `${whole.format(seconds)}${SPACE}s`;
@@ -83,7 +87,8 @@ export const timeOfDay = (at, withSeconds = true) =>
   new Date(at).toLocaleTimeString("en-GB", withSeconds ? {} : { hour: "2-digit", minute: "2-digit" });
 
 /** Day and time of day. */
-export const dayAndTime = (at) => (at === null ? NONE : `${new Date(at).toLocaleDateString("en-CA")} ${timeOfDay(at)}`);
+export const dayAndTime = (at) =>
+  at === null ? NONE : `${new Date(at).toLocaleDateString("en-CA")} ${timeOfDay(at)}`;
 
 /** A word of the service, as in a sentence: `half_open` is `half open`. */
 export const words = (name) => name.replaceAll("_", " ");

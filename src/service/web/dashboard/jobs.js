@@ -30,7 +30,12 @@ export function begin() {
     key: ({ name }) => name,
     empty: "No job is declared.",
     columns: [
-      chooser({ title: "Job", text: ({ name }) => name, isChosen: ({ name }) => name === chosen, choose: ({ name }) => choose(name) }),
+      chooser({
+        title: "Job",
+        text: ({ name }) => name,
+        isChosen: ({ name }) => name === chosen,
+        choose: ({ name }) => choose(name),
+      }),
       { title: "Due", class: "wraps", cell: ({ triggers }) => triggers.join("; ") || "by hand" },
       { title: "Next run", cell: next },
       { title: "State", cell: state },
@@ -46,19 +51,27 @@ export function begin() {
     columns: [
       { title: "Due", cell: ({ scheduled }) => time(scheduled) },
       { title: "Reason", cell: ({ reason }) => words(reason) },
-      { title: "Outcome", cell: outcome },
-      { title: "Took", number: true, cell: ({ took }) => (took ? took.split(" ").slice(0, 2).join(" ") : NONE) },
+      { title: "Outcome", class: "wraps", cell: ended },
+      {
+        title: "Took",
+        number: true,
+        cell: ({ took }) => (took ? took.split(" ").slice(0, 2).join(" ") : NONE),
+      },
       { title: "Attempts", number: true, cell: ({ attempts }) => count(attempts) },
-      { title: "Error", class: "wraps", cell: ({ error }) => error ?? "" },
     ],
   });
 }
 
-const time = (text) => html("time", { datetime: text, title: dayAndTime(instant(text)) }, timeOfDay(instant(text)));
+const time = (text) =>
+  html("time", { datetime: text, title: dayAndTime(instant(text)) }, timeOfDay(instant(text)));
 
 function next({ next_run, is_paused }) {
   if (next_run === null) return is_paused ? "when resumed" : NONE;
-  return html("time", { datetime: next_run, title: dayAndTime(instant(next_run)) }, distance(instant(next_run)));
+  return html(
+    "time",
+    { datetime: next_run, title: dayAndTime(instant(next_run)) },
+    distance(instant(next_run)),
+  );
 }
 
 function state({ is_paused, running, waiting, consecutive_failures: failures, last_success }) {
@@ -66,8 +79,13 @@ function state({ is_paused, running, waiting, consecutive_failures: failures, la
   if (waiting > 0) return badge("waiting", "waiting");
   if (failures > 0) return badge("down", `failed ${failures === 1 ? "once" : `${count(failures)} times`}`);
   if (is_paused) return badge("degraded", "paused");
-  return last_success ? badge("up", `done ${distance(instant(last_success))}`) : badge("unknown", "not yet run");
+  return last_success
+    ? badge("up", `done ${distance(instant(last_success))}`)
+    : badge("unknown", "not yet run");
 }
+
+const ended = (run) =>
+  html("span", {}, outcome(run), run.error === null ? null : html("small", {}, run.error));
 
 function outcome({ outcome, started }) {
   if (outcome === null) return badge("waiting", started ? "running" : "waiting");
@@ -84,12 +102,21 @@ function strip(rows) {
     const [y, height] = look === "green" ? [2, 12] : look === "red" ? [9, 7] : [6, 4];
     return svg("rect", { class: `fill ${look}`, x: nth * 8, y, width: 6, height });
   });
-  return svg("svg", { width: STRIP * 8, height: 18, role: "img", "aria-label": told }, svg("title", {}, told), shapes);
+  return svg(
+    "svg",
+    { width: STRIP * 8, height: 18, role: "img", "aria-label": told },
+    svg("title", {}, told),
+    shapes,
+  );
 }
 
 function buttons() {
   let job = null;
-  const trigger = html("button", { type: "button", class: "small", click: () => attempt(() => run(job.name)) }, "Run now");
+  const trigger = html(
+    "button",
+    { type: "button", class: "small", click: () => attempt(() => run(job.name)) },
+    "Run now",
+  );
   const pause = html("button", { type: "button", class: "small", click: () => attempt(() => hold(job)) });
   const update = (next) => {
     job = next;
@@ -115,7 +142,9 @@ async function run(name) {
 }
 
 async function hold({ name, is_paused }) {
-  const { message } = await post(is_paused ? path`/admin/jobs/${name}/resume` : path`/admin/jobs/${name}/pause`);
+  const { message } = await post(
+    is_paused ? path`/admin/jobs/${name}/resume` : path`/admin/jobs/${name}/pause`,
+  );
   tell(`${message}.`);
   await refresh();
 }
@@ -134,7 +163,8 @@ export async function refresh() {
   show();
 }
 
-const mark = ({ last_success, consecutive_failures, running, waiting }) => [last_success, consecutive_failures, running, waiting].join();
+const mark = ({ last_success, consecutive_failures, running, waiting }) =>
+  [last_success, consecutive_failures, running, waiting].join();
 
 async function load(name, as = null) {
   runs.set(name, { as, rows: await get(path`/admin/jobs/${name}/runs` + `?limit=${RUNS_MAX}`) });

@@ -39,7 +39,11 @@ export function begin(explain) {
 
 function explainer(explain) {
   let row = null;
-  const element = html("button", { type: "button", class: "small", click: () => explain(row.resource, row.key) }, "Explain");
+  const element = html(
+    "button",
+    { type: "button", class: "small", click: () => explain(row.resource, row.key) },
+    "Explain",
+  );
   return {
     element,
     update(next) {
@@ -80,7 +84,10 @@ function remember() {
 function show() {
   const wanted = part("filter").value.trim().toLowerCase();
   const shown = rows.filter(({ resource, key }) => `${resource} ${key}`.toLowerCase().includes(wanted));
-  setText(part("filtered"), wanted === "" ? `${count(rows.length)} keys` : `${count(shown.length)} of ${count(rows.length)} keys`);
+  setText(
+    part("filtered"),
+    wanted === "" ? `${count(rows.length)} keys` : `${count(shown.length)} of ${count(rows.length)} keys`,
+  );
   setText(table.empty, rows.length === 0 ? "No key has been read yet." : "No key matches.");
   table.show(shown);
 }

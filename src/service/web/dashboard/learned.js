@@ -13,7 +13,12 @@ let rules;
 
 const confident = (confidence) => {
   const text = percent(confidence);
-  return html("span", { class: "with-bar" }, bar([{ share: confidence, look: "blue" }], text, 56), html("span", {}, text));
+  return html(
+    "span",
+    { class: "with-bar" },
+    bar([{ share: confidence, look: "blue" }], text, 56),
+    html("span", {}, text),
+  );
 };
 
 const named = (key, resource) => html("span", {}, keyText(key), html("small", {}, ` ${resource}`));
@@ -44,7 +49,10 @@ export function begin() {
 }
 
 export async function refresh() {
-  const [learnedPairs, learnedRules] = await Promise.all([get(`/admin/associations?limit=${PAIRS_MAX}`), get("/admin/rules")]);
+  const [learnedPairs, learnedRules] = await Promise.all([
+    get(`/admin/associations?limit=${PAIRS_MAX}`),
+    get("/admin/rules"),
+  ]);
   pairs.show(learnedPairs);
   rules.show(learnedRules);
 }

@@ -54,7 +54,8 @@ async function logIn(start) {
     await get("/admin/health", { as: given });
   } catch (error) {
     // A token that no header can hold is not one.
-    const problem = error instanceof TypeError && /[^\x21-\x7e]/.test(given) ? "The token is not known." : complaint(error);
+    const problem =
+      error instanceof TypeError && /[^\x21-\x7e]/.test(given) ? "The token is not known." : complaint(error);
     setText(part("login-problem"), problem);
     part("token").select();
     return;

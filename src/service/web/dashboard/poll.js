@@ -11,15 +11,15 @@ export function every(milliseconds, ask) {
   let slower = 1;
   async function turn() {
     if (!document.hidden && !isLocked()) {
-      slower = (await attempt(ask)) ? 1 : Math.min(slower * 2, SLOWER_MAX);
+      slower = (await attempt(ask, true)) ? 1 : Math.min(slower * 2, SLOWER_MAX);
     }
     setTimeout(turn, milliseconds * slower);
   }
   turn();
 }
 
-/** Does something, and says so if it does not work. */
-export async function attempt(action) {
+/** Does something, and says so if it does not work; of what nobody has asked for, not that nobody answers. */
+export async function attempt(action, isQuiet = false) {
   try {
     await action();
     return true;
@@ -29,8 +29,10 @@ export async function attempt(action) {
     } else if (error instanceof Refusal) {
       warn(complaint(error));
     } else if (!(error instanceof TypeError && /fetch|network|load/i.test(error.message))) {
-      // The state of the connection says already that nobody answers; anything else is our fault.
+      // Such an error is not of the connection: it is ours.
       console.error(error);
+    } else if (!isQuiet) {
+      warn(complaint(error));
     }
     return false;
   }

@@ -14,7 +14,9 @@ let snapshots;
 let audit;
 
 const moment = (text) =>
-  text === null ? "\u2013" : html("time", { datetime: text, title: dayAndTime(instant(text)) }, distance(instant(text)));
+  text === null
+    ? "\u2013"
+    : html("time", { datetime: text, title: dayAndTime(instant(text)) }, distance(instant(text)));
 
 export function begin() {
   snapshots = new Table("snapshots", {
@@ -35,7 +37,11 @@ export function begin() {
     empty: "Nobody has changed anything.",
     tall: true,
     columns: [
-      { title: "At", cell: ({ at }) => html("time", { datetime: at, title: dayAndTime(instant(at)) }, timeOfDay(instant(at))) },
+      {
+        title: "At",
+        cell: ({ at }) =>
+          html("time", { datetime: at, title: dayAndTime(instant(at)) }, timeOfDay(instant(at))),
+      },
       { title: "By", cell: ({ by }) => by },
       { title: "Action", cell: ({ action }) => action },
       { title: "Subject", class: "wraps", cell: ({ subject }) => subject.replaceAll("`", "") },
@@ -45,14 +51,22 @@ export function begin() {
 
 function state({ last_error, consecutive_failures, last_updated_at }) {
   if (last_error !== null) {
-    return html("span", { title: last_error }, badge("down", `failed ${count(consecutive_failures)}\u00d7: ${last_error}`));
+    return html(
+      "span",
+      { title: last_error },
+      badge("down", `failed ${count(consecutive_failures)}\u00d7: ${last_error}`),
+    );
   }
   return last_updated_at === null ? badge("waiting", "not loaded") : badge("up", "held");
 }
 
 function renewer() {
   let snapshot = null;
-  const element = html("button", { type: "button", class: "small", click: () => attempt(() => renew(snapshot.name)) }, "Renew");
+  const element = html(
+    "button",
+    { type: "button", class: "small", click: () => attempt(() => renew(snapshot.name)) },
+    "Renew",
+  );
   return {
     element,
     update(next) {

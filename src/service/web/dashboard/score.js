@@ -43,7 +43,9 @@ export function begin() {
 function mode({ stats, policy }) {
   if (stats.predictions.is_muted) return badge("degraded", "muted");
   if (!policy) return NONE;
-  return policy.mode === "predicted" ? `predicted, from ${percent(policy.threshold)}` : String(policy.mode?.classic ? "classic" : policy.mode);
+  return policy.mode === "predicted"
+    ? `predicted, from ${percent(policy.threshold)}`
+    : String(policy.mode?.classic ? "classic" : policy.mode);
 }
 
 /** Shows the latest figures. */
@@ -63,7 +65,8 @@ function showCalibration(predictions) {
     box.replaceChildren(title, html("p", { class: "hint" }, "No prediction has been judged yet."));
     return;
   }
-  const about = `${count(scored)} predictions; Brier score ${fine(brier_score)}, where 0 is perfect and 0.25 a tossed coin; ` +
+  const about =
+    `${count(scored)} predictions; Brier score ${fine(brier_score)}, where 0 is perfect and 0.25 a tossed coin; ` +
     `what was promised is off by ${percent(calibration_error)} on average.`;
   const details = figures(predictions);
   details.open = isOpen;

@@ -37,7 +37,13 @@ export function sparkline(values, places, told) {
 export function bar(parts, told, width = 120) {
   let start = 0;
   const shapes = parts.map(({ share, look }) => {
-    const shape = svg("rect", { class: `fill ${look}`, x: start * width, y: 0, width: Math.max(share * width, 0), height: 10 });
+    const shape = svg("rect", {
+      class: `fill ${look}`,
+      x: start * width,
+      y: 0,
+      width: Math.max(share * width, 0),
+      height: 10,
+    });
     start += share;
     return shape;
   });

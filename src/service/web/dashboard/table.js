@@ -13,12 +13,19 @@ export class Table {
 
   constructor(id, { caption, columns, key, empty, tall = false }) {
     Object.assign(this, { columns, key });
-    const titles = columns.map(({ title, number }) => html("th", { scope: "col", class: number && "number" }, title));
+    const titles = columns.map(({ title, number }) =>
+      html("th", { scope: "col", class: number && "number" }, title),
+    );
     this.caption = html("caption", {}, caption);
     this.body = html("tbody");
     this.table = html("table", {}, this.caption, html("thead", {}, html("tr", {}, titles)), this.body);
     // A box that scrolls can be reached, so that it can be scrolled without a pointer.
-    const box = { class: tall ? "scroll tall" : "scroll", tabindex: "0", role: "region", "aria-label": caption };
+    const box = {
+      class: tall ? "scroll tall" : "scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": caption,
+    };
     this.box = html("div", box, this.table);
     this.empty = html("p", { class: "hint nothing" }, empty);
     part(id).append(this.box, this.empty);
@@ -54,7 +61,14 @@ export class Table {
       const element = html(nth === 0 ? "th" : "td", nth === 0 ? { scope: "row", ...attributes } : attributes);
       return { element, update: column.control ? controlled(element, column) : filled(element, column) };
     });
-    return { element: html("tr", {}, cells.map(({ element }) => element)), cells: cells.map(({ update }) => update) };
+    return {
+      element: html(
+        "tr",
+        {},
+        cells.map(({ element }) => element),
+      ),
+      cells: cells.map(({ update }) => update),
+    };
   }
 
   #tellWhetherEmpty(rows) {
