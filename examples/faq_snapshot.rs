@@ -41,6 +41,8 @@ const ZONE: &str = "Asia/Shanghai";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // reqwest is built without one here, and takes what the process has.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let folder = tempfile::tempdir()?;
     let help_desk = HelpDesk::open().await?;
 

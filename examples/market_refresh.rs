@@ -30,6 +30,8 @@ const ZONE: &str = "Asia/Shanghai";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // reqwest is built without one here, and takes what the process has.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let folder = tempfile::tempdir()?;
     let market = Market::open().await?;
     let database = database(&folder.path().join("application.db")).await?;

@@ -150,18 +150,19 @@ impl PreloadPolicy {
     pub(crate) fn check_live(&self, now: &Self, resource: &str) -> Result<(), ConfigError> {
         let checks = Checks { resource };
         self.check(&checks)?;
+        let is_warmed_alike = self.warmed_per_second.total_cmp(&now.warmed_per_second).is_eq();
         for (field, is_same) in [
             ("preload.mode", self.mode.classic() == now.mode.classic()),
-            ("preload.warmed_per_second", self.warmed_per_second == now.warmed_per_second),
+            ("preload.warmed_per_second", is_warmed_alike),
             ("preload.queue_max", self.queue_max == now.queue_max),
         ] {
             if !is_same {
-                let problem = "cannot be changed while the engine runs".into();
-                let remedy = match field {
-                    "preload.mode" => "use `off`, `observe` or `predicted`, or restart it",
-                    _ => "leave it as it is, or restart the engine",
+                let problem = match field {
+                    "preload.mode" => "cannot change to, from or within `classic` while it runs",
+                    _ => "cannot be changed while the engine runs",
                 };
-                return Err(checks.error(field, problem, remedy.into()));
+                let remedy = "leave it as it is, or start the engine anew".into();
+                return Err(checks.error(field, problem.into(), remedy));
             }
         }
         Ok(())

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::served::client;
+
 /// Long enough for whatever comes by itself, on a machine that is busy with other things.
 const IN_TIME: Duration = Duration::from_secs(60);
 
@@ -18,12 +20,6 @@ pub(super) const ARROW_LEFT: &str = "\u{e012}";
 
 /// How the protocol writes a reference to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-
-/// A client of HTTP. It speaks no TLS here, but wants to know who would do that.
-pub(super) fn client() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::new()
-}
 
 /// A headless Chromium with one page. It ends with the value.
 pub(super) struct Browser {

@@ -96,7 +96,7 @@ async fn figures_come_live_and_come_again_after_a_restart() {
         .await;
     shown.service.stop();
     shown.browser.until("document.getElementById('live').textContent === 'reconnecting'").await;
-    shown.service.start_again();
+    shown.service.launch();
     shown.browser.until(LIVE).await;
 }
 

@@ -158,7 +158,7 @@ fn the_service_answers_from_the_cache_and_shows_changes_at_once() {
     let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = crate::browser::client();
+        let client = crate::served::client();
         let get = async |path: &str| {
             let response = client.get(format!("{url}{path}")).header("x-client", "7").send().await;
             let response = response.unwrap();

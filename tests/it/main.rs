@@ -68,6 +68,10 @@ mod replay_sweep;
 mod report;
 #[cfg(test)]
 mod schedule;
+#[cfg(feature = "service")]
+mod served;
+#[cfg(feature = "service")]
+mod service;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

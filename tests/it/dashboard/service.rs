@@ -1,16 +1,10 @@
 //! `forewarm serve` over a database of its own.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-
-use serde_json::Value;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
-use crate::browser::client;
+use crate::served::Served;
 
 /// A key that would be a picture if it were read as markup, and then would run a script.
 pub(super) const HOSTILE: &str = "<img src=x onerror=\"document.title='taken'\">";
@@ -57,11 +51,9 @@ check_health = true
 /// A service that runs. It is killed with the value.
 pub(super) struct Service {
     folder: TempDir,
-    more: String,
-    /// Where it listens, such as `127.0.0.1:40123`.
-    pub(super) address: String,
-    child: Child,
-    client: reqwest::Client,
+    settings: String,
+    address: String,
+    served: Option<Served>,
 }
 
 impl Service {
@@ -74,21 +66,24 @@ impl Service {
         let insert = sqlx::query("insert into note values ($1, 'a note')").bind(HOSTILE);
         insert.execute(&pool).await.unwrap();
         pool.close().await;
-        let (child, address) = launch(&folder, more, "127.0.0.1:0");
-        Self { folder, more: more.to_owned(), address, child, client: client() }
+        let (settings, address) = (format!("{SETTINGS}{more}"), "127.0.0.1:0".to_owned());
+        let mut service = Self { folder, settings, address, served: None };
+        service.launch();
+        service
+    }
+
+    /// Starts it where it was.
+    pub(super) fn launch(&mut self) {
+        let Self { folder, settings, address, served } = self;
+        let settings = format!("{settings}\n[server]\nlisten = \"{address}\"\n");
+        let started = Served::start(folder.path(), &settings, &[OPS, LOOKER, WRITER]);
+        started.address().clone_into(address);
+        *served = Some(started);
     }
 
     /// Kills it.
     pub(super) fn stop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-
-    /// Starts it again, where it was.
-    pub(super) fn start_again(&mut self) {
-        let (child, address) = launch(&self.folder, &self.more, &self.address);
-        assert_eq!(address, self.address);
-        self.child = child;
+        self.served = None;
     }
 
     /// The page.
@@ -98,39 +93,12 @@ impl Service {
 
     /// Reads a value, whatever it is.
     pub(super) async fn read(&self, resource: &str, key: &str) {
-        let mut url = reqwest::Url::parse(&self.page()).unwrap();
-        url.path_segments_mut().unwrap().clear().extend(["v1", resource, key]);
-        let answer = self.client.get(url).send().await.unwrap();
-        assert!(answer.status().is_success(), "{resource}/{key}: {}", answer.status());
+        let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+        let (status, _) = self.served().get(&format!("/v1/{resource}/{key}")).await;
+        assert_eq!(status, 200, "{resource}/{key}");
     }
-}
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.stop();
+    fn served(&self) -> &Served {
+        self.served.as_ref().expect("it runs")
     }
-}
-
-fn launch(folder: &TempDir, more: &str, listen: &str) -> (Child, String) {
-    let settings = format!("{SETTINGS}{more}\n[server]\nlisten = \"{listen}\"\n");
-    fs::write(folder.path().join("forewarm.toml"), settings).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
-    command.args(["serve", "--config", "forewarm.toml"]).current_dir(folder.path());
-    command.envs([OPS, LOOKER, WRITER]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut before = String::new();
-    let address = loop {
-        let mut line = String::new();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it did not start: {before}");
-        let event: Value = serde_json::from_str(&line).unwrap_or_default();
-        if event["message"].as_str().is_some_and(|message| message.starts_with("listening")) {
-            break event["address"].as_str().unwrap().to_owned();
-        }
-        before.push_str(&line);
-    };
-    // It would wait for somebody to read what else it says.
-    thread::spawn(move || drop(said.read_to_end(&mut Vec::new())));
-    (child, address)
 }

@@ -139,7 +139,7 @@ async fn what_an_invalidation_would_void_is_counted() {
     let items = forewarm
         .resource("item")
         .policy(Policy { capacity: Capacity::Entries(1_000), ..plain() })
-        .tags(|id: &u64, _| vec![if id % 2 == 0 { "even" } else { "odd" }.to_owned()])
+        .tags(|id: &u64, _| vec![if id.is_multiple_of(2) { "even" } else { "odd" }.to_owned()])
         .loader(source)
         .build()
         .unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::super::Service;
+use super::super::asked::{Path, Query};
 use super::super::listener::Peer;
 use super::super::problem::Problem;
 use super::cache_status::describe;
@@ -76,9 +77,7 @@ pub(super) async fn read(
     let headers = request.headers();
     let terms: ReadTerms = match request.uri().query() {
         None => ReadTerms::default(),
-        Some(_) => Query::try_from_uri(request.uri())
-            .map(|Query(terms)| terms)
-            .map_err(|error| Problem::bad_request(error.body_text()))?,
+        Some(_) => Query::of(request.uri())?.0,
     };
     let wanted = Wanted::of(headers);
     let reading = ask(served, &id, terms.alias.as_deref(), wanted);

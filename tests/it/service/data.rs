@@ -1,0 +1,213 @@
+//! The data API.
+
+use reqwest::header::{HeaderMap, IF_NONE_MATCH};
+use serde_json::{Value, json};
+
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+
+fn settings() -> String {
+    format!("{COMMON}{SHOP}")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_value_comes_with_where_it_is_from_how_old_it_is_and_what_it_is_known_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+
+    let first = served.request("GET", "/v1/user/7").send().await.unwrap();
+    assert_eq!(first.status(), 200);
+    assert_eq!(text(first.headers(), "cache-status"), "forewarm; fwd=miss; stored");
+    assert_eq!(text(first.headers(), "content-type"), "application/json");
+    let etag = text(first.headers(), "etag").to_owned();
+    let user: Value = first.json().await.unwrap();
+    assert_eq!(user, json!({ "id": 7, "name": "user 7", "email": "U7@example.com", "team": 2 }));
+
+    let second = served.request("GET", "/v1/user/7").send().await.unwrap();
+    let status = text(second.headers(), "cache-status");
+    assert!(
+        status.starts_with("forewarm; hit; ttl=") && status.ends_with("; detail=l1"),
+        "{status}"
+    );
+    assert_eq!(text(second.headers(), "age"), "0");
+    assert!(text(second.headers(), "server-timing").starts_with("l1;dur="));
+    assert_eq!(text(second.headers(), "etag"), etag);
+
+    for held in [etag.clone(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+        let same = served.request("GET", "/v1/user/7").header(IF_NONE_MATCH, &held);
+        let same = same.send().await.unwrap();
+        assert_eq!((same.status().as_u16(), text(same.headers(), "etag")), (304, &*etag), "{held}");
+        assert!(same.bytes().await.unwrap().is_empty());
+    }
+    let head = served.request("HEAD", "/v1/user/7").send().await.unwrap();
+    assert_eq!((head.status().as_u16(), text(head.headers(), "etag")), (200, &*etag));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let cases = [
+        ("/v1/user/4711", 404),
+        ("/v1/user/no-number", 404),
+        ("/v1/nobody/1", 404),
+        ("/v1/user", 404),
+        ("/v1/user/1?alias=phone", 400),
+        ("/v1/user/1?unknown=1", 400),
+        ("/v2/user/1", 404),
+        ("/v1/user/%FF", 400),
+    ];
+    for (path, status) in cases {
+        let (answered, problem) = served.get(path).await;
+        assert_eq!(answered, status, "{path}: {problem}");
+        assert_eq!(problem["status"], status, "{path}: {problem}");
+        assert_eq!(problem["type"], "about:blank", "{path}: {problem}");
+        assert!(problem["detail"].is_string(), "{path}: {problem}");
+    }
+    // That there is none is remembered.
+    let again = served.request("GET", "/v1/user/4711").send().await.unwrap();
+    assert!(text(again.headers(), "cache-status").starts_with("forewarm; hit; ttl="));
+}
+
+#[tokio::test]
+async fn a_value_is_found_by_its_other_names_and_in_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let (status, user) = served.get("/v1/user/%20u8@EXAMPLE.com?alias=email").await;
+    assert_eq!((status, &user["id"]), (200, &json!(8)));
+    assert_eq!(served.get("/v1/user/nobody@example.com?alias=email").await.0, 404);
+
+    let ids = json!({ "ids": ["1", "2", "x", "4711", "2"] });
+    let (status, batch) = served.post("/v1/user", &ids).await;
+    assert_eq!(status, 200);
+    assert_eq!(batch["errors"], json!({}));
+    assert_eq!(batch["values"]["2"]["name"], "user 2");
+    assert_eq!((&batch["values"]["x"], &batch["values"]["4711"]), (&Value::Null, &Value::Null));
+    assert_eq!(batch["values"].as_object().unwrap().len(), 4);
+    assert_eq!(served.get("/v1/faq").await.1["sec_ids"], json!([1, 2]));
+}
+
+#[tokio::test]
+async fn what_is_invalidated_is_asked_for_anew_by_key_name_tag_pattern_and_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let cases = [
+        "/v1/user/7",
+        "/v1/user/u7@example.com?alias=email",
+        "/v1/user?tag=team:2",
+        "/v1/user?pattern=7",
+        "/v1/user?all=true&confirm=user",
+    ];
+    for (nth, path) in cases.iter().enumerate() {
+        served.get("/v1/user/7").await;
+        let name = format!("name {nth}");
+        let sql = "update user set name = ? where id = 7";
+        sqlx::query(sql).bind(&name).execute(&mut shop).await.unwrap();
+        let (status, done) = answer(served.request("DELETE", path)).await;
+        assert_eq!((status, &done["delivery"]), (200, &json!("applied")), "{path}: {done}");
+        assert_eq!(served.get("/v1/user/7").await.1["name"], name, "{path}");
+    }
+    // A trial counts, and changes nothing.
+    for path in ["/v1/user?tag=team:2&dry_run=true", "/v1/user?all=true&dry_run=true"] {
+        let (status, done) = answer(served.request("DELETE", path)).await;
+        assert_eq!((status, &done["delivery"]), (200, &json!("dry_run")), "{path}: {done}");
+        assert_eq!(done["entries"], 1, "{path}");
+    }
+    for path in [
+        "/v1/user?all=true",
+        "/v1/user?all=true&confirm=users",
+        "/v1/user",
+        "/v1/user?tag=a&pattern=b",
+    ] {
+        assert_eq!(answer(served.request("DELETE", path)).await.0, 400, "{path}");
+    }
+    let held = served.request("GET", "/v1/user/7").send().await.unwrap();
+    assert!(text(held.headers(), "cache-status").contains("detail=l1"));
+}
+
+#[tokio::test]
+async fn a_client_can_ask_for_younger_values_or_only_for_what_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let asking = |control: &'static str| {
+        served.request("GET", "/v1/user/7").header("cache-control", control)
+    };
+    assert_eq!(answer(asking("only-if-cached")).await.0, 504);
+    served.get("/v1/user/7").await;
+    assert_eq!(answer(asking("only-if-cached")).await.0, 200);
+    let sql = "update user set name = 'new' where id = 7";
+    sqlx::query(sql).execute(&mut shop).await.unwrap();
+    assert_eq!(answer(asking("max-age=3600")).await.1["name"], "user 7");
+    assert_eq!(answer(asking("no-cache")).await.1["name"], "new");
+    assert_eq!(served.get("/v1/user/7").await.1["name"], "new");
+}
+
+/// What sqlmap and its like send: quotes, comments, stacked statements, unions, delays, encodings.
+const INJECTIONS: [&str; 24] = [
+    "' or '1'='1",
+    "1 or 1=1",
+    "1; drop table user; --",
+    "1'; drop table user; --",
+    "1\"; drop table user; --",
+    "1) or (1=1",
+    "1 union select id, name, email, team from user",
+    "' union select sql, 1, 1, 1 from sqlite_master --",
+    "1 /*!50000 or */ 1",
+    "1/**/or/**/1=1",
+    "1 and sleep(5)",
+    "1; select pg_sleep(5); --",
+    "1 and randomblob(1000000000)",
+    "1 || (select name from user)",
+    "admin'--",
+    "admin' #",
+    "$1",
+    "?1",
+    ":id",
+    "%' or 1=1 --",
+    "\\' or 1=1 --",
+    "\u{2019} or 1=1 --",
+    "1\u{0} or 1=1",
+    "{id}",
+];
+
+#[tokio::test]
+async fn what_looks_like_sql_is_a_text_wherever_it_comes_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shop = make_shop(folder.path()).await;
+    for text in INJECTIONS {
+        // SQLite's texts end at a NUL for some of its functions; what is looked for is the whole.
+        sqlx::query("insert into word values (?)").bind(text).execute(&mut shop).await.unwrap();
+    }
+    let served = Served::start(folder.path(), &settings(), &[]);
+    for text in INJECTIONS {
+        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (status, found) = served.get(&format!("/v1/word/{encoded}")).await;
+        if text.contains('\0') {
+            assert!([400, 404, 200].contains(&status), "{text:?}: {found}");
+        } else {
+            assert_eq!((status, &found["text"]), (200, &json!(text)), "{text:?}");
+        }
+        let (status, _) = served.get(&format!("/v1/user/{encoded}")).await;
+        assert_eq!(status, 404, "{text:?} as a number");
+        let (status, _) = served.get(&format!("/v1/user/{encoded}?alias=email")).await;
+        assert_eq!(status, 404, "{text:?} as a name");
+        let (status, batch) = served.post("/v1/user", &json!({ "ids": [text] })).await;
+        assert_eq!((status, &batch["values"][text]), (200, &Value::Null), "{text:?} in a batch");
+        for part in ["tag", "pattern"] {
+            let path = format!("/v1/user?{part}={encoded}");
+            let (status, done) = answer(served.request("DELETE", &path)).await;
+            assert!([200, 400].contains(&status), "{text:?} as a {part}: {done}");
+        }
+    }
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from user").fetch_one(&mut shop).await.unwrap();
+    assert_eq!(left, 100);
+}

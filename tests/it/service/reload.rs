@@ -1,0 +1,120 @@
+//! Reading the settings again.
+
+use serde_json::json;
+
+use crate::served::{COMMON, SHOP, Served, make_shop};
+
+fn settings() -> String {
+    format!("{COMMON}{SHOP}")
+}
+
+#[tokio::test]
+async fn what_can_change_does_and_what_cannot_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let file = folder.path().join("forewarm.toml");
+    let none = json!({ "changed": [], "needs_restart": [] });
+    assert_eq!(served.post("/admin/reload", &json!({})).await, (200, none.clone()));
+
+    let changed = settings()
+        .replace("every = \"1h\"", "every = \"2h\"")
+        .replace(
+            "[resources.right]",
+            "policy = { preload = { threshold = 0.25 } }\n[resources.right]",
+        )
+        .replace("[server]", "[server]\nbatch_keys_max = 1\nconnections_max = 77")
+        .replace("[log]", "[log]\nlevel = \"debug\"");
+    std::fs::write(&file, &changed).unwrap();
+    let (status, done) = served.post("/admin/reload", &json!({})).await;
+    assert_eq!(status, 200, "{done}");
+    let what = ["server", "log.level", "resources.user.policy.preload", "jobs.popular.triggers"];
+    assert_eq!(done["changed"], json!(what), "{done}");
+    assert!(done["needs_restart"].to_string().contains("connections_max"), "{done}");
+
+    assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 400);
+    assert_eq!(served.get("/admin/resources").await.1["user"]["preload"]["threshold"], 0.25);
+    let jobs = served.get("/admin/scheduled-jobs").await.1;
+    let popular = jobs.as_array().unwrap().iter().find(|job| job["id"] == "popular").unwrap();
+    assert_eq!(popular["trigger"], "every 2h");
+    served.get("/v1/user/1").await;
+    served.logged("\"message\":\"miss\"").await;
+}
+
+#[tokio::test]
+async fn a_bad_file_changes_nothing_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let file = folder.path().join("forewarm.toml");
+    let good = settings().replace("[server]", "[server]\nbatch_keys_max = 1");
+    let cases = [
+        (good.replace("[log]", "[log]\nlevel = \"loud?\""), "log.level"),
+        (good.replace("[log]", "[log]\ncolour = true"), "colour"),
+        (good.replace("every = \"1h\"", "every = \"1 parsec\""), "jobs.popular.triggers"),
+        (good.replace("every = \"1h\"", "cron = \"0 24 * * *\""), "jobs.popular.triggers"),
+        (
+            format!(
+                "{good}\n[[auth.tokens]]\nname = \"t\"\nsecret = {{ env = \"NOT_SET\" }}\nscopes = [\"read\"]"
+            ),
+            "auth.tokens[0].secret",
+        ),
+        ("this is no TOML".to_owned(), "forewarm.toml:1"),
+        (String::new(), "ok"),
+    ];
+    for (text, named) in cases {
+        if named == "ok" {
+            std::fs::remove_file(&file).unwrap();
+        } else {
+            std::fs::write(&file, text).unwrap();
+        }
+        let (status, problem) = served.post("/admin/reload", &json!({})).await;
+        assert_eq!(status, 422, "{named}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(named == "ok" || detail.contains(named), "{named}: {detail}");
+        assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 200, "{named}");
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_them_too_and_a_bad_file_keeps_it_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let file = folder.path().join("forewarm.toml");
+    std::fs::write(&file, settings().replace("[server]", "[server]\nbatch_keys_max = \"one\""))
+        .unwrap();
+    served.signal("HUP");
+    served.logged("nothing has changed").await;
+    assert!(served.log().contains("server.batch_keys_max"), "{}", served.log());
+    assert_eq!(served.get("/v1/user/1").await.0, 200);
+    std::fs::write(&file, settings().replace("[server]", "[server]\nbatch_keys_max = 1")).unwrap();
+    served.signal("HUP");
+    served.logged("the settings were read again").await;
+    assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 400);
+}
+
+#[tokio::test]
+async fn the_environment_is_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let variables = [
+        ("FOREWARM__SERVER__BATCH_KEYS_MAX", "1"),
+        ("FOREWARM__RESOURCES__USER__POLICY__TTL", "17s"),
+        ("FOREWARM__JOBS__POPULAR__RENEW__KEYS", "[\"9\"]"),
+    ];
+    let served = Served::start(folder.path(), &settings(), &variables);
+    assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 400);
+    assert_eq!(served.get("/admin/resources").await.1["user"]["policy"]["ttl"], "17s");
+    let wrong = [
+        ("FOREWARM__SERVER__BATCH_KEYS_MAX", "none"),
+        ("FOREWARM__SERVER__LISTEN__X", "1"),
+        ("FOREWARM____", "1"),
+    ];
+    for (name, value) in wrong {
+        let mut command = crate::served::command(folder.path(), ["serve"]);
+        let output = command.env(name, value).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(name), "{said}");
+    }
+}
