@@ -2,11 +2,17 @@
 
 #[cfg(test)]
 mod aliases;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod browser;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod coherence;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod dashboard;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
