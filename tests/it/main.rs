@@ -69,8 +69,10 @@ mod report;
 #[cfg(test)]
 mod schedule;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod served;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod sim;
