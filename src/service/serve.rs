@@ -89,8 +89,7 @@ impl Signals {
             }
         }
         tracing::info!("ending");
-        // Load balancers look at `/readyz`, and clients see that the connection will close: until they
-        // have heard, what they send is answered.
+        // Load balancers look at `/readyz`: until they have, what they send is answered.
         service.leave();
         tokio::time::sleep(NOTICE).await;
     }

@@ -24,8 +24,8 @@ mod access;
 mod admin;
 #[expect(unused_qualifications, reason = "utoipa's macros write them")]
 mod api;
+mod asked;
 mod audit;
-mod body;
 mod dashboard;
 mod guard;
 mod health;
@@ -47,7 +47,7 @@ pub(crate) struct Service {
     recorded: PrometheusHandle,
     audit: Audit,
     watch: Watch,
-    /// Whether it is about to end: it is not ready any more then, and keeps no connection.
+    /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -114,7 +114,16 @@ impl Service {
 /// All that is answered, and by whom.
 pub(crate) fn router(service: &Arc<Service>) -> Router {
     let (documented, _document) = openapi::routes().split_for_parts();
-    documented.merge(dashboard::routes()).fallback(nothing).with_state(Arc::clone(service))
+    documented
+        .merge(dashboard::routes())
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_so)
+        .with_state(Arc::clone(service))
+}
+
+async fn not_so() -> problem::Problem {
+    let detail = "this path does not take that method: see /openapi.json";
+    problem::Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn nothing() -> problem::Problem {

@@ -1,6 +1,7 @@
 //! What is logged, and how.
 
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::ConfigError;
@@ -44,12 +45,18 @@ impl LogSettings {
     ///
     /// The level is none.
     pub(crate) fn filter(&self) -> Result<EnvFilter, ConfigError> {
-        EnvFilter::builder().parse(&self.level).map_err(|error| {
-            let problem =
-                format!("is `{}`, which cannot be read ({error})", self.level.escape_debug());
+        let wrong = |why: &str| {
+            let problem = format!("is `{}`, which {why}", self.level.escape_debug());
             let remedy =
                 "use `error`, `warn`, `info`, `debug` or `trace`, or `info,forewarm=debug`";
             ConfigError::new("log.level", problem, remedy)
-        })
+        };
+        // A word that is no level would be taken for the name of a module, and nothing be logged.
+        let is_word = !self.level.contains(['=', ',', '[']);
+        if is_word && self.level.parse::<LevelFilter>().is_err() {
+            return Err(wrong("is no level"));
+        }
+        let filter = EnvFilter::builder().parse(&self.level);
+        filter.map_err(|error| wrong(&format!("cannot be read ({error})")))
     }
 }

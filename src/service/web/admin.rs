@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(changes::warm))
         .routes(routes!(changes::reload))
         .routes(routes!(state::health))
+        .routes(routes!(state::nodes))
         .routes(routes!(state::audit))
         .routes(routes!(events::history))
         .routes(routes!(events::events))
@@ -70,21 +71,8 @@ const fn ten() -> usize {
     10
 }
 
-/// The query of a request, or what is wrong with it.
-type Asked<T> = Result<axum::extract::Query<T>, axum::extract::rejection::QueryRejection>;
-
-fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
-    query
-        .map(|axum::extract::Query(asked)| asked)
-        .map_err(|error| Problem::bad_request(error.body_text()))
-}
-
 impl Limit {
-    fn count(query: Asked<Self>) -> Result<usize, Problem> {
-        asked(query)?.checked()
-    }
-
-    fn checked(self) -> Result<usize, Problem> {
+    fn count(self) -> Result<usize, Problem> {
         match self.limit {
             count @ 1..=1_000 => Ok(count),
             count => Err(Problem::bad_request(format!("`limit` is {count}: use 1 to 1000"))),

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,17 +13,20 @@ use axum::body::Body;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::problem::Problem;
 use super::{Service, router};
+use crate::service::settings::server::ServerSettings;
 
 /// Takes connections, and has the requests that come over them answered.
 #[derive(Debug)]
@@ -32,13 +35,8 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// The address.
-    pub(crate) address: SocketAddr,
-}
-
+/// How long connections are kept at the end on which nothing comes.
+const LINGER: Duration = Duration::from_secs(1);
 /// The rest between two tries to accept, where there are no descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// The most bytes of the headers of a request.
@@ -68,62 +66,105 @@ impl Listener {
         service: &Arc<Service>,
         stop: impl Future<Output = ()>,
     ) -> bool {
-        let connections = GracefulShutdown::new();
+        let (listener, connections) = (self.listener, Connections::new(service));
         {
-            let mut stop = pin!(stop);
-            let accepting = self.accept(service, &connections);
-            let mut accepting = pin!(accepting);
+            let (mut stop, mut accepting) = (pin!(stop), pin!(connections.accept(&listener)));
             tokio::select! {
                 biased;
                 () = &mut stop => {}
                 never = &mut accepting => match never {},
             }
         }
-        drop(self.listener);
-        let drain_timeout = service.settings().server.drain_timeout;
-        tokio::time::timeout(drain_timeout, connections.shutdown()).await.is_ok()
+        // Those who have connected already may have sent something.
+        while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
+            connections.take(stream, address, None);
+        }
+        drop(listener);
+        connections.end(service.settings().server.drain_timeout).await
     }
+}
 
-    async fn accept(&self, service: &Arc<Service>, connections: &GracefulShutdown) -> Infallible {
+/// The connections that are open.
+struct Connections {
+    service: Arc<Service>,
+    router: Router,
+    http: http1::Builder,
+    terms: ServerSettings,
+    places: Arc<Semaphore>,
+    /// The requests under way, over all connections.
+    requests: Arc<AtomicUsize>,
+    open: TaskTracker,
+    graceful: GracefulShutdown,
+    /// Whether a connection ends with the next answer.
+    closing: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn new(service: &Arc<Service>) -> Self {
         let terms = service.settings().server.clone();
-        let places = Arc::new(Semaphore::new(terms.connections_max));
-        let router = router(service);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(terms.header_timeout)
-            .max_buf_size(HEADER_BYTES_MAX)
-            .half_close(false);
-        let requests = Arc::new(AtomicUsize::new(0));
+            .max_buf_size(HEADER_BYTES_MAX);
+        Self {
+            service: Arc::clone(service),
+            router: router(service),
+            http,
+            places: Arc::new(Semaphore::new(terms.connections_max)),
+            terms,
+            requests: Arc::default(),
+            open: TaskTracker::new(),
+            graceful: GracefulShutdown::new(),
+            closing: Arc::default(),
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> Infallible {
         loop {
             // The semaphore is never closed.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { continue };
-            let (stream, address) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
+            match listener.accept().await {
+                Ok((stream, address)) => self.take(stream, address, Some(place)),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
                 }
-            };
-            let answering = Answering {
-                router: router.clone(),
-                service: Arc::clone(service),
-                peer: Peer { address },
-                requests: Arc::clone(&requests),
-                requests_max: terms.requests_max,
-            };
-            let connection = connections.watch(http.serve_connection(
-                prepared(stream),
-                service_fn(move |request| answering.clone().answer(request)),
-            ));
-            tokio::spawn(async move {
-                // A client that goes away is no news.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended");
-                }
-                drop(place);
-            });
+            }
         }
+    }
+
+    fn take(&self, stream: TcpStream, address: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+        let answering = Answering {
+            router: self.router.clone(),
+            service: Arc::clone(&self.service),
+            peer: address,
+            requests: Arc::clone(&self.requests),
+            requests_max: self.terms.requests_max,
+            closing: Arc::clone(&self.closing),
+        };
+        let connection = self.graceful.watch(self.http.serve_connection(
+            prepared(stream),
+            service_fn(move |request| answering.clone().answer(request)),
+        ));
+        self.open.spawn(async move {
+            // A client that goes away is no news.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+            drop(place);
+        });
+    }
+
+    /// Ends all connections; gives whether they ended in time.
+    async fn end(self, drain_timeout: Duration) -> bool {
+        // A connection that is kept open ends with an answer, which says so: who sends something just
+        // now is heard. Those over which nothing comes for a while are closed.
+        self.closing.store(true, Ordering::Relaxed);
+        self.open.close();
+        if tokio::time::timeout(LINGER.min(drain_timeout), self.open.wait()).await.is_ok() {
+            return true;
+        }
+        tokio::time::timeout(drain_timeout, self.graceful.shutdown()).await.is_ok()
     }
 }
 
@@ -140,10 +181,11 @@ fn prepared(stream: TcpStream) -> TokioIo<TcpStream> {
 struct Answering {
     router: Router,
     service: Arc<Service>,
-    peer: Peer,
+    peer: SocketAddr,
     /// The requests under way, over all connections.
     requests: Arc<AtomicUsize>,
     requests_max: usize,
+    closing: Arc<AtomicBool>,
 }
 
 impl Answering {
@@ -155,17 +197,16 @@ impl Answering {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
             problem.retry_after(Duration::from_secs(1)).into_response()
         } else {
-            let admitted = self.service.guard.load().admit(&parts, self.peer.address);
+            let admitted = self.service.guard.load().admit(&parts, self.peer);
             match admitted {
                 Ok(caller) => {
-                    parts.extensions.insert(self.peer);
                     parts.extensions.insert(caller);
                     self.router.call(Request::from_parts(parts, Body::new(body))).await?
                 }
                 Err(problem) => problem.into_response(),
             }
         };
-        if self.service.is_leaving() {
+        if self.closing.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::Service;
 use super::super::api::Invalidated;
-use super::super::body::Json;
+use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;

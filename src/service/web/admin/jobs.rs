@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::Service;
+use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
-use super::{Asked, Limit};
+use super::Limit;
 use crate::schedule::{Job, JobStatus, Run};
 
 /// A job, as an older system listed it.
@@ -166,9 +167,9 @@ pub(super) async fn resume(
 pub(super) async fn logs(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
-    limit: Asked<Limit>,
+    Query(limit): Query<Limit>,
 ) -> Result<Answer<Vec<JobLog>>, Problem> {
-    let runs = job(&service, &id)?.runs(Limit::count(limit)?).await;
+    let runs = job(&service, &id)?.runs(limit.count()?).await;
     Ok(Answer(runs.into_iter().map(JobLog::from).collect()))
 }
 
@@ -184,9 +185,9 @@ pub(super) async fn logs(
 pub(super) async fn runs(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
-    limit: Asked<Limit>,
+    Query(limit): Query<Limit>,
 ) -> Result<Answer<Vec<Run>>, Problem> {
-    Ok(Answer(job(&service, &id)?.runs(Limit::count(limit)?).await))
+    Ok(Answer(job(&service, &id)?.runs(limit.count()?).await))
 }
 
 fn job(service: &Service, id: &str) -> Result<Job, Problem> {

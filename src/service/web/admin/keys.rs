@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::Service;
+use super::super::asked::{Path, Query};
 use super::super::problem::Problem;
-use super::{Asked, Limit, asked, resource};
+use super::{Limit, resource};
 use crate::resource::{Explanation, RelatedKey};
 
 /// A key that is read often.
@@ -70,10 +71,10 @@ pub(super) struct Explained {
 ))]
 pub(super) async fn hot(
     State(service): State<Arc<Service>>,
-    terms: Asked<HotTerms>,
+    Query(terms): Query<HotTerms>,
 ) -> Result<Answer<Vec<HotKeyRow>>, Problem> {
-    let HotTerms { resource: name, limit } = asked(terms)?;
-    let limit = Limit { limit }.checked()?;
+    let HotTerms { resource: name, limit } = terms;
+    let limit = Limit { limit }.count()?;
     let served = match name {
         Some(name) => BTreeMap::from([(name.clone(), resource(&service, &name)?)]),
         None => {
@@ -107,9 +108,9 @@ pub(super) async fn hot(
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
-    terms: Asked<KeyTerms>,
+    Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Explained>, Problem> {
-    let KeyTerms { key } = asked(terms)?;
+    let KeyTerms { key } = terms;
     let explanation = resource(&service, &name)?.documents.explain(key.as_str());
     let summary = explanation.verdict.to_string();
     Ok(Answer(Explained { resource: name, key, summary, explanation }))
@@ -127,8 +128,8 @@ pub(super) async fn explain(
 pub(super) async fn related(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
-    terms: Asked<KeyTerms>,
+    Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Vec<RelatedKey>>, Problem> {
-    let KeyTerms { key } = asked(terms)?;
+    let KeyTerms { key } = terms;
     Ok(Answer(resource(&service, &name)?.documents.related(key.as_str())))
 }

@@ -6,8 +6,9 @@ use axum::Json as Answer;
 use axum::extract::State;
 
 use super::super::Service;
+use super::super::asked::Query;
 use super::super::problem::Problem;
-use super::{Asked, Limit};
+use super::Limit;
 use crate::resource::{LearnedPair, LearnedRule};
 
 /// The pairs of keys that were seen most often to follow each other, most often first.
@@ -16,9 +17,9 @@ use crate::resource::{LearnedPair, LearnedRule};
 ))]
 pub(super) async fn pairs(
     State(service): State<Arc<Service>>,
-    limit: Asked<Limit>,
+    Query(limit): Query<Limit>,
 ) -> Result<Answer<Vec<LearnedPair>>, Problem> {
-    Ok(Answer(service.app.forewarm.learned_pairs(Limit::count(limit)?)))
+    Ok(Answer(service.app.forewarm.learned_pairs(limit.count()?)))
 }
 
 /// The rules: reads of one resource that are followed by reads of another with the same id.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Map, Value};
 
 use super::super::Service;
+use super::super::asked::Path;
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use crate::service::document::Document;

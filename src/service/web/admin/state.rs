@@ -6,10 +6,12 @@ use axum::Json as Answer;
 use axum::extract::State;
 
 use super::super::Service;
+use super::super::asked::Query;
 use super::super::audit::AuditRow;
 use super::super::health::{Readiness, readiness};
 use super::super::problem::Problem;
-use super::{Asked, Limit};
+use super::Limit;
+use crate::coherence::NodeSeen;
 
 /// How each component is doing.
 #[utoipa::path(get, path = "/admin/health", tag = "admin", responses(
@@ -25,7 +27,15 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Answer<Readin
 ))]
 pub(super) async fn audit(
     State(service): State<Arc<Service>>,
-    limit: Asked<Limit>,
+    Query(limit): Query<Limit>,
 ) -> Result<Answer<Vec<AuditRow>>, Problem> {
-    Ok(Answer(service.audit.newest(Limit::count(limit)?)))
+    Ok(Answer(service.audit.newest(limit.count()?)))
+}
+
+/// The engines that share the L2, this one first; none without an L2.
+#[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
+    (status = 200, description = "The nodes", body = [Object]),
+))]
+pub(super) async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
+    Answer(service.app.forewarm.nodes().await)
 }

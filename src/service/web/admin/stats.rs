@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::Service;
+use super::super::asked::Path;
 use super::super::problem::Problem;
 use super::resource;
 use crate::policy::{Policy, PreloadPolicy};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Json as Answer;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::Service;
+use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::selection::Selection;
@@ -92,10 +92,9 @@ pub(super) struct GroupTerms {
 pub(super) async fn remove(
     State(service): State<Arc<Service>>,
     Path((name, id)): Path<(String, String)>,
-    terms: Result<Query<RemoveTerms>, QueryRejection>,
+    Query(terms): Query<RemoveTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let served = resource(&service, &name)?;
-    let Query(terms) = terms.map_err(|error| Problem::bad_request(error.body_text()))?;
     let delivery = match terms.alias {
         Some(alias) if terms.min_version.is_some() => {
             let detail =
@@ -128,10 +127,9 @@ pub(super) async fn remove_group(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
-    terms: Result<Query<GroupTerms>, QueryRejection>,
+    Query(terms): Query<GroupTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &resource(&service, &name)?.documents;
-    let Query(terms) = terms.map_err(|error| Problem::bad_request(error.body_text()))?;
     let selection = Selection::of(Vec::new(), terms.tag, terms.pattern, terms.all)?;
     let entries = selection.count(documents)?;
     if terms.dry_run {

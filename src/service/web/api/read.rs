@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::super::Service;
-use super::super::listener::Peer;
+use super::super::asked::{Path, Query};
+use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::describe;
 use super::resource;
@@ -76,9 +77,7 @@ pub(super) async fn read(
     let headers = request.headers();
     let terms: ReadTerms = match request.uri().query() {
         None => ReadTerms::default(),
-        Some(_) => Query::try_from_uri(request.uri())
-            .map(|Query(terms)| terms)
-            .map_err(|error| Problem::bad_request(error.body_text()))?,
+        Some(_) => Query::of(request.uri())?.0,
     };
     let wanted = Wanted::of(headers);
     let reading = ask(served, &id, terms.alias.as_deref(), wanted);
@@ -201,7 +200,7 @@ fn scope(service: &Service, request: &Request) -> Option<Scope> {
     if let Some(name) = &settings.server.client_header {
         return request.headers().get(name).map(|client| forewarm.scope_of(client.as_bytes()));
     }
-    request.extensions().get::<Peer>().map(|peer| forewarm.scope_of(&peer.address))
+    request.extensions().get::<Caller>().map(|caller| forewarm.scope_of(&caller.address))
 }
 
 /// Whether the client holds this very value: `If-None-Match`, weakly compared (RFC 9110, 13.1.2).

@@ -1,22 +1,65 @@
-//! The bodies of requests.
+//! What is asked: parts of paths, queries and bodies, or what is wrong with them.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::Service;
 use super::problem::Problem;
 
+/// The parameters of a path.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+/// The query of a request.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Service>> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let path = extract::Path::from_request_parts(parts, service).await;
+        let wrong = |error: PathRejection| Problem::bad_request(error.body_text());
+        path.map(|extract::Path(path)| Self(path)).map_err(wrong)
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// The query of an address.
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let query = extract::Query::try_from_uri(uri);
+        let wrong = |error: QueryRejection| Problem::bad_request(error.body_text());
+        query.map(|extract::Query(query)| Self(query)).map_err(wrong)
+    }
+}
+
 /// A body of JSON, within the limits of size and time.
 ///
 /// Only what says that it is JSON is taken: no form of another site's page can say so.
 #[derive(Debug)]
-pub(crate) struct Json<T>(pub(crate) T);
+pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
     type Rejection = Problem;
