@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod aliases;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod browser;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod canary;
@@ -9,7 +12,16 @@ mod canary;
 mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod commands;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod dashboard;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod demo;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod documents;
 #[cfg(feature = "service")]
@@ -36,11 +48,16 @@ mod lab;
 mod layers;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod metrics_page;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod preload_waits;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
@@ -63,9 +80,14 @@ mod report;
 #[cfg(test)]
 mod schedule;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod served;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod service;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod service_cli;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::service::settings::l2::reveal;
 /// Decides which requests are let in.
 pub(crate) struct Guard {
     tokens: Vec<Token>,
+    anybody: Arc<str>,
     public: BTreeSet<PublicPart>,
     hosts: Vec<String>,
     rate: Option<f64>,
@@ -37,11 +38,13 @@ pub(crate) struct Guard {
     clock: Clock,
 }
 
-/// Who sent a request, for the audit.
+/// Who sent a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// The name of the token, or `anybody`.
     pub(crate) name: Arc<str>,
+    /// The address of the other end of the connection.
+    pub(crate) address: SocketAddr,
 }
 
 /// A token, which is known by its digest only.
@@ -70,6 +73,7 @@ impl Guard {
         let tokens = tokens.map(|(nth, token)| Token::read(nth, token));
         Ok(Self {
             tokens: tokens.collect::<Result<_, _>>()?,
+            anybody: "anybody".into(),
             public: settings.auth.public.clone(),
             hosts: settings.server.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             rate: settings.server.requests_per_second,
@@ -89,16 +93,16 @@ impl Guard {
         self.check_host(request)?;
         let client = client_of(peer.ip());
         self.check_rate(client)?;
-        let anybody = || Caller { name: Arc::from("anybody") };
-        match Access::of(&request.method, request.uri.path()) {
-            Access::Public => Ok(anybody()),
-            Access::Needs(..) if self.tokens.is_empty() => Ok(anybody()),
-            Access::Needs(_, Some(part)) if self.public.contains(&part) => Ok(anybody()),
-            Access::Needs(scope, _) => self.identify(&request.headers, scope, client),
-        }
+        let name = match Access::of(&request.method, request.uri.path()) {
+            Access::Public => &self.anybody,
+            Access::Needs(..) if self.tokens.is_empty() => &self.anybody,
+            Access::Needs(_, Some(part)) if self.public.contains(&part) => &self.anybody,
+            Access::Needs(scope, _) => &self.identify(&request.headers, scope, client)?.name,
+        };
+        Ok(Caller { name: Arc::clone(name), address: peer })
     }
 
-    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<Caller, Problem> {
+    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
         let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
         let Some(given) = headers.get(AUTHORIZATION) else {
             return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
@@ -120,7 +124,7 @@ impl Guard {
             let detail = format!("the token lacks the scope `{}`", scope.name());
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        Ok(Caller { name: Arc::clone(&token.name) })
+        Ok(token)
     }
 
     /// Counts a wrong token; gives how many came of late.
@@ -222,6 +226,12 @@ fn client_of(address: IpAddr) -> IpAddr {
             Ipv6Addr::new(one, two, three, four, 0, 0, 0, 0).into()
         }
     }
+}
+
+/// What is wrong with tokens: those that are not where they should be, or too short.
+pub(crate) fn token_problems(settings: &Settings) -> Vec<ConfigError> {
+    let tokens = settings.auth.tokens.iter().enumerate();
+    tokens.filter_map(|(nth, token)| Token::read(nth, token).err()).collect()
 }
 
 /// What an address may ask for at once: two seconds' worth.

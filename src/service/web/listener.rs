@@ -39,13 +39,6 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// The address.
-    pub(crate) address: SocketAddr,
-}
-
 /// How long connections are kept at the end on which nothing comes.
 const LINGER: Duration = Duration::from_secs(1);
 /// The rest between two tries to accept, where there are no descriptors left.
@@ -157,7 +150,7 @@ impl Connections {
         let answering = Answering {
             router: self.router.clone(),
             service: Arc::clone(&self.service),
-            peer: Peer { address },
+            peer: address,
             requests: Arc::clone(&self.requests),
             requests_max: self.terms.requests_max,
             closing: Arc::clone(&self.closing),
@@ -201,7 +194,7 @@ fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {
 struct Answering {
     router: Router,
     service: Arc<Service>,
-    peer: Peer,
+    peer: SocketAddr,
     /// The requests under way, over all connections.
     requests: Arc<AtomicUsize>,
     requests_max: usize,
@@ -217,10 +210,9 @@ impl Answering {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
             problem.retry_after(Duration::from_secs(1)).into_response()
         } else {
-            let admitted = self.service.guard.load().admit(&parts, self.peer.address);
+            let admitted = self.service.guard.load().admit(&parts, self.peer);
             match admitted {
                 Ok(caller) => {
-                    parts.extensions.insert(self.peer);
                     parts.extensions.insert(caller);
                     caught(self.router.call(Request::from_parts(parts, Body::new(body)))).await
                 }

@@ -50,21 +50,21 @@ async fn more_requests_than_may_be_are_told_to_come_later() {
     let folder = tempfile::tempdir().unwrap();
     let _shop = make_shop(folder.path()).await;
     let served = start(folder.path(), "requests_max = 1");
-    let mut slow = TcpStream::connect(served.address()).await.unwrap();
-    // It is under way for as long as its body does not come.
+    // It is under way for as long as its body does not come, unless it is refused itself.
     let head = "POST /v1/user HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\n\r\n";
-    slow.write_all(head.as_bytes()).await.unwrap();
-    let refused = loop {
-        let answer = served.request("GET", "/v1/user/7").send().await.unwrap();
-        if answer.status() != 200 {
-            break answer;
+    let (slow, refused) = 'tried: loop {
+        let mut slow = TcpStream::connect(served.address()).await.unwrap();
+        slow.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..20 {
+            let answer = served.request("GET", "/v1/user/7").send().await.unwrap();
+            if answer.status() != 200 {
+                break 'tried (slow, answer);
+            }
         }
     };
-    assert_eq!(
-        (refused.status().as_u16(), &refused.headers()["retry-after"]),
-        (503, &"1".parse().unwrap())
-    );
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
     drop(slow);
     while served.get("/v1/user/7").await.0 != 200 {}
     assert_well(&served).await;
