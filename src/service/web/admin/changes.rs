@@ -1,10 +1,12 @@
 //! Changes while it runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::Json as Answer;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -193,6 +195,9 @@ pub(super) struct WarmTerms {
     keys: Vec<String>,
 }
 
+/// At the default rate a thousand keys take 8 s.
+const WARM_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What came of it, in keys.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Warmed {
@@ -233,8 +238,13 @@ pub(super) async fn warm(
         let detail = format!("`keys` has {}: send {keys_max} at most", terms.keys.len());
         return Err(Problem::bad_request(detail));
     }
-    let Preloaded { loaded, absent, held, failed, refused } =
-        documents.preload(terms.keys.iter()).await;
+    // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
+    let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));
+    let Ok(Preloaded { loaded, absent, held, failed, refused }) = warming.await else {
+        let detail = format!("the rate of preloads lets no more through within {WARM_TIMEOUT:?}");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        return Err(problem.retry_after(WARM_TIMEOUT));
+    };
     service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     Ok(Answer(Warmed { loaded, absent, held, failed, refused }))
 }
