@@ -6,6 +6,15 @@
 //!
 //! `cargo bench --features service --bench http_hit -- [ROUNDS] [SECONDS]`
 
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot go on has nothing to say"
+)]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
