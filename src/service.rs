@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod app;
+mod check;
+mod client;
 mod console;
 mod demo;
 mod document;
+mod exit;
 mod exporter;
 mod logs;
 mod replay;
@@ -20,7 +23,14 @@ mod web;
 
 /// Keeps hot keys warm: a two-tier cache that loads keys before they are asked for.
 #[derive(Debug, Parser)]
-#[command(name = "forewarm", version, max_term_width = 100)]
+#[command(
+    name = "forewarm",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = exit::HELP
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,6 +39,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Options),
+    #[command(after_help = exit::HELP)]
+    Check(check::Options),
+    #[command(after_help = exit::HELP)]
+    Health(client::health::Options),
+    #[command(after_help = exit::HELP)]
+    Stats(client::stats::Options),
+    #[command(after_help = exit::HELP)]
+    HotKeys(client::hot_keys::Options),
+    #[command(after_help = exit::HELP)]
+    Explain(client::explain::Options),
+    #[command(after_help = exit::HELP)]
+    Jobs(client::jobs::Options),
+    #[command(after_help = exit::HELP)]
+    Invalidate(client::invalidate::Options),
+    #[command(after_help = exit::HELP)]
+    Warm(client::warm::Options),
     Demo(demo::Options),
     Replay(replay::Options),
     Verify(verify::Options),
@@ -43,6 +69,14 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Serve(options) => serve::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Health(options) => client::health::run(&options),
+        Command::Stats(options) => client::stats::run(&options),
+        Command::HotKeys(options) => client::hot_keys::run(&options),
+        Command::Explain(options) => client::explain::run(&options),
+        Command::Jobs(options) => client::jobs::run(&options),
+        Command::Invalidate(options) => client::invalidate::run(&options),
+        Command::Warm(options) => client::warm::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Verify(options) => return verify::run(&options),
@@ -52,7 +86,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console::complain(error.as_ref());
-            ExitCode::FAILURE
+            exit::code_of(&error)
         }
     }
 }

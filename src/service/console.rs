@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What a command may fail with.
@@ -20,7 +22,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 
 /// Says what went wrong, and why, and why that.
 pub(super) fn complain(error: &(dyn Error + Send + Sync)) {
-    let mut text = format!("error: {error}");
+    let label = if is_watched() && wants_colours() {
+        painted("error:", Paint::Bad)
+    } else {
+        "error:".to_owned()
+    };
+    let mut text = format!("{label} {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(&format!("\n  because: {error}"));
@@ -55,6 +62,70 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
 /// Whether somebody sees standard error on a terminal.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Whether standard output may have colours: it is a terminal, and nobody has asked for none.
+pub(super) fn is_coloured() -> bool {
+    io::stdout().is_terminal() && wants_colours()
+}
+
+/// Colours are left out where `NO_COLOR` is set to anything (<https://no-color.org>).
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How a text stands out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Paint {
+    /// What is well.
+    Good,
+    /// What needs a look.
+    Doubtful,
+    /// What went wrong.
+    Bad,
+}
+
+/// The text in colour.
+pub(super) fn painted(text: &str, paint: Paint) -> String {
+    let code = match paint {
+        Paint::Good => 32,
+        Paint::Doubtful => 33,
+        Paint::Bad => 31,
+    };
+    format!("\u{1b}[1;{code}m{text}\u{1b}[0m")
+}
+
+/// A text of somebody else's, such as a key, without anything that a terminal would obey.
+pub(super) fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Characters that change the direction in which others are shown, or are not seen themselves.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A table without rows.
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY);
+    table.set_header(header);
+    table
+}
+
+/// Has the columns from this one on hold numbers.
+pub(super) fn align_numbers(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
 }
 
 /// A count as people read it: `12,345`.
@@ -98,6 +169,13 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(count), text);
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        assert_eq!(harmless("Grüße \u{1f600}"), "Grüße \u{1f600}");
+        assert_eq!(harmless("a\u{1b}[2Jb\n\u{9b}31m"), "a\\u{1b}[2Jb\\n\\u{9b}31m");
+        assert_eq!(harmless("x\u{202e}y"), "x\\u{202e}y");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::app::App;
 use super::settings::{Origin, Settings};
 use crate::error::ConfigError;
 
+pub(crate) use self::guard::token_problems;
 pub(crate) use self::listener::Listener;
 
 mod access;

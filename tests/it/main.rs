@@ -9,7 +9,13 @@ mod canary;
 mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
+mod commands;
+#[cfg(feature = "service")]
+#[cfg(test)]
 mod demo;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod documents;
 #[cfg(feature = "service")]
@@ -36,11 +42,16 @@ mod lab;
 mod layers;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod metrics_page;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod preload_waits;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
@@ -66,6 +77,9 @@ mod schedule;
 mod served;
 #[cfg(feature = "service")]
 mod service;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod service_cli;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

@@ -193,7 +193,11 @@ impl RetentionSettings {
             SourceSettings::Sqlite(_) | SourceSettings::Postgres(_)
                 if self.older_than.is_zero() =>
             {
-                Err(ConfigError::new("retention.older_than", "is zero", "use a span such as `90d`"))
+                Err(ConfigError::new(
+                    "retention.older_than",
+                    "is zero",
+                    "use a span such as `2160h`",
+                ))
             }
             SourceSettings::Sqlite(_) | SourceSettings::Postgres(_) => Ok(()),
         }

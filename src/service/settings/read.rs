@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::Settings;
 use crate::error::ConfigError;
+
+mod mistakes;
+#[cfg(test)]
+mod mutations;
 
 /// Where settings come from.
 #[derive(Clone, Debug)]
@@ -89,8 +94,9 @@ impl Origin {
             let path = overlaid.map_err(|problem| written.error(None, Some(name), &problem))?;
             written.overlaid.insert(path, name.clone());
         }
-        let settings: Settings = serde_path_to_error::deserialize(Value::Table(table))
-            .map_err(|error| written.mistaken(&error))?;
+        let Ok(settings) = Settings::deserialize(Value::Table(table.clone())) else {
+            return Err(SettingsError { problems: mistakes::all(&written, table) });
+        };
         let problems = settings.problems();
         if problems.is_empty() { Ok(settings) } else { Err(written.refused(&problems)) }
     }
@@ -98,7 +104,23 @@ impl Origin {
     /// Says where something stands that turned out not to work.
     pub(crate) fn locate(&self, problems: &[ConfigError]) -> SettingsError {
         let text = self.text().unwrap_or_default();
-        Written { file: &self.file, text: &text, overlaid: BTreeMap::new() }.refused(problems)
+        Written { file: &self.file, text: &text, overlaid: self.overlaid() }.refused(problems)
+    }
+
+    /// The same for what is wrong at a setting, and no setting itself.
+    pub(crate) fn locate_text(&self, field: &str, problem: &str) -> String {
+        let text = self.text().unwrap_or_default();
+        let written = Written { file: &self.file, text: &text, overlaid: self.overlaid() };
+        written.found(field, problem)
+    }
+
+    /// The keys that variables set, and those.
+    fn overlaid(&self) -> BTreeMap<String, String> {
+        let path = |name: &String| {
+            let keys = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
+            (keys.replace(SEPARATOR, "."), name.clone())
+        };
+        self.variables.iter().map(|(name, _)| path(name)).collect()
     }
 }
 
@@ -124,12 +146,12 @@ impl Written<'_> {
     }
 
     /// A value that is none of its field, or a field that is not known.
-    fn mistaken(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> SettingsError {
+    fn mistaken(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> String {
         let field = error.path().to_string();
         let message = without_secrets(&field, error.inner().message());
         let problem =
             if field == "." { message } else { format!("`{}`: {message}", field.escape_debug()) };
-        SettingsError { problems: vec![self.found(&field, &problem)] }
+        self.found(&field, &problem)
     }
 
     fn refused(&self, problems: &[ConfigError]) -> SettingsError {

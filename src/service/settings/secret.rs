@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Where a secret is: `{ env = "NAME" }` or `{ file = "path" }`. A text as it stands is taken as well,
 /// for what may be a secret and need not, such as a URL; see [`Secret::written`].
-#[derive(Clone, Deserialize, PartialEq)]
-#[serde(untagged, expecting = "a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`")]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Secret {
     /// It stands in the settings.
     Written(String),
@@ -19,17 +19,57 @@ pub(crate) enum Secret {
 }
 
 /// A variable of the environment.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Variable {
     env: String,
 }
 
 /// A file.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct File {
     file: PathBuf,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// Reads a secret as it is written. A list is none: its first element may be the secret itself, and
+/// would be taken for the name of a variable.
+struct Written;
+
+/// The keys of a secret that is elsewhere.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Env,
+    File,
+}
+
+impl<'de> Visitor<'de> for Written {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret::Written(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+        let secret = match map.next_key()? {
+            Some(Place::Env) => Secret::Variable(Variable { env: map.next_value()? }),
+            Some(Place::File) => Secret::File(File { file: map.next_value()? }),
+            None => return Err(A::Error::invalid_length(0, &self)),
+        };
+        match map.next_key::<Place>()? {
+            None => Ok(secret),
+            Some(_) => Err(A::Error::invalid_length(2, &self)),
+        }
+    }
 }
 
 /// A secret that is not where it should be.

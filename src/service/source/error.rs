@@ -44,6 +44,14 @@ impl SourceError {
         }
     }
 
+    /// The setting.
+    pub(crate) fn field(&self) -> &str {
+        match self {
+            Self::Config(error) => error.field(),
+            Self::Secret { field, .. } | Self::Query { field, .. } => field,
+        }
+    }
+
     /// Whether it may pass: the source could not be asked.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Query { source, .. } if source.is_transient())

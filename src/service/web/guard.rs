@@ -184,6 +184,12 @@ impl Guard {
     }
 }
 
+/// What is wrong with tokens: those that are not where they should be, or too short.
+pub(crate) fn token_problems(settings: &Settings) -> Vec<ConfigError> {
+    let tokens = settings.auth.tokens.iter().enumerate();
+    tokens.filter_map(|(nth, token)| Token::read(nth, token).err()).collect()
+}
+
 /// What an address may ask for at once: two seconds' worth.
 #[expect(
     clippy::cast_possible_truncation,
