@@ -29,14 +29,14 @@ pub(super) mod warm;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "The service")]
 pub(super) struct Target {
-    /// Where it is; FOREWARM_URL says so as well [default: http://127.0.0.1:7700]
+    /// Where it is. Default: what `FOREWARM_URL` says, else `http://127.0.0.1:7700`.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
-    /// The file with the token, if it wants one; else it is taken from the variable FOREWARM_TOKEN.
-    /// On a command line everybody on the machine could read it.
+    /// The file with the token, if it wants one. Default: the token is what `FOREWARM_TOKEN` says. On
+    /// a command line everybody on the machine could read it.
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How long an answer may take [default: 10s, for `warm` 10m]
+    /// How long an answer may take. Default: `10s`, and `10m` for `warm`.
     #[arg(long, global = true, value_parser = console::parse_span, value_name = "SPAN")]
     timeout: Option<Duration>,
     /// Prints what the service answers, in JSON, as it is.

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod aliases;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod browser;
 #[cfg(feature = "sqlite")]
 #[cfg(test)]
 mod canary;
@@ -10,6 +13,9 @@ mod coherence;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod commands;
+#[cfg(feature = "service")]
+#[cfg(test)]
+mod dashboard;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod demo;
@@ -76,8 +82,10 @@ mod report;
 #[cfg(test)]
 mod schedule;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod served;
 #[cfg(feature = "service")]
+#[cfg(test)]
 mod service;
 #[cfg(feature = "service")]
 #[cfg(test)]

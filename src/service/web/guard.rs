@@ -26,6 +26,7 @@ use crate::service::settings::l2::reveal;
 /// Decides which requests are let in.
 pub(crate) struct Guard {
     tokens: Vec<Token>,
+    anybody: Arc<str>,
     public: BTreeSet<PublicPart>,
     hosts: Vec<String>,
     rate: Option<f64>,
@@ -36,11 +37,13 @@ pub(crate) struct Guard {
     clock: Clock,
 }
 
-/// Who sent a request, for the audit.
+/// Who sent a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// The name of the token, or `anybody`.
     pub(crate) name: Arc<str>,
+    /// The address of the other end of the connection.
+    pub(crate) address: SocketAddr,
 }
 
 /// A token, which is known by its digest only.
@@ -69,6 +72,7 @@ impl Guard {
         let tokens = tokens.map(|(nth, token)| Token::read(nth, token));
         Ok(Self {
             tokens: tokens.collect::<Result<_, _>>()?,
+            anybody: "anybody".into(),
             public: settings.auth.public.clone(),
             hosts: settings.server.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             rate: settings.server.requests_per_second,
@@ -86,16 +90,16 @@ impl Guard {
     pub(crate) fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Caller, Problem> {
         self.check_host(&request.headers)?;
         self.check_rate(peer.ip())?;
-        let anybody = || Caller { name: Arc::from("anybody") };
-        match Access::of(&request.method, request.uri.path()) {
-            Access::Public => Ok(anybody()),
-            Access::Needs(..) if self.tokens.is_empty() => Ok(anybody()),
-            Access::Needs(_, Some(part)) if self.public.contains(&part) => Ok(anybody()),
-            Access::Needs(scope, _) => self.identify(&request.headers, scope, peer.ip()),
-        }
+        let name = match Access::of(&request.method, request.uri.path()) {
+            Access::Public => &self.anybody,
+            Access::Needs(..) if self.tokens.is_empty() => &self.anybody,
+            Access::Needs(_, Some(part)) if self.public.contains(&part) => &self.anybody,
+            Access::Needs(scope, _) => &self.identify(&request.headers, scope, peer.ip())?.name,
+        };
+        Ok(Caller { name: Arc::clone(name), address: peer })
     }
 
-    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<Caller, Problem> {
+    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
         let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
         if self.wrong.get(&from).is_some_and(|wrong| wrong >= WRONG_MAX) {
             let detail = "too many wrong tokens came from this address";
@@ -115,7 +119,7 @@ impl Guard {
             let detail = format!("the token lacks the scope `{}`", scope.name());
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        Ok(Caller { name: Arc::clone(&token.name) })
+        Ok(token)
     }
 
     /// The token that was given. All are looked at, so that the time says nothing.

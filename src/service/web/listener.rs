@@ -35,13 +35,6 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// The address.
-    pub(crate) address: SocketAddr,
-}
-
 /// How long connections are kept at the end on which nothing comes.
 const LINGER: Duration = Duration::from_secs(1);
 /// The rest between two tries to accept, where there are no descriptors left.
@@ -144,7 +137,7 @@ impl Connections {
         let answering = Answering {
             router: self.router.clone(),
             service: Arc::clone(&self.service),
-            peer: Peer { address },
+            peer: address,
             requests: Arc::clone(&self.requests),
             requests_max: self.terms.requests_max,
             closing: Arc::clone(&self.closing),
@@ -188,7 +181,7 @@ fn prepared(stream: TcpStream) -> TokioIo<TcpStream> {
 struct Answering {
     router: Router,
     service: Arc<Service>,
-    peer: Peer,
+    peer: SocketAddr,
     /// The requests under way, over all connections.
     requests: Arc<AtomicUsize>,
     requests_max: usize,
@@ -204,10 +197,9 @@ impl Answering {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
             problem.retry_after(Duration::from_secs(1)).into_response()
         } else {
-            let admitted = self.service.guard.load().admit(&parts, self.peer.address);
+            let admitted = self.service.guard.load().admit(&parts, self.peer);
             match admitted {
                 Ok(caller) => {
-                    parts.extensions.insert(self.peer);
                     parts.extensions.insert(caller);
                     self.router.call(Request::from_parts(parts, Body::new(body))).await?
                 }

@@ -32,7 +32,7 @@ pub(super) async fn audit(
     Ok(Answer(service.audit.newest(limit.count()?)))
 }
 
-/// The engines that share the L2, this one first; without an L2, this one.
+/// The engines that share the L2, this one first; none without an L2.
 #[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
     (status = 200, description = "The nodes", body = [Object]),
 ))]

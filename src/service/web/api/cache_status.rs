@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 
 use crate::entry::Freshness;
 use crate::flight::ReadFrom;
@@ -31,11 +32,11 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, took: Duratio
             write!(text, "forewarm; fwd=miss{stored}{collapsed}")
         }
     };
-    insert(headers, CACHE_STATUS, &text);
+    insert(headers, CACHE_STATUS, text);
     headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
-    text.clear();
+    let mut text = String::with_capacity(32);
     let _written = write!(text, "{};dur={:.3}", name(from), took.as_secs_f64() * 1e3);
-    insert(headers, SERVER_TIMING, &text);
+    insert(headers, SERVER_TIMING, text);
 }
 
 const fn name(from: ReadFrom) -> &'static str {
@@ -46,8 +47,8 @@ const fn name(from: ReadFrom) -> &'static str {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
         headers.insert(name, value);
     }
 }

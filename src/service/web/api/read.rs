@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 
 use super::super::Service;
 use super::super::asked::{Path, Query};
-use super::super::listener::Peer;
+use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::describe;
 use super::resource;
@@ -200,7 +200,7 @@ fn scope(service: &Service, request: &Request) -> Option<Scope> {
     if let Some(name) = &settings.server.client_header {
         return request.headers().get(name).map(|client| forewarm.scope_of(client.as_bytes()));
     }
-    request.extensions().get::<Peer>().map(|peer| forewarm.scope_of(&peer.address))
+    request.extensions().get::<Caller>().map(|caller| forewarm.scope_of(&caller.address))
 }
 
 /// Whether the client holds this very value: `If-None-Match`, weakly compared (RFC 9110, 13.1.2).

@@ -1,0 +1,78 @@
+// Every second of the service, as it happens: read by `fetch`, since an `EventSource` sends no token.
+
+import { complaint, get, Refusal, send } from "/assets/api.js";
+import { isLocked, lock } from "/assets/login.js";
+
+/** A second without a sample is late; so many mean that the line is dead. */
+const SILENT_MAX_MS = 6_000;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10_000;
+
+/** Listens without end. `on` has `history`, `sample` and `state`. */
+export async function listen(on) {
+  let wait = RETRY_MIN_MS;
+  for (;;) {
+    await until(() => !document.hidden && !isLocked());
+    try {
+      await listenOnce(on, () => (wait = RETRY_MIN_MS));
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) lock(complaint(error));
+    }
+    on.state(document.hidden ? "paused" : "reconnecting");
+    await pause(wait * (0.5 + Math.random() / 2));
+    wait = Math.min(wait * 2, RETRY_MAX_MS);
+  }
+}
+
+/** Listens until the line breaks, falls silent, or nobody looks any more. */
+async function listenOnce(on, heard) {
+  const broken = new AbortController();
+  const leave = () => document.hidden && broken.abort();
+  document.addEventListener("visibilitychange", leave);
+  let silence = setTimeout(() => broken.abort(), SILENT_MAX_MS);
+  try {
+    const { signal } = broken;
+    const answer = await send("/admin/events", { signal });
+    on.history((await get("/admin/history", { signal })).samples);
+    for await (const event of events(answer.body)) {
+      clearTimeout(silence);
+      silence = setTimeout(() => broken.abort(), SILENT_MAX_MS);
+      if (event.name !== "sample") continue;
+      heard();
+      on.sample(JSON.parse(event.data));
+      on.state("live");
+    }
+  } finally {
+    clearTimeout(silence);
+    document.removeEventListener("visibilitychange", leave);
+    broken.abort();
+  }
+}
+
+/** The events of a stream, of which a piece may end anywhere. */
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    yield* blocks.map(event);
+  }
+}
+
+function event(block) {
+  const fields = { name: "message", data: "" };
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event:")) fields.name = line.slice(6).trim();
+    if (line.startsWith("data:")) fields.data += line.slice(5).trim();
+  }
+  return fields;
+}
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+async function until(condition) {
+  while (!condition()) await pause(200);
+}
