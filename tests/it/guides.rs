@@ -138,7 +138,8 @@ mod service {
         let url = words.iter().find(|word| word.starts_with("http")).unwrap();
         let path = url.strip_prefix("http://127.0.0.1:7700").unwrap().to_owned();
         let body = after("-d");
-        let method = after("-X").unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let usual = if body.is_some() { "POST" } else { "GET" };
+        let method = after("-X").unwrap_or(usual);
         let request = served.request(method, &path);
         let request = match after("-H").and_then(|header| header.split_once(": ")) {
             Some((name, value)) => request.header(name, value),
