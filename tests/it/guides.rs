@@ -18,12 +18,6 @@ fn documents() -> Vec<PathBuf> {
     of("").chain(of("docs")).chain(of("benches")).filter(is_document).collect()
 }
 
-/// The blocks of code in a document, each with what is said of it.
-fn blocks(text: &str) -> Vec<(&str, &str)> {
-    let fenced = text.split("```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.split_once('\n')).collect()
-}
-
 /// How a heading is linked to: in small letters, with hyphens for spaces and without most signs.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
@@ -101,9 +95,15 @@ mod service {
     use reqwest::RequestBuilder;
     use serde_json::Value;
 
-    use super::{blocks, document, documents};
+    use super::{document, documents};
     use crate::readme::replay::{log, rows};
-    use crate::served::{Served, command};
+    use crate::served::{COMMON, Served, command};
+
+    /// The blocks of code in a document, each with what is said of it.
+    fn blocks(text: &str) -> Vec<(&str, &str)> {
+        let fenced = text.split("```").skip(1).step_by(2);
+        fenced.filter_map(|block| block.split_once('\n')).collect()
+    }
 
     /// The words of a command line, as a shell parts them.
     fn words(line: &str) -> Vec<String> {
@@ -217,6 +217,23 @@ mod service {
             asked += replay(&served, console).await;
         }
         assert_eq!(asked, 6);
+    }
+
+    #[tokio::test]
+    async fn every_endpoint_is_in_the_guide() {
+        let guide = document("docs/service.md");
+        let folder = tempfile::tempdir().unwrap();
+        let served = Served::start(folder.path(), COMMON, &[]);
+        let (status, described) = served.get("/openapi.json").await;
+        assert_eq!(status, 200);
+        let paths = described["paths"].as_object().unwrap();
+        assert!(paths.len() > 25, "{paths:?}");
+        for path in paths.keys() {
+            // Some are written as another one's end, such as `/pause`.
+            let end = path.rsplit('/').find(|part| !part.starts_with('{')).unwrap();
+            let is_there = guide.contains(&format!("/{end}"));
+            assert!(is_there, "{path} is not in docs/service.md");
+        }
     }
 
     #[test]
