@@ -1,6 +1,7 @@
 //! Logs of the service.
 
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -26,7 +27,16 @@ pub(super) fn init(settings: &LogSettings) -> Result<(), Failure> {
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     let _first = FILTER.set(handle);
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Logs where a panic was, in a line like any other. What it says is left out: it may quote a value or
+/// a key.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    tracing::error!(location, thread, "panicked: this is a bug");
 }
 
 /// Changes what is logged.

@@ -36,6 +36,8 @@ mod openapi;
 mod problem;
 mod reload;
 mod selection;
+#[expect(dead_code, reason = "they are described, and never made")]
+mod shapes;
 mod watch;
 
 /// What requests are answered from.

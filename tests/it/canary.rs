@@ -2,5 +2,7 @@
 
 #[cfg(feature = "service")]
 mod engines;
+#[cfg(feature = "service")]
+mod service;
 mod suite;
 pub(crate) mod watch;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use sqlx::Connection as _;
@@ -15,6 +16,7 @@ pub(crate) struct Served {
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
+    hearing: Option<JoinHandle<()>>,
     client: reqwest::Client,
 }
 
@@ -89,26 +91,25 @@ impl Served {
         let log = Arc::new(Mutex::new(String::new()));
         let (address, client) = (String::new(), client());
         // From here on it is killed if it does not do what it should.
-        let mut served = Self { child, address, log: Arc::clone(&log), client };
+        let mut served = Self { child, address, log: Arc::clone(&log), hearing: None, client };
         let address = loop {
             let mut line = String::new();
             let length = lines.read_line(&mut line).unwrap();
             let so_far = { log.lock().unwrap().clone() };
             assert_ne!(length, 0, "it does not listen: {so_far}");
             log.lock().unwrap().push_str(&line);
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(address) = event["address"].as_str() {
-                break address.to_owned();
+            if let Some(address) = address_in(&line) {
+                break address;
             }
         };
         let heard = Arc::clone(&log);
-        std::thread::spawn(move || {
+        served.hearing = Some(std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = lines.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]);
                 heard.lock().unwrap().push_str(&text);
             }
-        });
+        }));
         served.address = address;
         served
     }
@@ -153,10 +154,28 @@ impl Served {
         self.log.lock().unwrap().clone()
     }
 
+    /// All that it has logged, once it has ended.
+    pub(crate) fn whole_log(&mut self) -> String {
+        if let Some(hearing) = self.hearing.take() {
+            hearing.join().unwrap();
+        }
+        self.log()
+    }
+
     /// Waits until it has ended.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
+}
+
+/// Where a service listens, if this line of its log says so, in either format.
+fn address_in(line: &str) -> Option<String> {
+    if !line.contains("listening") {
+        return None;
+    }
+    let event: Value = serde_json::from_str(line).unwrap_or_default();
+    let of_text = || line.split_once("address=")?.1.split_whitespace().next();
+    event["address"].as_str().or_else(of_text).map(str::to_owned)
 }
 
 /// A client of HTTP.

@@ -1,7 +1,9 @@
 //! The service over HTTP, as clients meet it.
 
 mod data;
+mod described;
 mod drain;
 mod guard;
+mod hostile;
 mod operations;
 mod reload;

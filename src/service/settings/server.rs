@@ -43,6 +43,9 @@ pub(crate) struct ServerSettings {
     /// The longest that a client may take to send a body. Default: 5 s.
     #[serde(with = "crate::span")]
     pub(crate) body_timeout: Duration,
+    /// The longest that a client may take nothing of an answer that waits for it. Default: 30 s.
+    #[serde(with = "crate::span")]
+    pub(crate) write_timeout: Duration,
     /// The longest that requests under way may take at a shutdown. Default: 30 s.
     #[serde(with = "crate::span")]
     pub(crate) drain_timeout: Duration,
@@ -62,6 +65,7 @@ impl Default for ServerSettings {
             batch_keys_max: 1_000,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -99,6 +103,7 @@ impl ServerSettings {
         for (field, span) in [
             ("header_timeout", self.header_timeout),
             ("body_timeout", self.body_timeout),
+            ("write_timeout", self.write_timeout),
             ("drain_timeout", self.drain_timeout),
         ] {
             if span.is_zero() || span > Duration::from_hours(1) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, header};
 use serde::Deserialize;
 
+use super::l2::{check_password, check_url};
 use super::load::SourceKind;
 use super::secret::Secret;
 use crate::error::ConfigError;
@@ -133,6 +134,8 @@ impl SqliteSource {
 
 impl PostgresSource {
     fn check(&self) -> Result<(), ConfigError> {
+        check_url("url", &self.url)?;
+        check_password("password", self.password.as_ref())?;
         connections(self.connections_max, CONNECTIONS_MAX_POSTGRES)?;
         positive("wait_timeout", self.wait_timeout)?;
         positive("statement_timeout", self.statement_timeout)
@@ -273,6 +276,18 @@ mod tests {
             "http = { url = 'x', header = {} }",
         ] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_stand_elsewhere() {
+        for (text, field) in [
+            ("postgres = { url = 'postgres://me:s3cret@x/y' }", "url"),
+            ("postgres = { url = 'postgres://me@x/y', password = 's3cret' }", "password"),
+        ] {
+            let error = read(text).unwrap().check("sources.crm").unwrap_err();
+            assert_eq!(error.field(), format!("sources.crm.postgres.{field}"));
+            assert!(!error.to_string().contains("s3cret"), "{error}");
         }
     }
 

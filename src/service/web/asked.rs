@@ -76,15 +76,23 @@ impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let bytes = read(body, service).await?;
+        // Serde would take an array for the fields in their order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::bad_request("the body is no JSON object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        serde_path_to_error::deserialize(&mut json).map(Self).map_err(|error| {
+        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             let detail = match path.as_str() {
                 "." => format!("the body cannot be read: {}", error.inner()),
                 path => format!("the body cannot be read at `{path}`: {}", error.inner()),
             };
             Problem::bad_request(detail)
-        })
+        })?;
+        // What is behind the value was not meant for us.
+        json.end()
+            .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+        Ok(Self(read))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -55,7 +56,7 @@ struct Token {
 
 /// 256 bits of chance cannot be guessed.
 const TOKEN_BYTES_MIN: usize = 32;
-/// After so many wrong tokens an address is refused until none has come for a while.
+/// After so many wrong tokens an address is told to wait, until none has come for a while.
 const WRONG_MAX: u32 = 10;
 const WRONG_FOR: Duration = Duration::from_mins(1);
 /// The addresses that are remembered; when there are more, old ones are forgotten.
@@ -88,23 +89,21 @@ impl Guard {
     ///
     /// Says why it is not.
     pub(crate) fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Caller, Problem> {
-        self.check_host(&request.headers)?;
-        self.check_rate(peer.ip())?;
+        check_single(&request.headers)?;
+        self.check_host(request)?;
+        let client = client_of(peer.ip());
+        self.check_rate(client)?;
         let name = match Access::of(&request.method, request.uri.path()) {
             Access::Public => &self.anybody,
             Access::Needs(..) if self.tokens.is_empty() => &self.anybody,
             Access::Needs(_, Some(part)) if self.public.contains(&part) => &self.anybody,
-            Access::Needs(scope, _) => &self.identify(&request.headers, scope, peer.ip())?.name,
+            Access::Needs(scope, _) => &self.identify(&request.headers, scope, client)?.name,
         };
         Ok(Caller { name: Arc::clone(name), address: peer })
     }
 
     fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
         let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
-        if self.wrong.get(&from).is_some_and(|wrong| wrong >= WRONG_MAX) {
-            let detail = "too many wrong tokens came from this address";
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(WRONG_FOR));
-        }
         let Some(given) = headers.get(AUTHORIZATION) else {
             return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
         };
@@ -112,7 +111,13 @@ impl Guard {
         let bearer =
             given.split_at_checked(7).filter(|(kind, _)| kind.eq_ignore_ascii_case(b"bearer "));
         let Some(token) = bearer.and_then(|(_, token)| self.find(token)) else {
-            self.wrong.insert(from, self.wrong.get(&from).unwrap_or(0).saturating_add(1));
+            // Who has a token is let in all the same: all clients of a proxy have one address, and one
+            // of them must not shut out the others.
+            if self.note_wrong(from) > WRONG_MAX {
+                let detail = "too many wrong tokens came from this address";
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+                return Err(problem.retry_after(WRONG_FOR));
+            }
             return Err(unauthorized("the token is not known"));
         };
         if !token.scopes.contains(&scope) {
@@ -120,6 +125,14 @@ impl Guard {
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
         Ok(token)
+    }
+
+    /// Counts a wrong token; gives how many came of late.
+    fn note_wrong(&self, from: IpAddr) -> u32 {
+        let wrong = self.wrong.entry(from).and_upsert_with(|held| {
+            held.map_or(1, |held| held.into_value().saturating_add(1).min(WRONG_MAX + 1))
+        });
+        wrong.into_value()
     }
 
     /// The token that was given. All are looked at, so that the time says nothing.
@@ -136,12 +149,15 @@ impl Guard {
     }
 
     /// Refuses a request under a name that is not ours, and one of another site's page.
-    fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check_host(&self, request: &Parts) -> Result<(), Problem> {
+        let headers = &request.headers;
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str());
         let Some(Ok(host)) = text(HOST) else {
             return Err(Problem::bad_request("the header `Host` is missing, or no text"));
         };
-        if !self.is_ours(host) {
+        // Where the target is a whole URI, it says the host as well (RFC 9112, 3.2.2).
+        let target = request.uri.authority().map(Authority::as_str);
+        if !self.is_ours(host) || target.is_some_and(|target| !self.is_ours(target)) {
             let detail = "the header `Host` is no name of this service: see `server.hosts`";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
@@ -188,6 +204,30 @@ impl Guard {
     }
 }
 
+/// Refuses a header that counts once and is there more often: which one a proxy has looked at is not
+/// known.
+fn check_single(headers: &HeaderMap) -> Result<(), Problem> {
+    for name in [HOST, AUTHORIZATION, ORIGIN] {
+        if headers.get_all(&name).iter().nth(1).is_some() {
+            let detail = format!("the header `{name}` is there more than once");
+            return Err(Problem::bad_request(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Whom an address belongs to. One of IPv6 is one of the 2^64 that a client has at least.
+fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [network @ .., _, _, _, _] = address.segments();
+            let [one, two, three, four] = network;
+            Ipv6Addr::new(one, two, three, four, 0, 0, 0, 0).into()
+        }
+    }
+}
+
 /// What is wrong with tokens: those that are not where they should be, or too short.
 pub(crate) fn token_problems(settings: &Settings) -> Vec<ConfigError> {
     let tokens = settings.auth.tokens.iter().enumerate();
@@ -207,7 +247,9 @@ fn burst(rate: f64) -> usize {
 impl Token {
     fn read(nth: usize, settings: &TokenSettings) -> Result<Self, ConfigError> {
         let field = format!("auth.tokens[{nth}].secret");
+        // Variables often end with a line break, which no header can.
         let text = reveal(&field, &settings.secret)?;
+        let text = text.trim();
         if text.len() < TOKEN_BYTES_MIN {
             let problem = format!("has {} bytes", text.len());
             let remedy = "use 32 or more, such as what `openssl rand -hex 32` gives";
@@ -236,5 +278,26 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.tokens.iter().map(|token| &*token.name).collect();
         f.debug_struct("Guard").field("tokens", &names).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_client_are_one() {
+        let cases = [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff::", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ];
+        for (address, client) in cases {
+            let [address, client]: [IpAddr; 2] =
+                [address, client].map(|text| text.parse().unwrap());
+            assert_eq!(client_of(address), client, "{address}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Service;
+use super::{Service, shapes};
 use crate::health::{ComponentHealth, HealthState};
 
 /// How the service is doing.
@@ -20,11 +20,11 @@ use crate::health::{ComponentHealth, HealthState};
 pub(super) struct Readiness {
     /// Whether it should be sent requests.
     ready: bool,
-    /// `up`, `degraded` or `down`.
-    #[schema(value_type = String, example = "up")]
+    /// How bad it is at worst.
+    #[schema(value_type = shapes::HealthState)]
     state: HealthState,
     /// What it is made of, and how that is doing.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shapes::ComponentHealth>)]
     components: Vec<ComponentHealth>,
 }
 

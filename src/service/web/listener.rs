@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,9 +25,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use self::taken::Taken;
 use super::problem::Problem;
 use super::{Service, router};
 use crate::service::settings::server::ServerSettings;
+
+mod taken;
 
 /// Takes connections, and has the requests that come over them answered.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) struct Listener {
 const LINGER: Duration = Duration::from_secs(1);
 /// The rest between two tries to accept, where there are no descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// The most connections that wait to be accepted, as Tokio has it.
+const BACKLOG: usize = 1_024;
 /// The most bytes of the headers of a request.
 const HEADER_BYTES_MAX: usize = 32 << 10;
 
@@ -76,9 +82,7 @@ impl Listener {
             }
         }
         // Those who have connected already may have sent something.
-        while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
-            connections.take(stream, address, None);
-        }
+        connections.take_waiting(&listener);
         drop(listener);
         connections.end(service.settings().server.drain_timeout).await
     }
@@ -135,6 +139,15 @@ impl Connections {
         }
     }
 
+    /// Takes the connections that wait to be accepted, and not those that come meanwhile.
+    fn take_waiting(&self, listener: &TcpListener) {
+        for _ in 0..BACKLOG {
+            let accepting = tokio::task::unconstrained(listener.accept());
+            let Some(Ok((stream, address))) = accepting.now_or_never() else { return };
+            self.take(stream, address, None);
+        }
+    }
+
     fn take(&self, stream: TcpStream, address: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         let answering = Answering {
             router: self.router.clone(),
@@ -145,7 +158,7 @@ impl Connections {
             closing: Arc::clone(&self.closing),
         };
         let connection = self.graceful.watch(self.http.serve_connection(
-            prepared(stream),
+            prepared(stream, self.terms.write_timeout),
             service_fn(move |request| answering.clone().answer(request)),
         ));
         self.open.spawn(async move {
@@ -170,12 +183,12 @@ impl Connections {
     }
 }
 
-fn prepared(stream: TcpStream) -> TokioIo<TcpStream> {
+fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {
     // An answer is one write, and must not wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    TokioIo::new(stream)
+    TokioIo::new(Taken::new(stream, write_timeout))
 }
 
 /// What answers the requests of a connection.
@@ -203,7 +216,7 @@ impl Answering {
             match admitted {
                 Ok(caller) => {
                     parts.extensions.insert(caller);
-                    self.router.call(Request::from_parts(parts, Body::new(body))).await?
+                    caught(self.router.call(Request::from_parts(parts, Body::new(body)))).await
                 }
                 Err(problem) => problem.into_response(),
             }
@@ -212,6 +225,20 @@ impl Answering {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
+    }
+}
+
+/// An answer, even where a handler has panicked: one that is wrong must not take the connection with
+/// it. The hook of panics has said where that was.
+async fn caught(
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
+) -> Response<Body> {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_panic) => {
+            let detail = "the request went wrong here; the log says where";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+        }
     }
 }
 
@@ -230,5 +257,19 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_does_not_say_what_it_was() {
+        let response = caught(async { panic!("about CANARY") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("\"status\":500") && !text.contains("CANARY"), "{text}");
     }
 }

@@ -10,7 +10,6 @@ use super::Service;
 use super::guard::Guard;
 use super::problem::Problem;
 use crate::error::{ConfigError, Error};
-use crate::policy::PreloadMode;
 use crate::service::settings::job::JobSettings;
 use crate::service::settings::resource::ResourceSettings;
 use crate::service::settings::server::ServerSettings;
@@ -69,6 +68,12 @@ impl Service {
         let written = origin.read()?;
         let held = self.settings();
         let mut change = Change::new(&held, written);
+        // What is written was checked for itself; what will hold is a mixture: it may listen where
+        // the file says no more that it does.
+        let problems = change.next.problems();
+        if !problems.is_empty() {
+            return Err(origin.locate(&problems).into());
+        }
         let guard = Guard::new(&change.next)?;
         let filter = change.next.log.filter()?;
         self.change_preloads(&mut change)?;
@@ -91,9 +96,8 @@ impl Service {
             if held.policy.preload == *preload {
                 continue;
             }
-            let is_classic = |mode: &PreloadMode| matches!(mode, PreloadMode::Classic(_));
             let Some(served) = self.app.resource(name) else { continue };
-            if is_classic(&preload.mode) || is_classic(&held.policy.preload.mode) {
+            if preload.check_live(&served.documents.preload_policy(), name).is_err() {
                 change.reloaded.needs_restart.push(field);
                 continue;
             }
@@ -142,17 +146,27 @@ impl Change {
         let written = self.written.server.clone();
         // These are looked at once, when the service begins to listen.
         let fixed = |server: &ServerSettings| {
-            (server.listen, server.connections_max, server.requests_max, server.header_timeout)
+            (
+                server.listen,
+                (server.connections_max, server.requests_max),
+                (server.header_timeout, server.write_timeout),
+            )
         };
         if fixed(&written) != fixed(&self.next.server) {
-            self.reloaded
-                .needs_restart
-                .push("server.listen, .connections_max, .requests_max, .header_timeout".to_owned());
+            let what =
+                "server.listen, .connections_max, .requests_max, .header_timeout, .write_timeout";
+            self.reloaded.needs_restart.push(what.to_owned());
         }
-        let ServerSettings { listen, connections_max, requests_max, header_timeout, .. } =
-            self.next.server;
-        let next =
-            ServerSettings { listen, connections_max, requests_max, header_timeout, ..written };
+        let ServerSettings { listen, connections_max, requests_max, .. } = self.next.server;
+        let ServerSettings { header_timeout, write_timeout, .. } = self.next.server;
+        let next = ServerSettings {
+            listen,
+            connections_max,
+            requests_max,
+            header_timeout,
+            write_timeout,
+            ..written
+        };
         if next != self.next.server {
             self.next.server = next;
             self.reloaded.changed.push("server".to_owned());

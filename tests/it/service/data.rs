@@ -125,6 +125,9 @@ async fn what_is_invalidated_is_asked_for_anew_by_key_name_tag_pattern_and_all()
         "/v1/user?all=true&confirm=users",
         "/v1/user",
         "/v1/user?tag=a&pattern=b",
+        "/v1/user/7?min_version=9223372036854775808",
+        "/v1/user/7?min_version=-1",
+        "/v1/user/u7@example.com?alias=email&min_version=1",
     ] {
         assert_eq!(answer(served.request("DELETE", path)).await.0, 400, "{path}");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::served::{COMMON, SHOP, Served, make_shop};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")
@@ -74,6 +74,49 @@ async fn a_bad_file_changes_nothing_and_says_why() {
         assert!(named == "ok" || detail.contains(named), "{named}: {detail}");
         assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 200, "{named}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_listens_elsewhere_does_not_open_what_is_listened_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let token = "admin-token-admin-token-admin-token-03";
+    let auth = r#"
+        [[auth.tokens]]
+        name = "operator"
+        secret = { env = "T_ADMIN" }
+        scopes = ["read", "admin"]
+    "#;
+    let open = "listen = \"0.0.0.0:0\"\nallow_insecure = true";
+    let beyond = settings().replace("listen = \"127.0.0.1:0\"", open);
+    // The variable ends as many do.
+    let variables = [("T_ADMIN", "admin-token-admin-token-admin-token-03\n")];
+    let served = Served::start(folder.path(), &format!("{beyond}{auth}"), &variables);
+    // By itself this file can work: nobody but this machine would be listened to.
+    std::fs::write(folder.path().join("forewarm.toml"), settings()).unwrap();
+    let reload = served.request("POST", "/admin/reload").bearer_auth(token);
+    let (status, problem) = answer(reload).await;
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("auth.tokens"), "{problem}");
+    assert_eq!(served.get("/v1/user/1").await.0, 401);
+}
+
+#[tokio::test]
+async fn what_is_decided_at_the_start_is_named_and_the_rest_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    let changed = settings()
+        .replace("[resources.right]", "policy = { preload = { queue_max = 7 } }\n[resources.right]")
+        .replace(
+            "[resources.word]",
+            "policy = { preload = { threshold = 0.25 } }\n[resources.word]",
+        );
+    std::fs::write(folder.path().join("forewarm.toml"), changed).unwrap();
+    let (status, done) = served.post("/admin/reload", &json!({})).await;
+    assert_eq!(status, 200, "{done}");
+    assert_eq!(done["changed"], json!(["resources.right.policy.preload"]));
+    assert_eq!(done["needs_restart"], json!(["resources.user.policy.preload"]));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
 use super::super::selection::Selection;
+use super::super::shapes;
 use super::resource;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
@@ -38,15 +39,16 @@ pub(super) struct Tuning {
     /// What decides: `off`, `observe` or `predicted`.
     mode: Option<Mode>,
     /// The probability from which a key is loaded ahead, more than 0 and at most 1.
-    #[schema(minimum = 0, maximum = 1)]
+    #[schema(exclusive_minimum = 0, maximum = 1)]
     threshold: Option<f64>,
     /// The most keys loaded ahead per second, on average.
-    #[schema(minimum = 0)]
+    #[schema(exclusive_minimum = 0)]
     loads_per_second: Option<f64>,
     /// The most keys loaded ahead at once after a quiet time.
+    #[schema(minimum = 1, maximum = 1_073_741_824)]
     burst: Option<usize>,
     /// The most loads beyond those of demand, as a share of these.
-    #[schema(minimum = 0)]
+    #[schema(exclusive_minimum = 0)]
     extra_loads: Option<f64>,
     /// Whether what is about to expire is renewed.
     renewals: Option<bool>,
@@ -94,7 +96,7 @@ impl Tuning {
     params(("name" = String, Path, description = "The resource")),
     request_body = Tuning,
     responses(
-        (status = 200, description = "What holds now", body = Object),
+        (status = 200, description = "What holds now", body = shapes::PreloadPolicy),
         (status = 400, description = "It cannot work", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body took too long", body = Problem, content_type = "application/problem+json"),

@@ -14,6 +14,7 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
+use super::super::shapes;
 use super::Limit;
 use crate::schedule::{Job, JobStatus, Run};
 use utoipa_axum::router::OpenApiRouter;
@@ -103,7 +104,7 @@ async fn scheduled(State(service): State<Arc<Service>>) -> Answer<Vec<ScheduledJ
 
 /// How the jobs are doing.
 #[utoipa::path(get, path = "/admin/jobs", tag = "admin", responses(
-    (status = 200, description = "The jobs", body = [Object]),
+    (status = 200, description = "The jobs", body = [shapes::JobStatus]),
 ))]
 async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobStatus>> {
     Answer(service.app.forewarm.jobs().iter().map(Job::status).collect())
@@ -190,7 +191,7 @@ async fn logs(
 #[utoipa::path(get, path = "/admin/jobs/{id}/runs", tag = "admin",
     params(("id" = String, Path, description = "The job"), Limit),
     responses(
-        (status = 200, description = "The runs", body = [Object]),
+        (status = 200, description = "The runs", body = [shapes::Run]),
         (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ),

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::problem::Problem;
+use super::super::shapes;
 use super::{Limit, resource};
 use crate::resource::{Explanation, RelatedKey};
 use utoipa_axum::router::OpenApiRouter;
@@ -66,7 +67,7 @@ pub(super) struct Explained {
     summary: String,
     /// All that is known of it.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::Explanation)]
     explanation: Explanation,
 }
 
@@ -126,7 +127,7 @@ async fn explain(
 #[utoipa::path(get, path = "/admin/resources/{name}/related", tag = "admin",
     params(("name" = String, Path, description = "The resource"), KeyTerms),
     responses(
-        (status = 200, description = "The keys", body = [Object]),
+        (status = 200, description = "The keys", body = [shapes::RelatedKey]),
         (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
     ),

@@ -11,6 +11,7 @@ use super::super::Service;
 use super::super::asked::Path;
 use super::super::guard::Caller;
 use super::super::problem::Problem;
+use super::super::shapes;
 use crate::service::document::Document;
 use crate::service::settings::snapshot::STATUS_FIELDS;
 use crate::snapshot::{Snapshot, SnapshotStatus};
@@ -23,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
 
 /// How the snapshots are doing.
 #[utoipa::path(get, path = "/admin/snapshots", tag = "admin", responses(
-    (status = 200, description = "The snapshots", body = [Object]),
+    (status = 200, description = "The snapshots", body = [shapes::SnapshotStatus]),
 ))]
 async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<SnapshotStatus>> {
     Answer(service.app.snapshots().values().map(Snapshot::status).collect())
@@ -33,7 +34,7 @@ async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<SnapshotStatus>
 #[utoipa::path(get, path = "/admin/snapshots/{name}", tag = "admin",
     params(("name" = String, Path, description = "The snapshot")),
     responses(
-        (status = 200, description = "The snapshot; without collections before its first load", body = Object),
+        (status = 200, description = "The snapshot; without collections before its first load", body = shapes::ShownSnapshot),
         (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -48,7 +49,7 @@ async fn show(
 #[utoipa::path(post, path = "/admin/snapshots/{name}/refresh", tag = "admin",
     params(("name" = String, Path, description = "The snapshot")),
     responses(
-        (status = 200, description = "The snapshot as it is now", body = Object),
+        (status = 200, description = "The snapshot as it is now", body = shapes::ShownSnapshot),
         (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
         (status = 502, description = "The source has failed, or its answer was refused; the old one stays", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The source is left alone", body = Problem, content_type = "application/problem+json"),

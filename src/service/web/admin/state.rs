@@ -10,6 +10,7 @@ use super::super::asked::Query;
 use super::super::audit::AuditRow;
 use super::super::health::{Readiness, readiness};
 use super::super::problem::Problem;
+use super::super::shapes;
 use super::Limit;
 use crate::coherence::NodeSeen;
 use utoipa_axum::router::OpenApiRouter;
@@ -40,7 +41,7 @@ async fn audit(
 
 /// The engines that share the L2, this one first; none without an L2.
 #[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
-    (status = 200, description = "The nodes", body = [Object]),
+    (status = 200, description = "The nodes", body = [shapes::NodeSeen]),
 ))]
 async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
     Answer(service.app.forewarm.nodes().await)

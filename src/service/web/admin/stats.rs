@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::super::Service;
 use super::super::asked::Path;
 use super::super::problem::Problem;
+use super::super::shapes;
 use super::resource;
 use crate::policy::{Policy, PreloadPolicy};
 use crate::predictor::PredictionStats;
@@ -43,7 +44,7 @@ pub(super) struct Stats {
     /// The share of reads that did not wait for a source, 0 to 1.
     hit_ratio: f64,
     /// The same figures and more, by resource.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<shapes::ResourceStats>)]
     resources: Vec<ResourceStats>,
 }
 
@@ -58,10 +59,10 @@ pub(super) struct ResourceState {
     #[schema(value_type = Object)]
     policy: Policy,
     /// What is loaded ahead, as of now.
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::PreloadPolicy)]
     preload: PreloadPolicy,
     /// Its figures.
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::ResourceStats)]
     stats: ResourceStats,
 }
 
@@ -89,7 +90,7 @@ pub(super) struct ScoreCard {
     /// The share of reads that would have waited and did not, since their key was preloaded.
     coverage: f64,
     /// How often predictions came true, by what they promised.
-    #[schema(value_type = Object)]
+    #[schema(value_type = shapes::PredictionStats)]
     predictions: PredictionStats,
 }
 

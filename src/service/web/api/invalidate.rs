@@ -95,6 +95,11 @@ pub(super) async fn remove(
     Query(terms): Query<RemoveTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let served = resource(&service, &name)?;
+    // Databases have no larger ones.
+    if terms.min_version.is_some_and(|version| i64::try_from(version).is_err()) {
+        let detail = format!("`min_version` is more than {}", i64::MAX);
+        return Err(Problem::bad_request(detail));
+    }
     let delivery = match terms.alias {
         Some(alias) if terms.min_version.is_some() => {
             let detail =

@@ -3,17 +3,29 @@
 use axum::http::Method;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 
 use crate::service::web::access::Access;
 
 /// The answers of [`Guard`](crate::service::web::guard::Guard), which every route may give.
-const OF_ALL: [(&str, &str); 5] = [
+const OF_ALL: [(&str, &str); 6] = [
     ("400", "The request cannot be read"),
     ("403", "The request is of a page of another site, or the token lacks the scope"),
     ("421", "The header `Host` is no name of this service"),
     ("429", "Too many requests, or wrong tokens, came from this address"),
+    ("500", "It went wrong here; the log says where"),
     ("503", "Too many requests are under way"),
+];
+
+/// The answers to what is no request that can be taken, which have no body.
+const OF_WIRE: [(&str, &str); 2] =
+    [("414", "The target is too long"), ("431", "The headers are too many or too large")];
+
+/// The headers that come with a status, wherever it is answered.
+const HEADERS: [(&str, &str, &str); 3] = [
+    ("401", "WWW-Authenticate", "`Bearer`"),
+    ("429", "Retry-After", "The seconds after which the same may succeed"),
+    ("503", "Retry-After", "The seconds after which the same may succeed, where that is known"),
 ];
 
 /// Says for each route who is let in, and what the others are told.
@@ -33,6 +45,20 @@ pub(super) fn complete(document: &mut OpenApi) {
 }
 
 fn complete_operation(operation: &mut Operation, access: Access) {
+    complete_responses(operation, access);
+    for (status, name, description) in HEADERS {
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+            let header = HeaderBuilder::new().description(Some(description)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        }
+    }
+    if access != Access::Public {
+        let needs: [&str; 0] = [];
+        operation.security = Some(vec![SecurityRequirement::new("token", needs)]);
+    }
+}
+
+fn complete_responses(operation: &mut Operation, access: Access) {
     let responses = &mut operation.responses.responses;
     let mut add = |status: &str, description: &str| {
         responses.entry(status.to_owned()).or_insert_with(|| {
@@ -45,7 +71,9 @@ fn complete_operation(operation: &mut Operation, access: Access) {
     OF_ALL.iter().for_each(|(status, description)| add(status, description));
     if access != Access::Public {
         add("401", "The token is missing or not known");
-        let needs: [&str; 0] = [];
-        operation.security = Some(vec![SecurityRequirement::new("token", needs)]);
+    }
+    for (status, description) in OF_WIRE {
+        let response = ResponseBuilder::new().description(description).build();
+        responses.entry(status.to_owned()).or_insert(RefOr::T(response));
     }
 }
