@@ -6,6 +6,15 @@
 //!
 //! `cargo bench --features service --bench http_hit -- [ROUNDS] [SECONDS]`
 
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot go on has nothing to say"
+)]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -149,7 +158,7 @@ async fn make_database(file: &Path) {
     sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
 }
 
-/// The CPU time that a process has spent: proc_pid_stat(5), fields 14 and 15.
+/// The CPU time that a process has spent: `proc_pid_stat(5)`, fields 14 and 15.
 fn cpu_micros(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();

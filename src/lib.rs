@@ -142,10 +142,19 @@ pub mod work;
 #[doc(hidden)]
 pub mod measured;
 
-// So that the examples in the README are compiled, and run where they need no server.
+// So that the examples in the README and the guides are compiled, and run where they need no server.
 #[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[doc = include_str!("../docs/library.md")]
+mod library {}
+#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[doc = include_str!("../docs/consistency.md")]
+mod consistency {}
+#[cfg(all(doctest, feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[doc = include_str!("../docs/migration.md")]
+mod migration {}
 
 // For the fuzz targets.
 #[cfg(fuzzing)]

@@ -137,11 +137,14 @@ pub enum EarlyRefresh {
 #[serde(rename_all = "snake_case")]
 pub enum Store {
     /// Nowhere: a read is always a load, though callers still share it.
+    #[serde(alias = "none")]
     Nowhere,
     /// In this process only. If there is an L2, it is told which keys are invalidated, so that the
     /// memory of other processes hears of it; no value gets there.
+    #[serde(alias = "l1")]
     Memory,
     /// In this process and in L2.
+    #[serde(alias = "l1+l2")]
     #[default]
     Both,
 }

@@ -119,11 +119,6 @@ impl App {
         &self.snapshots
     }
 
-    /// The sources, by name.
-    pub(crate) const fn sources(&self) -> &BTreeMap<String, Source> {
-        &self.sources
-    }
-
     /// Ends the engine, and then its sources.
     pub(crate) async fn shut_down(&self, deadline: Duration) -> bool {
         let in_time = self.forewarm.shutdown(deadline).await;

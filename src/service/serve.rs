@@ -1,5 +1,6 @@
 //! `forewarm serve`: a predictive cache in front of databases and HTTP services.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::app::App;
 use super::console::{self, Failure};
 use super::settings::{Origin, Settings};
-use super::web::{Listener, Service};
+use super::web::{Listener, ReloadError, Service};
 use super::{exporter, logs};
 
 /// Serves what a file of settings describes.
@@ -46,12 +47,11 @@ async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
     let drain_timeout = settings.server.drain_timeout;
     let service = Arc::new(Service::new(app, Some(origin), settings, recorded)?);
     service.app.forewarm.start().await?;
-    let address = listener.address();
-    tracing::info!(%address, "listening: the dashboard is at http://{address}/");
-    let tending = Arc::clone(&service);
-    let tending = tokio::spawn(async move { tending.tend().await });
-    let in_time = listener.serve(&service, signals.wait_for_end(&service)).await;
-    tending.abort();
+    note_address(listener.address());
+    let in_time = tokio::select! {
+        in_time = listener.serve(&service, signals.wait_for_end(&service)) => in_time,
+        never = service.tend() => match never {},
+    };
     let ended = service.app.shut_down(drain_timeout).await;
     if in_time && ended {
         return Ok(());
@@ -78,19 +78,35 @@ impl Signals {
 
     /// Waits until it is told to end; reads the settings again whenever it is told so.
     async fn wait_for_end(&mut self, service: &Service) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => break,
-                _ = self.interrupt.recv() => break,
-                _ = self.hang_up.recv() => match service.reload().await {
-                    Ok(_reloaded) => {}
-                    Err(error) => tracing::error!(%error, "the settings were not taken; nothing has changed"),
-                },
-            }
+        while self.next().await == Told::HangUp {
+            service.reload().await.err().inspect(note_refusal);
         }
         tracing::info!("ending");
         // Load balancers look at `/readyz`: until they have, what they send is answered.
         service.leave();
         tokio::time::sleep(NOTICE).await;
     }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::HangUp,
+        }
+    }
+}
+
+fn note_refusal(error: &ReloadError) {
+    tracing::error!(%error, "the settings were not taken; nothing has changed");
+}
+
+fn note_address(address: SocketAddr) {
+    tracing::info!(%address, "listening: the dashboard is at http://{address}/");
+}
+
+/// What a process is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    End,
+    HangUp,
 }

@@ -59,11 +59,6 @@ impl Source {
         Ok(Self { name: name.into(), place })
     }
 
-    /// What the settings call it.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// How it is asked.
     pub(crate) fn kind(&self) -> SourceKind {
         match self.place {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use crate::error::ConfigError;
 
 pub(crate) use self::guard::token_problems;
 pub(crate) use self::listener::Listener;
+pub(crate) use self::reload::ReloadError;
 
 mod access;
 #[expect(unused_qualifications, reason = "utoipa's macros write them")]
@@ -125,7 +127,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
 
 async fn not_so() -> problem::Problem {
     let detail = "this path does not take that method: see /openapi.json";
-    problem::Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+    problem::Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn nothing() -> problem::Problem {

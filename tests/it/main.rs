@@ -32,6 +32,8 @@ mod examples;
 mod faults;
 #[cfg(test)]
 mod foresight;
+#[cfg(test)]
+mod guides;
 #[cfg(feature = "service")]
 #[cfg(test)]
 mod herd;

@@ -1,15 +1,16 @@
-//! README.md says what the crate says: settings, metrics, options and the output of a replay.
+//! README.md and docs/settings.md say what the crate says: settings, and the output of a replay.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use forewarm::{Config, JobPolicy, METRICS, Metric, MetricKind, Policy};
+use forewarm::{Config, JobPolicy, Policy};
 use serde::Serialize;
 use serde_json::Value;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+/// A document of the project.
+pub(crate) fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
 /// The tables whose header begins with this cell: of each its rows, of each its cells.
@@ -53,7 +54,7 @@ fn defaults(settings: &impl Serialize) -> BTreeMap<String, String> {
 
 #[test]
 fn the_settings_are_those_of_the_crate_with_their_defaults() {
-    let tables = tables(&readme(), "setting");
+    let tables = tables(&document("docs/settings.md"), "setting");
     let expected = [
         defaults(&Policy::default()),
         defaults(&Config::default()),
@@ -70,21 +71,13 @@ fn the_settings_are_those_of_the_crate_with_their_defaults() {
 }
 
 #[test]
-fn the_metrics_are_those_of_the_crate() {
-    let [table] = &tables(&readme(), "metric")[..] else { panic!("there is one table") };
-    let said: Vec<_> = table.iter().map(|row| row.join(" | ")).collect();
-    let expected: Vec<_> = METRICS.iter().map(metric_row).collect();
-    assert_eq!(said, expected, "\n{}", expected.join("\n"));
-}
-
-fn metric_row(metric: &Metric) -> String {
-    let kind = match metric.kind {
-        MetricKind::Counter => "counter",
-        MetricKind::Gauge => "gauge",
-        MetricKind::Histogram => "histogram",
-    };
-    let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-    format!("`{}` | {kind} | {} | {}", metric.name, labels.join(", "), metric.help)
+fn the_knobs_of_the_readme_have_their_defaults() {
+    let mut defaults = defaults(&Policy::default());
+    defaults.extend(self::defaults(&Config::default()));
+    let [table] = &tables(&document("README.md"), "setting")[..] else { panic!("there is one") };
+    for row in table {
+        assert_eq!(defaults.get(&row[0]), Some(&row[1]), "{row:?}");
+    }
 }
 
 #[test]
@@ -97,14 +90,14 @@ fn a_wrong_default_and_a_missing_setting_are_noticed() {
 }
 
 #[cfg(feature = "service")]
-mod replay {
+pub(crate) mod replay {
     use std::fmt::Write as _;
     use std::process::Command;
 
-    use super::readme;
+    use super::document;
 
     /// The log that the program in README.md makes, in the same arithmetic.
-    fn log() -> String {
+    pub(crate) fn log() -> String {
         let mut text = "timestamp_s,key\n".to_owned();
         let mut x = 1_u64;
         for nth in 0..20_000 {
@@ -118,7 +111,7 @@ mod replay {
 
     /// The rows of a table in borders, each with its cells but the last, which is a time that
     /// differs from run to run.
-    fn rows(text: &str) -> Vec<Vec<&str>> {
+    pub(crate) fn rows(text: &str) -> Vec<Vec<&str>> {
         let rows = text.lines().filter(|line| line.starts_with('│'));
         rows.map(|row| {
             let mut cells: Vec<_> = row.trim_matches('│').split_whitespace().collect();
@@ -130,7 +123,7 @@ mod replay {
 
     #[test]
     fn the_replay_gives_the_figures_of_the_readme() {
-        let readme = readme();
+        let readme = document("README.md");
         let line = readme.lines().find(|line| line.contains("-- replay reads.csv")).unwrap();
         let (_, options) = line.split_once("replay reads.csv").unwrap();
         let home = tempfile::tempdir().unwrap();

@@ -136,7 +136,7 @@ async fn what_failed_shows_in_the_exit_code_and_is_said() {
 }
 
 #[test]
-fn the_exit_codes_are_those_of_the_help_and_of_the_readme() {
+fn the_exit_codes_are_those_of_the_help_and_of_the_guide() {
     let home = tempfile::tempdir().unwrap();
     let help = |line: &[&str]| texts(&command(home.path()).args(line).output().unwrap()).0;
     for line in [&["--help"][..], &["stats", "--help"], &["check", "--help"]] {
@@ -145,13 +145,13 @@ fn the_exit_codes_are_those_of_the_help_and_of_the_readme() {
             assert!(text.contains(code), "{line:?}: {text}");
         }
     }
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/service.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
     let codes = help(&["--help"]);
     let (_, codes) = codes.split_once("Exit codes:\n").unwrap();
     for line in codes.lines() {
         let (code, meaning) = line.trim().split_once("  ").unwrap();
-        assert!(readme.contains(&format!("| {code} | {meaning} |")), "{line}");
+        assert!(guide.contains(&format!("| {code} | {meaning} |")), "{line}");
     }
 }
 

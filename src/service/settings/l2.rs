@@ -25,7 +25,7 @@ pub(crate) enum L2Settings {
 pub(crate) struct SqliteL2 {
     /// The file; it is created if it is missing.
     pub(crate) path: PathBuf,
-    /// The most bytes of values. Default: no limit but that of the disk.
+    /// The bytes that the file may grow to. Default: 1 GiB.
     pub(crate) max_bytes: Option<u64>,
 }
 

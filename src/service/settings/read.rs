@@ -54,11 +54,6 @@ impl Origin {
         Self { file: file.into(), variables: variables.into_iter().collect() }
     }
 
-    /// The file.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
-    }
-
     /// Reads the settings and checks them, without asking any source.
     ///
     /// # Errors
@@ -233,7 +228,7 @@ fn start_of(table: &DeTable<'_>, field: &str) -> Option<usize> {
     let fitting = table.iter().filter_map(|(key, value)| Some((key, value, fits(key.get_ref())?)));
     let (key, value, rest) = fitting.max_by_key(|(key, ..)| key.get_ref().len())?;
     let inner = start_within(value, rest);
-    Some(inner.unwrap_or(key.span().start))
+    Some(inner.unwrap_or_else(|| key.span().start))
 }
 
 fn start_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Option<usize> {
@@ -242,7 +237,7 @@ fn start_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Option<usize> {
     }
     let (nth, rest) = rest.strip_prefix('[')?.split_once(']')?;
     let element = value.get_ref().as_array()?.get(nth.parse::<usize>().ok()?)?;
-    Some(start_within(element, rest).unwrap_or(element.span().start))
+    Some(start_within(element, rest).unwrap_or_else(|| element.span().start))
 }
 
 fn line_at(text: &str, at: usize) -> usize {

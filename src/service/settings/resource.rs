@@ -31,7 +31,7 @@ pub(crate) struct ResourceSettings {
     pub(crate) scalar: Option<bool>,
     /// HTTP: the path and query, with `{id}` for the key.
     pub(crate) path: Option<String>,
-    /// Where values may be stored: `none`, `l1` or `l1+l2`. Default: what `policy.store` says.
+    /// Where values may be stored: `nowhere`, `memory` or `both`. Default: what `policy.store` says.
     pub(crate) store: Option<Store>,
     /// How entries live, and what may be asked of the source.
     #[serde(default)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::Service;
 use super::problem::Problem;
@@ -20,35 +19,17 @@ mod stats;
 
 /// The routes of the admin API.
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new()
-        .routes(routes!(jobs::scheduled))
-        .routes(routes!(jobs::list))
-        .routes(routes!(jobs::trigger))
-        .routes(routes!(jobs::pause))
-        .routes(routes!(jobs::resume))
-        .routes(routes!(jobs::logs))
-        .routes(routes!(jobs::runs))
-        .routes(routes!(snapshots::list))
-        .routes(routes!(snapshots::show))
-        .routes(routes!(snapshots::refresh))
-        .routes(routes!(stats::stats))
-        .routes(routes!(stats::resources))
-        .routes(routes!(stats::score))
-        .routes(routes!(keys::hot))
-        .routes(routes!(keys::explain))
-        .routes(routes!(keys::related))
-        .routes(routes!(learned::pairs))
-        .routes(routes!(learned::rules))
-        .routes(routes!(changes::tune))
-        .routes(routes!(changes::invalidate))
-        .routes(routes!(changes::invalidate_all))
-        .routes(routes!(changes::warm))
-        .routes(routes!(changes::reload))
-        .routes(routes!(state::health))
-        .routes(routes!(state::nodes))
-        .routes(routes!(state::audit))
-        .routes(routes!(events::history))
-        .routes(routes!(events::events))
+    let parts = [
+        jobs::routes(),
+        snapshots::routes(),
+        stats::routes(),
+        keys::routes(),
+        learned::routes(),
+        changes::routes(),
+        state::routes(),
+        events::routes(),
+    ];
+    parts.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }
 
 /// A resource by its name.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONNECTION;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
@@ -26,6 +27,8 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use self::taken::Taken;
+use super::api::{plain, value};
+use super::guard::Caller;
 use super::problem::Problem;
 use super::{Service, router};
 use crate::service::settings::server::ServerSettings;
@@ -109,7 +112,9 @@ impl Connections {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(terms.header_timeout)
-            .max_buf_size(HEADER_BYTES_MAX);
+            .max_buf_size(HEADER_BYTES_MAX)
+            // Answers are short: one buffer costs less than two that are gathered.
+            .writev(false);
         Self {
             service: Arc::clone(service),
             router: router(service),
@@ -203,8 +208,9 @@ struct Answering {
 
 impl Answering {
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let under_way = UnderWay::begin(&self.requests);
-        let (mut parts, body) = request.into_parts();
+        let requests = Arc::clone(&self.requests);
+        let under_way = UnderWay::begin(&requests);
+        let (parts, body) = request.into_parts();
         let mut response = if under_way.nth > self.requests_max {
             let detail = "too many requests are under way";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
@@ -212,10 +218,7 @@ impl Answering {
         } else {
             let admitted = self.service.guard.load().admit(&parts, self.peer);
             match admitted {
-                Ok(caller) => {
-                    parts.extensions.insert(caller);
-                    caught(self.router.call(Request::from_parts(parts, Body::new(body)))).await
-                }
+                Ok(caller) => caught(self.answer_admitted(caller, parts, body)).await,
                 Err(problem) => problem.into_response(),
             }
         };
@@ -226,13 +229,27 @@ impl Answering {
     }
 }
 
+impl Answering {
+    async fn answer_admitted(
+        &mut self,
+        caller: Caller,
+        mut parts: Parts,
+        body: Incoming,
+    ) -> Response<Body> {
+        if let Some(named) = plain(&parts) {
+            return value(&self.service, named, &parts.headers, &caller).await.into_response();
+        }
+        parts.extensions.insert(caller);
+        let Ok(response) = self.router.call(Request::from_parts(parts, Body::new(body))).await;
+        response
+    }
+}
+
 /// An answer, even where a handler has panicked: one that is wrong must not take the connection with
 /// it. The hook of panics has said where that was.
-async fn caught(
-    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
-) -> Response<Body> {
+async fn caught(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(Ok(response)) => response,
+        Ok(response) => response,
         Err(_panic) => {
             let detail = "the request went wrong here; the log says where";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()

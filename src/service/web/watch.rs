@@ -125,7 +125,7 @@ impl Sample {
             .iter()
             .map(|(name, now)| (name.clone(), Figures::between(before.get(name), now)))
             .collect();
-        let total = resources.values().fold(Figures::default(), |sum, figures| sum.plus(figures));
+        let total = resources.values().fold(Figures::default(), Figures::plus);
         Self { at: Timestamp::now(), total, resources }
     }
 }

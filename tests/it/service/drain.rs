@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::served::{COMMON, SHOP, Served, answer, make_shop};
 
@@ -59,9 +60,10 @@ async fn no_request_is_lost_when_it_is_told_to_end() {
     let mut served = Served::start(folder.path(), &format!("{COMMON}{memory}{SHOP}"), &[]);
     assert_eq!(answer(served.request("GET", "/v1/user/7")).await.0, 200);
     let requests = Arc::new(Requests::default());
-    let clients: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(ask(served.address().to_owned(), Arc::clone(&requests))))
-        .collect();
+    let mut clients = JoinSet::new();
+    for _ in 0..16 {
+        clients.spawn(ask(served.address().to_owned(), Arc::clone(&requests)));
+    }
     while requests.answered.load(Ordering::Relaxed) < 2_000 {
         tokio::task::yield_now().await;
     }
@@ -69,9 +71,7 @@ async fn no_request_is_lost_when_it_is_told_to_end() {
     // It is not ready any more, and answers all the same, until those who look have seen it.
     while served.get("/readyz").await.0 == 200 {}
     let before = requests.answered.load(Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
-    }
+    clients.join_all().await;
     assert_eq!(requests.lost.load(Ordering::Relaxed), 0);
     assert!(requests.answered.load(Ordering::Relaxed) > before, "it answered nothing any more");
     assert!(served.ended().success(), "{}", served.log());

@@ -1,6 +1,7 @@
 //! What operators ask and do.
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::served::{COMMON, SHOP, Served, make_shop};
 
@@ -195,7 +196,8 @@ async fn a_source_that_is_gone_is_told_and_what_is_held_is_served() {
         axum::Json(json!({ "symbol": id, "price": 7 }))
     };
     let routes = axum::Router::new().route("/quote/{id}", axum::routing::get(quote));
-    let source = tokio::spawn(async move { axum::serve(listener, routes).await });
+    let mut source = JoinSet::new();
+    source.spawn(async move { axum::serve(listener, routes).await });
     let settings = format!(
         "{COMMON}
         [sources.quotes.http]
@@ -208,8 +210,7 @@ async fn a_source_that_is_gone_is_told_and_what_is_held_is_served() {
     );
     let served = Served::start(folder.path(), &settings, &[]);
     assert_eq!(served.get("/v1/quote/A").await.1, json!({ "symbol": "A", "price": 7 }));
-    source.abort();
-    drop(source.await);
+    source.shutdown().await;
     let mut seen = Vec::new();
     while seen.last() != Some(&503) {
         let (status, problem) = served.get(&format!("/v1/quote/B{}", seen.len())).await;

@@ -21,6 +21,17 @@ use super::super::shapes;
 use super::resource;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(tune))
+        .routes(routes!(invalidate))
+        .routes(routes!(invalidate_all))
+        .routes(routes!(warm))
+        .routes(routes!(reload))
+}
 
 /// What is to change of what is loaded ahead; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -95,7 +106,7 @@ impl Tuning {
         (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn tune(
+async fn tune(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -138,7 +149,7 @@ pub(super) struct InvalidateTerms {
         (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn invalidate(
+async fn invalidate(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -172,7 +183,7 @@ pub(super) struct AllTerms {
     (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
     (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn invalidate_all(
+async fn invalidate_all(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Json(terms): Json<AllTerms>,
@@ -226,7 +237,7 @@ pub(super) struct Warmed {
         (status = 415, description = "The body is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn warm(
+async fn warm(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -255,7 +266,7 @@ pub(super) async fn warm(
     (status = 409, description = "The settings are not from a file", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The settings cannot work; nothing was changed", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn reload(
+async fn reload(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Answer<Reloaded>, Problem> {

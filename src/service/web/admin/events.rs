@@ -17,6 +17,12 @@ use utoipa::ToSchema;
 use super::super::Service;
 use super::super::problem::Problem;
 use super::super::watch::Sample;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(history)).routes(routes!(events))
+}
 
 /// The last minutes, second by second.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +35,7 @@ pub(super) struct History {
 #[utoipa::path(get, path = "/admin/history", tag = "admin", responses(
     (status = 200, description = "What each second has brought", body = History),
 ))]
-pub(super) async fn history(State(service): State<Arc<Service>>) -> Answer<History> {
+async fn history(State(service): State<Arc<Service>>) -> Answer<History> {
     Answer(History { samples: service.watch.samples() })
 }
 
@@ -38,7 +44,7 @@ pub(super) async fn history(State(service): State<Arc<Service>>) -> Answer<Histo
     (status = 200, description = "The events, without end", body = Sample, content_type = "text/event-stream"),
     (status = 503, description = "Too many listen already", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn events(
+async fn events(
     State(service): State<Arc<Service>>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let place = service

@@ -17,6 +17,19 @@ use super::super::problem::Problem;
 use super::super::shapes;
 use super::Limit;
 use crate::schedule::{Job, JobStatus, Run};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(scheduled))
+        .routes(routes!(list))
+        .routes(routes!(trigger))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(logs))
+        .routes(routes!(runs))
+}
 
 /// A job, as an older system listed it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,7 +98,7 @@ impl From<Run> for JobLog {
 #[utoipa::path(get, path = "/admin/scheduled-jobs", tag = "admin", responses(
     (status = 200, description = "The jobs", body = [ScheduledJob]),
 ))]
-pub(super) async fn scheduled(State(service): State<Arc<Service>>) -> Answer<Vec<ScheduledJob>> {
+async fn scheduled(State(service): State<Arc<Service>>) -> Answer<Vec<ScheduledJob>> {
     Answer(service.app.forewarm.jobs().iter().map(ScheduledJob::of).collect())
 }
 
@@ -93,7 +106,7 @@ pub(super) async fn scheduled(State(service): State<Arc<Service>>) -> Answer<Vec
 #[utoipa::path(get, path = "/admin/jobs", tag = "admin", responses(
     (status = 200, description = "The jobs", body = [shapes::JobStatus]),
 ))]
-pub(super) async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobStatus>> {
+async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobStatus>> {
     Answer(service.app.forewarm.jobs().iter().map(Job::status).collect())
 }
 
@@ -109,7 +122,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobS
         (status = 503, description = "Too many runs wait already, or the service is ending", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn trigger(
+async fn trigger(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -128,7 +141,7 @@ pub(super) async fn trigger(
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn pause(
+async fn pause(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -146,7 +159,7 @@ pub(super) async fn pause(
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn resume(
+async fn resume(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -165,7 +178,7 @@ pub(super) async fn resume(
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn logs(
+async fn logs(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(limit): Query<Limit>,
@@ -183,7 +196,7 @@ pub(super) async fn logs(
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn runs(
+async fn runs(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Query(limit): Query<Limit>,

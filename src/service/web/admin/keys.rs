@@ -14,6 +14,12 @@ use super::super::problem::Problem;
 use super::super::shapes;
 use super::{Limit, resource};
 use crate::resource::{Explanation, RelatedKey};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(hot)).routes(routes!(explain)).routes(routes!(related))
+}
 
 /// A key that is read often.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,7 +76,7 @@ pub(super) struct Explained {
     (status = 200, description = "The keys", body = [HotKeyRow]),
     (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn hot(
+async fn hot(
     State(service): State<Arc<Service>>,
     Query(terms): Query<HotTerms>,
 ) -> Result<Answer<Vec<HotKeyRow>>, Problem> {
@@ -106,7 +112,7 @@ pub(super) async fn hot(
         (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn explain(
+async fn explain(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Query(terms): Query<KeyTerms>,
@@ -126,7 +132,7 @@ pub(super) async fn explain(
         (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn related(
+async fn related(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Query(terms): Query<KeyTerms>,

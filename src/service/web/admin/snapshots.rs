@@ -15,12 +15,18 @@ use super::super::shapes;
 use crate::service::document::Document;
 use crate::service::settings::snapshot::STATUS_FIELDS;
 use crate::snapshot::{Snapshot, SnapshotStatus};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(refresh))
+}
 
 /// How the snapshots are doing.
 #[utoipa::path(get, path = "/admin/snapshots", tag = "admin", responses(
     (status = 200, description = "The snapshots", body = [shapes::SnapshotStatus]),
 ))]
-pub(super) async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<SnapshotStatus>> {
+async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<SnapshotStatus>> {
     Answer(service.app.snapshots().values().map(Snapshot::status).collect())
 }
 
@@ -32,7 +38,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<Snap
         (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+async fn show(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
 ) -> Result<Answer<Value>, Problem> {
@@ -50,7 +56,7 @@ pub(super) async fn show(
         (status = 504, description = "The source took too long; the old one stays", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn refresh(
+async fn refresh(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,

@@ -13,12 +13,18 @@ use super::super::problem::Problem;
 use super::super::shapes;
 use super::Limit;
 use crate::coherence::NodeSeen;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(nodes)).routes(routes!(audit))
+}
 
 /// How each component is doing.
 #[utoipa::path(get, path = "/admin/health", tag = "admin", responses(
     (status = 200, description = "The components", body = Readiness),
 ))]
-pub(super) async fn health(State(service): State<Arc<Service>>) -> Answer<Readiness> {
+async fn health(State(service): State<Arc<Service>>) -> Answer<Readiness> {
     Answer(readiness(&service).await)
 }
 
@@ -26,7 +32,7 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Answer<Readin
 #[utoipa::path(get, path = "/admin/audit", tag = "admin", params(Limit), responses(
     (status = 200, description = "The changes", body = [AuditRow]),
 ))]
-pub(super) async fn audit(
+async fn audit(
     State(service): State<Arc<Service>>,
     Query(limit): Query<Limit>,
 ) -> Result<Answer<Vec<AuditRow>>, Problem> {
@@ -37,6 +43,6 @@ pub(super) async fn audit(
 #[utoipa::path(get, path = "/admin/nodes", tag = "admin", responses(
     (status = 200, description = "The nodes", body = [shapes::NodeSeen]),
 ))]
-pub(super) async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
+async fn nodes(State(service): State<Arc<Service>>) -> Answer<Vec<NodeSeen>> {
     Answer(service.app.forewarm.nodes().await)
 }

@@ -17,6 +17,12 @@ use crate::policy::{Policy, PreloadPolicy};
 use crate::predictor::PredictionStats;
 use crate::service::app::Served;
 use crate::stats::{ResourceStats, ratio};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(stats)).routes(routes!(resources)).routes(routes!(score))
+}
 
 /// Figures over all resources; the first seven are those of an older system.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,7 +98,7 @@ pub(super) struct ScoreCard {
 #[utoipa::path(get, path = "/admin/stats", tag = "admin", responses(
     (status = 200, description = "The figures", body = Stats),
 ))]
-pub(super) async fn stats(State(service): State<Arc<Service>>) -> Answer<Stats> {
+async fn stats(State(service): State<Arc<Service>>) -> Answer<Stats> {
     let resources = service.app.forewarm.stats();
     let sum = |of: fn(&ResourceStats) -> u64| resources.iter().map(of).sum::<u64>();
     let (preload_count, preload_hits) =
@@ -117,9 +123,7 @@ pub(super) async fn stats(State(service): State<Arc<Service>>) -> Answer<Stats> 
 #[utoipa::path(get, path = "/admin/resources", tag = "admin", responses(
     (status = 200, description = "The resources by name", body = BTreeMap<String, ResourceState>),
 ))]
-pub(super) async fn resources(
-    State(service): State<Arc<Service>>,
-) -> Answer<BTreeMap<String, ResourceState>> {
+async fn resources(State(service): State<Arc<Service>>) -> Answer<BTreeMap<String, ResourceState>> {
     let state = |(name, served): (&str, &Served)| {
         let documents = &served.documents;
         let state = ResourceState {
@@ -142,7 +146,7 @@ pub(super) async fn resources(
         (status = 404, description = "There is no such resource", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn score(
+async fn score(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
 ) -> Result<Answer<ScoreCard>, Problem> {

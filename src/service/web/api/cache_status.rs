@@ -1,11 +1,10 @@
 //! How an answer was come by: `Cache-Status` (RFC 9211), `Age` (RFC 9111), `Server-Timing`.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
 
 use crate::entry::Freshness;
 use crate::flight::ReadFrom;
@@ -16,27 +15,30 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Says how an answer was come by.
 pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, took: Duration) {
-    let (from, stale) = (read.from, read.freshness == Freshness::Stale);
-    let mut text = String::with_capacity(64);
-    // A text takes whatever is written to it.
-    let _written = match (from, stale) {
+    let (from, is_stale) = (name(read.from), read.freshness == Freshness::Stale);
+    let status = match (read.from, is_stale) {
         (ReadFrom::L1 | ReadFrom::L2, false) => {
-            write!(text, "forewarm; hit; ttl={}; detail={}", read.fresh_for.as_secs(), name(from))
+            let ttl = read.fresh_for.as_secs();
+            written(format_args!("forewarm; hit; ttl={ttl}; detail={from}"))
         }
         // A stale value that is served meanwhile is a hit whose lifetime is over.
-        (ReadFrom::L1 | ReadFrom::L2, true) => write!(text, "forewarm; hit; ttl=0; detail=stale"),
-        (ReadFrom::Source, true) => write!(text, "forewarm; hit; ttl=0; detail=stale-if-error"),
+        (ReadFrom::L1 | ReadFrom::L2, true) => {
+            Some(HeaderValue::from_static("forewarm; hit; ttl=0; detail=stale"))
+        }
+        (ReadFrom::Source, true) => {
+            Some(HeaderValue::from_static("forewarm; hit; ttl=0; detail=stale-if-error"))
+        }
         (ReadFrom::Source, false) => {
             let stored = if read.fresh_for.is_zero() { "" } else { "; stored" };
             let collapsed = if read.joined.is_some() { "; collapsed" } else { "" };
-            write!(text, "forewarm; fwd=miss{stored}{collapsed}")
+            written(format_args!("forewarm; fwd=miss{stored}{collapsed}"))
         }
     };
-    insert(headers, CACHE_STATUS, text);
+    headers.extend(status.map(|status| (CACHE_STATUS, status)));
     headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
-    let mut text = String::with_capacity(32);
-    let _written = write!(text, "{};dur={:.3}", name(from), took.as_secs_f64() * 1e3);
-    insert(headers, SERVER_TIMING, text);
+    let micros = took.as_micros();
+    let timing = written(format_args!("{from};dur={}.{:03}", micros / 1_000, micros % 1_000));
+    headers.extend(timing.map(|timing| (SERVER_TIMING, timing)));
 }
 
 const fn name(from: ReadFrom) -> &'static str {
@@ -47,8 +49,23 @@ const fn name(from: ReadFrom) -> &'static str {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
-        headers.insert(name, value);
+/// A value that is written without a text of its own in between.
+fn written(text: fmt::Arguments<'_>) -> Option<HeaderValue> {
+    let mut line = Line { bytes: [0; 96], length: 0 };
+    line.write_fmt(text).ok()?;
+    HeaderValue::from_bytes(line.bytes.get(..line.length)?).ok()
+}
+
+struct Line {
+    bytes: [u8; 96],
+    length: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
