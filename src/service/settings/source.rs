@@ -251,9 +251,15 @@ mod tests {
             ("sqlite.connections_max", "sqlite = { path = 'x', connections_max = 65 }"),
             ("sqlite.wait_timeout", "sqlite = { path = 'x', wait_timeout = '0s' }"),
             ("sqlite.busy_timeout", "sqlite = { path = 'x', busy_timeout = '1us' }"),
-            ("postgres.connections_max", "postgres = { url = 'postgres://x/y', connections_max = 0 }"),
+            (
+                "postgres.connections_max",
+                "postgres = { url = 'postgres://x/y', connections_max = 0 }",
+            ),
             ("postgres.wait_timeout", "postgres = { url = 'postgres://x/y', wait_timeout = '0s' }"),
-            ("postgres.statement_timeout", "postgres = { url = 'postgres://x/y', statement_timeout = '0s' }"),
+            (
+                "postgres.statement_timeout",
+                "postgres = { url = 'postgres://x/y', statement_timeout = '0s' }",
+            ),
             ("http.connect_timeout", &format!("{http} connect_timeout = '0s' }}")),
             ("http.timeout", &format!("{http} timeout = '0s' }}")),
             ("http.headers.a b", &format!("{http} headers = {{ 'a b' = 'x' }} }}")),

@@ -88,11 +88,20 @@ async fn the_same_query_can_be_asked_with_keys_of_two_types() {
     }
 }
 
+/// A secret where it belongs.
+fn in_a_file(secret: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), secret).unwrap();
+    file
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_fails_loads_and_not_the_start() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let password = in_a_file("s3cret");
     let settings = format!(
-        "postgres = {{ url = 'postgres://me@{free}/x', password = 's3cret', wait_timeout = '1s' }}"
+        "postgres = {{ url = 'postgres://me@{free}/x', password = {{ file = {:?} }}, wait_timeout = '1s' }}",
+        password.path()
     );
     let source = open(&settings);
     let people = resource(&source, integer(parts(ONE))).await;
@@ -108,9 +117,13 @@ async fn a_password_of_its_own_is_used_and_never_shown() {
     let options = PostgresOptions::default().password("s3cret");
     let server = PostgresServer::launch(options).await.unwrap();
     let url = server.url().replace(":s3cret@", "@");
-    let right = open(&format!("postgres = {{ url = {url:?}, password = 's3cret' }}"));
+    let with = |password: &tempfile::NamedTempFile| {
+        let file = password.path();
+        open(&format!("postgres = {{ url = {url:?}, password = {{ file = {file:?} }} }}"))
+    };
+    let right = with(&in_a_file("s3cret"));
     right.ping().await.unwrap();
-    let wrong = open(&format!("postgres = {{ url = {url:?}, password = 'wr0ng' }}"));
+    let wrong = with(&in_a_file("wr0ng"));
     let error = wrong.ping().await.unwrap_err();
     assert!(!said(&error).contains("wr0ng"), "{}", said(&error));
     assert!(!format!("{right:?}").contains("s3cret"));
