@@ -7,6 +7,7 @@ use forewarm::lab::{RedisOptions, RedisServer};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::task::JoinSet;
 
 use crate::served::{COMMON, Served, answer};
 
@@ -79,7 +80,7 @@ async fn make_words(folder: &Path) {
 }
 
 /// A source whose answers hold the canary, and which fails for some keys.
-async fn quotes() -> String {
+async fn quotes(serving: &mut JoinSet<std::io::Result<()>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let quote = async |axum::extract::Path(id): axum::extract::Path<String>| match id.as_str() {
@@ -88,7 +89,7 @@ async fn quotes() -> String {
         _ => Ok(json!({ "quote": "CANARYvalue" }).to_string()),
     };
     let routes = axum::Router::new().route("/quote/{id}", axum::routing::get(quote));
-    tokio::spawn(async move { axum::serve(listener, routes).await });
+    serving.spawn(async move { axum::serve(listener, routes).await });
     format!("http://{address}")
 }
 
@@ -175,6 +176,13 @@ async fn operate(said: &mut Said<'_>) {
         assert_eq!(said.open("DELETE", path, None).await, 200, "{path}");
     }
     assert_eq!(said.open("DELETE", "/v1/word?all=true&confirm=CANARY", None).await, 400);
+    run_jobs(said).await;
+    assert_eq!(said.open("POST", "/admin/snapshots/words/refresh", None).await, 200);
+    let all = Some(json!({ "confirm": "forewarm" }));
+    assert_eq!(said.note("POST", "/admin/invalidate", all).await, 200);
+}
+
+async fn run_jobs(said: &mut Said<'_>) {
     for job in ["popular", "failing"] {
         assert_eq!(said.note("POST", &format!("/admin/jobs/{job}/trigger"), None).await, 202);
         for action in ["pause", "resume"] {
@@ -191,9 +199,6 @@ async fn operate(said: &mut Said<'_>) {
             tokio::task::yield_now().await;
         }
     }
-    assert_eq!(said.open("POST", "/admin/snapshots/words/refresh", None).await, 200);
-    let all = Some(json!({ "confirm": "forewarm" }));
-    assert_eq!(said.note("POST", "/admin/invalidate", all).await, 200);
 }
 
 /// What is shown to operators; keys only where they are asked for.
@@ -261,8 +266,10 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
     let redis = RedisServer::launch(RedisOptions::default().password(PASSWORD)).await.unwrap();
     let url = redis.url();
     assert!(url.contains(CANARY), "{url}");
+    let mut serving = JoinSet::new();
     let settings = COMMON.replace("[log]", "[log]\nlevel = \"trace\"");
-    let settings = format!("{settings}{}", SETTINGS.replace("QUOTES_URL", &quotes().await));
+    let settings =
+        format!("{settings}{}", SETTINGS.replace("QUOTES_URL", &quotes(&mut serving).await));
     let crm = format!("postgres://canary:{PASSWORD}@127.0.0.1:1/crm");
     let variables = [
         ("T_ADMIN", TOKEN),
