@@ -166,6 +166,14 @@ async fn operate(said: &mut Said<'_>) {
     }
     let burst = Some(json!({ "burst": 10 }));
     assert_eq!(said.note("POST", &format!("{at}/preload"), burst).await, 200);
+    remove(said).await;
+    run_jobs(said).await;
+    assert_eq!(said.open("POST", "/admin/snapshots/words/refresh", None).await, 200);
+    let all = Some(json!({ "confirm": "forewarm" }));
+    assert_eq!(said.note("POST", "/admin/invalidate", all).await, 200);
+}
+
+async fn remove(said: &mut Said<'_>) {
     for path in [
         "/v1/word/CANARYkey",
         "/v1/word/CANARY@example.com?alias=mail",
@@ -176,10 +184,6 @@ async fn operate(said: &mut Said<'_>) {
         assert_eq!(said.open("DELETE", path, None).await, 200, "{path}");
     }
     assert_eq!(said.open("DELETE", "/v1/word?all=true&confirm=CANARY", None).await, 400);
-    run_jobs(said).await;
-    assert_eq!(said.open("POST", "/admin/snapshots/words/refresh", None).await, 200);
-    let all = Some(json!({ "confirm": "forewarm" }));
-    assert_eq!(said.note("POST", "/admin/invalidate", all).await, 200);
 }
 
 async fn run_jobs(said: &mut Said<'_>) {
