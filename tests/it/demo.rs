@@ -164,7 +164,7 @@ fn a_port_that_is_taken_is_said_and_does_not_stop_it() {
     let Output { status, stdout, stderr } = demo(folder.path(), &options).output().unwrap();
     let (table, notes) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert!(status.success(), "{notes}");
-    assert!(notes.contains(&format!("no metrics at port {port}")), "{notes}");
+    assert!(notes.contains(&format!("no dashboard at port {port}")), "{notes}");
     for row in ["hit ratio", "wait, p99.9", "source loads", "precision"] {
         assert!(table.contains(row), "{row}: {table}");
     }

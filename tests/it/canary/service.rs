@@ -156,16 +156,17 @@ async fn read_all(said: &mut Said<'_>) {
 }
 
 async fn operate(said: &mut Said<'_>) {
-    let at = "/admin/resources/word";
-    let keys = || Some(json!({ "keys": ["CANARYkey", "CANARYnobody"] }));
-    assert_eq!(said.note("POST", &format!("{at}/warm"), keys()).await, 200);
-    assert_eq!(said.note("POST", "/admin/resources/customer/warm", keys()).await, 200);
-    assert_eq!(said.note("POST", &format!("{at}/invalidate"), keys()).await, 200);
-    for which in [json!({ "tag": "team:CANARYteam" }), json!({ "pattern": "CANARY*" })] {
-        assert_eq!(said.note("POST", &format!("{at}/invalidate"), Some(which)).await, 200);
+    let keys = json!({ "keys": ["CANARYkey", "CANARYnobody"] });
+    for (path, body) in [
+        ("/admin/resources/word/warm", keys.clone()),
+        ("/admin/resources/customer/warm", keys.clone()),
+        ("/admin/resources/word/invalidate", keys),
+        ("/admin/resources/word/invalidate", json!({ "tag": "team:CANARYteam" })),
+        ("/admin/resources/word/invalidate", json!({ "pattern": "CANARY*" })),
+        ("/admin/resources/word/preload", json!({ "burst": 10 })),
+    ] {
+        assert_eq!(said.note("POST", path, Some(body)).await, 200, "{path}");
     }
-    let burst = Some(json!({ "burst": 10 }));
-    assert_eq!(said.note("POST", &format!("{at}/preload"), burst).await, 200);
     remove(said).await;
     run_jobs(said).await;
     assert_eq!(said.open("POST", "/admin/snapshots/words/refresh", None).await, 200);
