@@ -11,15 +11,16 @@ use tokio::task::JoinSet;
 
 use crate::served::{COMMON, Served, answer};
 
-/// Part of whatever must not be said.
-const CANARY: &str = "CANARY";
+/// Part of whatever must not be said; another word than that of the canaries beside it, whose watch hears
+/// what the clients of this test log as well.
+const FINCH: &str = "FINCH";
 /// The same, as those who show bytes show them.
-const CANARY_BYTES: &str = "67, 65, 78, 65, 82, 89";
-const TOKEN: &str = "CANARY-admin-token-of-more-than-32-bytes";
-const READ_TOKEN: &str = "CANARY-read-token-of-more-than-32-bytes-";
-const WRONG: &str = "CANARY-wrong-token-of-more-than-32-bytes";
-const PASSWORD: &str = "CANARYp4ssword";
-const MAIL: &str = "CANARY@example.com";
+const FINCH_BYTES: &str = "70, 73, 78, 67, 72";
+const TOKEN: &str = "FINCH-admin-token-of-more-than-32-bytes";
+const READ_TOKEN: &str = "FINCH-read-token-of-more-than-32-bytes-";
+const WRONG: &str = "FINCH-wrong-token-of-more-than-32-bytes";
+const PASSWORD: &str = "FINCHp4ssword";
+const MAIL: &str = "FINCH@example.com";
 
 const SETTINGS: &str = r#"
 [[auth.tokens]]
@@ -61,10 +62,10 @@ source = "shop"
 collections.words = { query = "select text from word", scalar = true }
 [jobs.popular]
 triggers = [{ every = "1h" }]
-renew = { resource = "word", keys = ["CANARYkey"] }
+renew = { resource = "word", keys = ["FINCHkey"] }
 [jobs.failing]
 triggers = [{ every = "1h" }]
-renew = { resource = "customer", keys = ["CANARYkey"] }
+renew = { resource = "customer", keys = ["FINCHkey"] }
 "#;
 
 async fn make_words(folder: &Path) {
@@ -72,8 +73,8 @@ async fn make_words(folder: &Path) {
     let mut shop = SqliteConnection::connect_with(&options.create_if_missing(true)).await.unwrap();
     let sql = "create table word (text text, mail text, team text)";
     sqlx::raw_sql(sql).execute(&mut shop).await.unwrap();
-    for (text, mail) in [("CANARYkey", MAIL), ("CANARYother", "CANARYother@example.com")] {
-        let insert = sqlx::query("insert into word values (?, ?, 'CANARYteam')");
+    for (text, mail) in [("FINCHkey", MAIL), ("FINCHother", "FINCHother@example.com")] {
+        let insert = sqlx::query("insert into word values (?, ?, 'FINCHteam')");
         insert.bind(text).bind(mail).execute(&mut shop).await.unwrap();
     }
     shop.close().await.unwrap();
@@ -84,9 +85,9 @@ async fn quotes(serving: &mut JoinSet<std::io::Result<()>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let quote = async |axum::extract::Path(id): axum::extract::Path<String>| match id.as_str() {
-        "CANARYfails" => Err((http::StatusCode::INTERNAL_SERVER_ERROR, "CANARY")),
-        "CANARYno" => Ok("no JSON: CANARY".to_owned()),
-        _ => Ok(json!({ "quote": "CANARYvalue" }).to_string()),
+        "FINCHfails" => Err((http::StatusCode::INTERNAL_SERVER_ERROR, "FINCH")),
+        "FINCHno" => Ok("no JSON: FINCH".to_owned()),
+        _ => Ok(json!({ "quote": "FINCHvalue" }).to_string()),
     };
     let routes = axum::Router::new().route("/quote/{id}", axum::routing::get(quote));
     serving.spawn(async move { axum::serve(listener, routes).await });
@@ -132,37 +133,37 @@ impl Said<'_> {
 
 async fn read_all(said: &mut Said<'_>) {
     for (path, status) in [
-        ("/v1/word/CANARYkey", 200),
-        ("/v1/word/CANARYkey", 200),
-        ("/v1/word/CANARYnobody", 404),
-        ("/v1/word/CANARY@example.com?alias=mail", 200),
-        ("/v1/word/CANARYnobody@example.com?alias=mail", 404),
-        ("/v1/word/CANARYkey?alias=CANARY", 400),
-        ("/v1/nothing/CANARYkey", 404),
-        ("/v1/broken/CANARYkey", 502),
-        ("/v1/quote/CANARYkey", 200),
-        ("/v1/quote/CANARYfails", 502),
-        ("/v1/quote/CANARYno", 502),
+        ("/v1/word/FINCHkey", 200),
+        ("/v1/word/FINCHkey", 200),
+        ("/v1/word/FINCHnobody", 404),
+        ("/v1/word/FINCH@example.com?alias=mail", 200),
+        ("/v1/word/FINCHnobody@example.com?alias=mail", 404),
+        ("/v1/word/FINCHkey?alias=FINCH", 400),
+        ("/v1/nothing/FINCHkey", 404),
+        ("/v1/broken/FINCHkey", 502),
+        ("/v1/quote/FINCHkey", 200),
+        ("/v1/quote/FINCHfails", 502),
+        ("/v1/quote/FINCHno", 502),
         ("/v1/words", 200),
     ] {
         assert_eq!(said.open("GET", path, None).await, status, "{path}");
     }
     // Nobody listens where the customers are.
-    assert!(said.open("GET", "/v1/customer/CANARYkey", None).await >= 500);
-    let ids = json!({ "ids": ["CANARYkey", "CANARYnobody"] });
+    assert!(said.open("GET", "/v1/customer/FINCHkey", None).await >= 500);
+    let ids = json!({ "ids": ["FINCHkey", "FINCHnobody"] });
     for resource in ["word", "customer", "broken", "quote"] {
         assert_eq!(said.open("POST", &format!("/v1/{resource}"), Some(ids.clone())).await, 200);
     }
 }
 
 async fn operate(said: &mut Said<'_>) {
-    let keys = json!({ "keys": ["CANARYkey", "CANARYnobody"] });
+    let keys = json!({ "keys": ["FINCHkey", "FINCHnobody"] });
     for (path, body) in [
         ("/admin/resources/word/warm", keys.clone()),
         ("/admin/resources/customer/warm", keys.clone()),
         ("/admin/resources/word/invalidate", keys),
-        ("/admin/resources/word/invalidate", json!({ "tag": "team:CANARYteam" })),
-        ("/admin/resources/word/invalidate", json!({ "pattern": "CANARY*" })),
+        ("/admin/resources/word/invalidate", json!({ "tag": "team:FINCHteam" })),
+        ("/admin/resources/word/invalidate", json!({ "pattern": "FINCH*" })),
         ("/admin/resources/word/preload", json!({ "burst": 10 })),
     ] {
         assert_eq!(said.note("POST", path, Some(body)).await, 200, "{path}");
@@ -176,15 +177,15 @@ async fn operate(said: &mut Said<'_>) {
 
 async fn remove(said: &mut Said<'_>) {
     for path in [
-        "/v1/word/CANARYkey",
-        "/v1/word/CANARY@example.com?alias=mail",
-        "/v1/word?tag=team:CANARYteam",
-        "/v1/word?pattern=CANARY*",
+        "/v1/word/FINCHkey",
+        "/v1/word/FINCH@example.com?alias=mail",
+        "/v1/word?tag=team:FINCHteam",
+        "/v1/word?pattern=FINCH*",
         "/v1/word?all=true&confirm=word",
     ] {
         assert_eq!(said.open("DELETE", path, None).await, 200, "{path}");
     }
-    assert_eq!(said.open("DELETE", "/v1/word?all=true&confirm=CANARY", None).await, 400);
+    assert_eq!(said.open("DELETE", "/v1/word?all=true&confirm=FINCH", None).await, 400);
 }
 
 async fn run_jobs(said: &mut Said<'_>) {
@@ -235,8 +236,8 @@ async fn look(said: &mut Said<'_>) {
     for path in [
         "/admin/hot-keys",
         "/admin/associations",
-        "/admin/resources/word/explain?key=CANARYkey",
-        "/admin/resources/word/related?key=CANARYkey",
+        "/admin/resources/word/explain?key=FINCHkey",
+        "/admin/resources/word/related?key=FINCHkey",
         "/admin/snapshots/words",
     ] {
         assert_eq!(said.open("GET", path, None).await, 200, "{path}");
@@ -246,13 +247,13 @@ async fn look(said: &mut Said<'_>) {
 /// Settings that cannot work, with the canary where something is wrong.
 async fn reload(said: &mut Said<'_>, folder: &Path, settings: &str) {
     let wrong = [
-        settings.replace("{ env = \"T_ADMIN\" }", "\"CANARY-written-token-of-more-than-32-bytes\""),
-        settings.replace("{ env = \"T_ADMIN\" }", "{ envv = \"CANARY\" }"),
-        settings.replace("{ env = \"CRM_URL\" }", "\"postgres://u:CANARYp4ssword@localhost/db\""),
-        settings.replace("{ env = \"CRM_URL\" }", "[\"postgres://u:CANARYp4ssword@localhost/db\"]"),
-        settings.replace("{ env = \"REDIS_URL\" }", "\"redis://u:CANARYp4ssword@localhost:x/\""),
-        settings.replace("{ env = \"QUOTES_TOKEN\" }", "[\"CANARY\"]"),
-        settings.replace("[l2.redis]", "[l2.redis] = \"CANARY"),
+        settings.replace("{ env = \"T_ADMIN\" }", "\"FINCH-written-token-of-more-than-32-bytes\""),
+        settings.replace("{ env = \"T_ADMIN\" }", "{ envv = \"FINCH\" }"),
+        settings.replace("{ env = \"CRM_URL\" }", "\"postgres://u:FINCHp4ssword@localhost/db\""),
+        settings.replace("{ env = \"CRM_URL\" }", "[\"postgres://u:FINCHp4ssword@localhost/db\"]"),
+        settings.replace("{ env = \"REDIS_URL\" }", "\"redis://u:FINCHp4ssword@localhost:x/\""),
+        settings.replace("{ env = \"QUOTES_TOKEN\" }", "[\"FINCH\"]"),
+        settings.replace("[l2.redis]", "[l2.redis] = \"FINCH"),
     ];
     let file = folder.join("forewarm.toml");
     for settings in wrong {
@@ -270,7 +271,7 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
     make_words(folder.path()).await;
     let redis = RedisServer::launch(RedisOptions::default().password(PASSWORD)).await.unwrap();
     let url = redis.url();
-    assert!(url.contains(CANARY), "{url}");
+    assert!(url.contains(FINCH), "{url}");
     let mut serving = JoinSet::new();
     let settings = COMMON.replace("[log]", "[log]\nlevel = \"trace\"");
     let settings =
@@ -281,7 +282,7 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
         ("T_READ", READ_TOKEN),
         ("REDIS_URL", &url),
         ("CRM_URL", &crm),
-        ("QUOTES_TOKEN", "Bearer CANARYquotes"),
+        ("QUOTES_TOKEN", "Bearer FINCHquotes"),
     ];
     let mut served = Served::start(folder.path(), &settings, &variables);
     let mut said = Said { served: &served, text: String::new() };
@@ -301,24 +302,24 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
     // L2 goes away, and what needs it says so.
     redis.kill().unwrap();
     read_all(&mut said).await;
-    assert_eq!(said.open("DELETE", "/v1/word/CANARYkey", None).await, 200);
+    assert_eq!(said.open("DELETE", "/v1/word/FINCHkey", None).await, 200);
     look(&mut said).await;
     let text = said.text;
     for line in text.lines() {
-        assert!(!line.contains(CANARY) || asks(line), "{line}");
+        assert!(!line.contains(FINCH) || asks(line), "{line}");
     }
     served.signal("TERM");
     served.ended();
     let log = served.whole_log();
     assert!(log.lines().count() > 100, "it said little: {log}");
     for line in log.lines() {
-        assert!(!line.contains(CANARY) && !line.contains(CANARY_BYTES), "{line}");
+        assert!(!line.contains(FINCH) && !line.contains(FINCH_BYTES), "{line}");
     }
 }
 
 /// Whether a line of ours has the canary only in what was asked.
 fn asks(line: &str) -> bool {
-    line.split_once(": ").is_some_and(|(_, answered)| !answered.contains(CANARY))
+    line.split_once(": ").is_some_and(|(_, answered)| !answered.contains(FINCH))
 }
 
 #[tokio::test]
