@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use super::app::App;
 use super::console::{self, Failure};
@@ -26,6 +27,9 @@ pub(super) struct Options {
     config: PathBuf,
 }
 
+/// The least time that the engine gets to end in, whatever the connections took of it: L2 is told what it
+/// has not heard, and what was learned is written.
+const LEFT_MIN: Duration = Duration::from_secs(5);
 /// How long clients are told to go elsewhere before it stops to listen.
 const NOTICE: Duration = Duration::from_secs(1);
 
@@ -52,7 +56,9 @@ async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
         in_time = listener.serve(&service, signals.wait_for_end(&service)) => in_time,
         never = service.tend() => match never {},
     };
-    let ended = service.app.shut_down(drain_timeout).await;
+    // One time for both: whoever ends the process does not wait for each of them.
+    let left = drain_timeout.saturating_sub(signals.told_for()).max(LEFT_MIN);
+    let ended = service.app.shut_down(left).await;
     if in_time && ended {
         return Ok(());
     }
@@ -65,6 +71,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// When it was told to end.
+    told_at: Option<Instant>,
 }
 
 impl Signals {
@@ -73,6 +81,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            told_at: None,
         })
     }
 
@@ -82,9 +91,15 @@ impl Signals {
             service.reload().await.err().inspect(note_refusal);
         }
         tracing::info!("ending");
+        self.told_at = Some(Instant::now());
         // Load balancers look at `/readyz`: until they have, what they send is answered.
         service.leave();
         tokio::time::sleep(NOTICE).await;
+    }
+
+    /// How long ago it was told to end.
+    fn told_for(&self) -> Duration {
+        self.told_at.map_or(Duration::ZERO, |at| at.elapsed())
     }
 
     async fn next(&mut self) -> Told {

@@ -190,6 +190,12 @@ impl RetentionSettings {
                 let remedy = format!("set `sources.{}.sqlite.read_only = false`", self.source);
                 Err(ConfigError::new("retention.source", problem, remedy))
             }
+            // PostgreSQL is told so at each connection, and refuses what would change something.
+            SourceSettings::Postgres(postgres) if postgres.read_only => {
+                let problem = format!("names `{}`, which is read only", self.source);
+                let remedy = format!("set `sources.{}.postgres.read_only = false`", self.source);
+                Err(ConfigError::new("retention.source", problem, remedy))
+            }
             SourceSettings::Sqlite(_) | SourceSettings::Postgres(_)
                 if self.older_than.is_zero() =>
             {

@@ -37,7 +37,7 @@ pub(crate) struct PostgresL2 {
     pub(crate) url: Secret,
     /// The schema. Default: `forewarm`.
     pub(crate) schema: Option<String>,
-    /// The most bytes of values. Default: no limit.
+    /// The most bytes of values. Default: 1 GiB.
     pub(crate) max_bytes: Option<u64>,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct ServerSettings {
     /// Lets it listen beyond the loopback interface without TLS, which the service does not speak: say
     /// so if the network is trusted, or if a proxy in front of it speaks TLS. Default: false.
     pub(crate) allow_insecure: bool,
-    /// The names by which clients call it, besides `localhost` and addresses of the loopback interface,
+    /// The names by which clients call it, besides `localhost` and addresses, which are nobody's names,
     /// with or without port. Requests for others are refused, so that no page in a browser can be made
     /// to reach it under a name of its own (DNS rebinding). Default: none.
     pub(crate) hosts: Vec<String>,
