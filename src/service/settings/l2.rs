@@ -100,7 +100,10 @@ pub(crate) fn check_url(field: &str, url: &Secret) -> Result<(), ConfigError> {
     let remedy =
         "put the URL into the environment or a file: `{ env = \"NAME\" }`, `{ file = \"path\" }`";
     match reqwest::Url::parse(written) {
-        Ok(url) if url.password().is_some() => {
+        Ok(url)
+            if url.password().is_some()
+                || url.query_pairs().any(|(name, _)| name == "password") =>
+        {
             Err(ConfigError::new(field, "has a password in the settings", remedy))
         }
         Ok(_) => Ok(()),

@@ -143,7 +143,7 @@ impl Written<'_> {
     /// A value that is none of its field, or a field that is not known.
     fn mistaken(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> String {
         let field = error.path().to_string();
-        let message = without_secrets(&field, error.inner().message());
+        let message = without_value(error.inner().message());
         let problem =
             if field == "." { message } else { format!("`{}`: {message}", field.escape_debug()) };
         self.found(&field, &problem)
@@ -183,8 +183,22 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<String, String>
             _ => return Err(format!("`{key}` has a value of its own, and no keys below it")),
         };
     }
-    at.insert((*last).to_owned(), value_of(value));
+    let value = match value_of(value) {
+        value @ Value::Table(_) => value,
+        // It stands in the environment already, as secrets should.
+        _ if is_secret(&keys) => Value::Table(Table::from_iter([("env".to_owned(), name.into())])),
+        value => value,
+    };
+    at.insert((*last).to_owned(), value);
     Ok(keys.join("."))
+}
+
+/// Whether a key is one of a secret.
+fn is_secret(keys: &[&str]) -> bool {
+    matches!(
+        keys,
+        [.., "password" | "secret"] | [.., "headers", _] | [.., "postgres" | "redis", "url"]
+    )
 }
 
 /// A text as TOML reads it, such as `true` or `[1, 2]`; else the text itself.
@@ -196,19 +210,36 @@ fn value_of(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// The message, without texts that may be secrets.
-fn without_secrets(field: &str, message: &str) -> String {
-    let is_of_secret = ["secret", "password", "token", "url", "headers"];
-    if !is_of_secret.iter().any(|word| field.contains(word)) {
-        return message.to_owned();
+/// The message, without the value that was found, which may be a secret in the wrong place: only what
+/// kind of thing it is.
+fn without_value(message: &str) -> String {
+    let unexpected = ["invalid type: ", "invalid value: "];
+    if let Some(rest) = unexpected.iter().find_map(|start| message.strip_prefix(start)) {
+        // What is expected may hold the word too, and comes last; the value may hold anything.
+        let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "something else"));
+        let kind = found.split([' ', '`', '"']).next().unwrap_or_default();
+        let kind = match kind {
+            "string" | "character" => "a text",
+            "integer" => "a whole number",
+            "floating" => "a number",
+            "boolean" => "`true` or `false`",
+            "sequence" => "a list",
+            "map" => "a table",
+            _ => "something else",
+        };
+        return format!("is {kind}, and should be {expected}");
     }
-    match (message.find('"'), message.rfind('"')) {
-        (Some(first), Some(last)) if first < last => {
-            let (before, after) = (message.get(..first), message.get(last + 1..));
-            format!("{}\"***\"{}", before.unwrap_or_default(), after.unwrap_or_default())
-        }
+    match message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
+        Some((found, expected)) if !is_word(found) => format!("is none of its values, {expected}"),
         _ => message.to_owned(),
     }
+}
+
+/// Whether a text is a word as names of values are, and no secret.
+fn is_word(text: &str) -> bool {
+    const LENGTH_MAX: usize = 20;
+    let is_plain = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '+');
+    text.len() <= LENGTH_MAX && text.chars().all(is_plain)
 }
 
 /// The line, from 1, on which a field stands; or as much of it as does.

@@ -142,12 +142,26 @@ impl PostgresSource {
     }
 }
 
+/// Headers that hold no secret, so that they may stand in the settings.
+const OPEN_HEADERS: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::CACHE_CONTROL,
+    header::FROM,
+    header::USER_AGENT,
+];
+
 impl HttpSource {
     fn check(&self) -> Result<(), ConfigError> {
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
-        for name in self.headers.keys() {
+        for (name, value) in &self.headers {
             let problem = match HeaderName::try_from(name) {
+                Ok(name) if value.written().is_some() && !OPEN_HEADERS.contains(&name) => {
+                    let remedy = "use `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+                    let field = format!("headers.{name}");
+                    return Err(ConfigError::new(field, "stands in the settings", remedy));
+                }
                 Err(_) => "is no name of a header",
                 // Conditional requests say this.
                 Ok(header::IF_NONE_MATCH) => "is said by the service itself",

@@ -170,7 +170,8 @@ impl Guard {
             }
         }
         match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-            Some(b"cross-site" | b"same-site") => Err(cross()),
+            // A link from elsewhere may lead to the page, which holds nothing.
+            Some(b"cross-site" | b"same-site") if !is_visit(request) => Err(cross()),
             _ => Ok(()),
         }
     }
@@ -232,6 +233,13 @@ fn client_of(address: IpAddr) -> IpAddr {
 pub(crate) fn token_problems(settings: &Settings) -> Vec<ConfigError> {
     let tokens = settings.auth.tokens.iter().enumerate();
     tokens.filter_map(|(nth, token)| Token::read(nth, token).err()).collect()
+}
+
+/// Whether somebody follows a link to what is public.
+fn is_visit(request: &Parts) -> bool {
+    let mode = request.headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
+    let access = Access::of(&request.method, request.uri.path());
+    mode == Some(b"navigate") && access == Access::Public
 }
 
 /// What an address may ask for at once: two seconds' worth.

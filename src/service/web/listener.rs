@@ -85,8 +85,7 @@ impl Listener {
             }
         }
         // Those who have connected already may have sent something.
-        connections.take_waiting(&listener);
-        drop(listener);
+        connections.take_waiting(listener);
         connections.end(service.settings().server.drain_timeout).await
     }
 }
@@ -142,12 +141,17 @@ impl Connections {
         }
     }
 
-    /// Takes the connections that wait to be accepted, and not those that come meanwhile.
-    fn take_waiting(&self, listener: &TcpListener) {
+    /// Takes the connections that wait to be accepted, and not those that come meanwhile. The system is
+    /// asked, since the runtime remembers that there were none the last time.
+    fn take_waiting(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
         for _ in 0..BACKLOG {
-            let accepting = tokio::task::unconstrained(listener.accept());
-            let Some(Ok((stream, address))) = accepting.now_or_never() else { return };
-            self.take(stream, address, None);
+            let Ok((stream, address)) = listener.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match stream {
+                Ok(stream) => self.take(stream, address, None),
+                Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Which keys of a resource are meant.
 
+use futures_util::future::join_all;
+
 use super::problem::Problem;
 use crate::resource::Delivery;
 use crate::service::app::Documents;
@@ -55,7 +57,7 @@ impl Selection {
     pub(super) fn count(&self, documents: &Documents) -> Result<usize, Problem> {
         Ok(match self {
             Self::Keys(keys) => {
-                keys.iter().filter(|key| documents.explain(key.as_str()).held.is_some()).count()
+                keys.iter().filter(|key| documents.peek(key.as_str()).is_some()).count()
             }
             Self::Tag(tag) => documents.count_tagged(tag)?,
             Self::Pattern(pattern) => documents.count_matching(pattern)?,
@@ -67,13 +69,11 @@ impl Selection {
     pub(super) async fn invalidate(&self, documents: &Documents) -> Result<Delivery, Problem> {
         match self {
             Self::Keys(keys) => {
-                let mut delivery = Delivery::Applied;
-                for key in keys {
-                    if documents.invalidate(key.as_str()).await == Delivery::Queued {
-                        delivery = Delivery::Queued;
-                    }
-                }
-                Ok(delivery)
+                // All at once, so that they are one question to L2, or few.
+                let each = keys.iter().map(|key| documents.invalidate(key.as_str()));
+                let deliveries = join_all(each).await;
+                let is_queued = deliveries.contains(&Delivery::Queued);
+                Ok(if is_queued { Delivery::Queued } else { Delivery::Applied })
             }
             Self::Tag(tag) => Ok(documents.invalidate_tag(tag).await?),
             Self::Pattern(pattern) => Ok(documents.invalidate_matching(pattern).await?),

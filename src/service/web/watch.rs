@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::MissedTickBehavior;
 use utoipa::ToSchema;
 
 use crate::builder::Forewarm;
@@ -77,6 +78,8 @@ impl Watch {
     pub(crate) async fn run(&self, forewarm: &Forewarm) -> Infallible {
         let mut before = totals(forewarm);
         let mut ticks = tokio::time::interval(EVERY);
+        // After a standstill there is one sample, and not one for each second that was missed.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
             ticks.tick().await;

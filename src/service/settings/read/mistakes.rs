@@ -60,6 +60,10 @@ fn take_out(table: &mut Table, keys: &[String]) -> bool {
         && let Some(Value::Table(inner)) = table.get_mut(first)
         && take_out(inner, rest)
     {
+        // What is left of it may be nothing, and nothing is none of several forms.
+        if inner.is_empty() {
+            table.remove(first);
+        }
         return true;
     }
     table.remove(first).is_some()

@@ -156,14 +156,16 @@ async fn invalidate(
     Json(terms): Json<InvalidateTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &resource(&service, &name)?.documents;
+    check_count(&service, terms.keys.len())?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
     let entries = selection.count(documents)?;
     if terms.dry_run {
         return Ok(Answer(Invalidated::dry_run(entries)));
     }
     selection.check_confirmed(&name, terms.confirm.as_deref())?;
-    let delivery = selection.invalidate(documents).await?;
+    // Before it is done: who hangs up meanwhile has had it done all the same, or in part.
     service.audit.note(&caller, "invalidate", format!("{} of `{name}`", selection.kind()));
+    let delivery = selection.invalidate(documents).await?;
     Ok(Answer(Invalidated::by(delivery, Some(entries))))
 }
 
@@ -193,8 +195,8 @@ async fn invalidate_all(
         let detail = format!("to invalidate everything, say so: `confirm` is `{prefix}`");
         return Err(Problem::bad_request(detail));
     }
-    let delivery = service.app.forewarm.invalidate_all().await;
     service.audit.note(&caller, "invalidate", "everything");
+    let delivery = service.app.forewarm.invalidate_all().await;
     Ok(Answer(Invalidated::by(delivery, None)))
 }
 
@@ -244,11 +246,8 @@ async fn warm(
     Json(terms): Json<WarmTerms>,
 ) -> Result<Answer<Warmed>, Problem> {
     let documents = &resource(&service, &name)?.documents;
-    let keys_max = service.settings().server.batch_keys_max;
-    if terms.keys.len() > keys_max {
-        let detail = format!("`keys` has {}: send {keys_max} at most", terms.keys.len());
-        return Err(Problem::bad_request(detail));
-    }
+    check_count(&service, terms.keys.len())?;
+    service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
     let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));
     let Ok(Preloaded { loaded, absent, held, failed, refused }) = warming.await else {
@@ -256,8 +255,16 @@ async fn warm(
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
         return Err(problem.retry_after(WARM_TIMEOUT));
     };
-    service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     Ok(Answer(Warmed { loaded, absent, held, failed, refused }))
+}
+
+/// Refuses more keys at once than a batch may have.
+fn check_count(service: &Service, count: usize) -> Result<(), Problem> {
+    let keys_max = service.settings().server.batch_keys_max;
+    if count <= keys_max {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!("`keys` has {count}: send {keys_max} at most")))
 }
 
 /// Reads the settings again: what can change does, and what cannot is named.

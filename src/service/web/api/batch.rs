@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,7 +14,9 @@ use utoipa::ToSchema;
 
 use super::super::Service;
 use super::super::asked::{Json, Path};
+use super::super::guard::Caller;
 use super::super::problem::Problem;
+use super::read::scope;
 use super::resource;
 
 /// Which values.
@@ -57,6 +60,8 @@ pub(super) struct Batch {
 pub(super) async fn read_many(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     Json(terms): Json<BatchTerms>,
 ) -> Result<Response, Problem> {
     let served = resource(&service, &name)?;
@@ -65,7 +70,11 @@ pub(super) async fn read_many(
         let detail = format!("`ids` has {} keys: send {keys_max} at most", terms.ids.len());
         return Err(Problem::bad_request(detail));
     }
-    let read = served.documents.get_many(terms.ids.iter()).await;
+    let reading = served.documents.get_many(terms.ids.iter());
+    let read = match scope(&service, &headers, &caller) {
+        Some(scope) => scope.run(reading).await,
+        None => reading.await,
+    };
     let mut batch = Batch { values: HashMap::new(), errors: HashMap::new() };
     for (id, read) in terms.ids.into_iter().zip(read) {
         match read {

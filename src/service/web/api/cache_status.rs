@@ -13,29 +13,39 @@ use crate::resource::Read;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Says how an answer was come by.
-pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, took: Duration) {
+/// Says how an answer was come by, and whether its reader had asked for a reload.
+pub(super) fn describe<V>(
+    headers: &mut HeaderMap,
+    read: &Read<V>,
+    is_reload: bool,
+    took: Duration,
+) {
     let (from, is_stale) = (name(read.from), read.freshness == Freshness::Stale);
     let status = match (read.from, is_stale) {
         (ReadFrom::L1 | ReadFrom::L2, false) => {
             let ttl = read.fresh_for.as_secs();
             written(format_args!("forewarm; hit; ttl={ttl}; detail={from}"))
         }
-        // A stale value that is served meanwhile is a hit whose lifetime is over.
+        // A stale value that is served meanwhile: not even a second of its lifetime is left.
         (ReadFrom::L1 | ReadFrom::L2, true) => {
-            Some(HeaderValue::from_static("forewarm; hit; ttl=0; detail=stale"))
+            Some(HeaderValue::from_static("forewarm; hit; ttl=-1; detail=stale"))
         }
+        // The source was asked, and has failed.
         (ReadFrom::Source, true) => {
-            Some(HeaderValue::from_static("forewarm; hit; ttl=0; detail=stale-if-error"))
+            Some(HeaderValue::from_static("forewarm; fwd=stale; detail=stale-if-error"))
         }
         (ReadFrom::Source, false) => {
+            let why = if is_reload { "request" } else { "miss" };
             let stored = if read.fresh_for.is_zero() { "" } else { "; stored" };
             let collapsed = if read.joined.is_some() { "; collapsed" } else { "" };
-            written(format_args!("forewarm; fwd=miss{stored}{collapsed}"))
+            written(format_args!("forewarm; fwd={why}{stored}{collapsed}"))
         }
     };
+    // What has just come from the source has no age (RFC 9111, 5.1).
+    if read.from != ReadFrom::Source || is_stale {
+        headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
+    }
     headers.extend(status.map(|status| (CACHE_STATUS, status)));
-    headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
     let micros = took.as_micros();
     let timing = written(format_args!("{from};dur={}.{:03}", micros / 1_000, micros % 1_000));
     headers.extend(timing.map(|timing| (SERVER_TIMING, timing)));

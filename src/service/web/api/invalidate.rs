@@ -141,7 +141,7 @@ pub(super) async fn remove_group(
         return Ok(Answer(Invalidated::dry_run(entries)));
     }
     selection.check_confirmed(&name, terms.confirm.as_deref())?;
-    let delivery = selection.invalidate(documents).await?;
     service.audit.note(&caller, "invalidate", format!("{} of `{name}`", selection.kind()));
+    let delivery = selection.invalidate(documents).await?;
     Ok(Answer(Invalidated::by(delivery, Some(entries))))
 }

@@ -20,6 +20,7 @@ use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::describe;
 use super::resource;
+use crate::flight::ReadFrom;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
 use crate::service::app::Served;
@@ -37,6 +38,7 @@ pub(super) struct ReadTerms {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// An invalidation does not reach the caches of clients, so they ask again each time, by the `ETag`.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Reads a value.
 ///
@@ -114,7 +116,8 @@ pub(in crate::service::web) async fn value(
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     let served = resource(service, named.resource)?;
-    let reading = ask(served, named, Wanted::of(headers));
+    let wanted = Wanted::of(headers);
+    let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
         Some(scope) => scope.run(reading).await?,
         None => reading.await?,
@@ -128,7 +131,11 @@ pub(in crate::service::web) async fn value(
         }
         Some(document) => answer(document),
     };
-    describe(response.headers_mut(), &read, took);
+    if read.from == ReadFrom::Source && read.fresh_for.is_zero() {
+        // What is kept nowhere here is kept nowhere on its way either.
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    }
+    describe(response.headers_mut(), &read, wanted.is_reload, took);
     Ok(response)
 }
 
@@ -184,6 +191,8 @@ fn answer(document: &Document) -> Response {
 struct Wanted {
     options: ReadOptions,
     is_only_if_cached: bool,
+    /// Whether what is held is not good enough, or may not be.
+    is_reload: bool,
 }
 
 impl Wanted {
@@ -198,12 +207,14 @@ impl Wanted {
                 let argument = argument.trim_matches('"').parse::<u64>();
                 if name.eq_ignore_ascii_case("no-cache") {
                     wanted.options = wanted.options.refresh();
+                    wanted.is_reload = true;
                 } else if name.eq_ignore_ascii_case("only-if-cached") {
                     wanted.is_only_if_cached = true;
                 } else if let Ok(seconds) = argument
                     && name.eq_ignore_ascii_case("max-age")
                 {
                     wanted.options = wanted.options.max_age(Duration::from_secs(seconds));
+                    wanted.is_reload = true;
                 }
             }
         }
@@ -214,6 +225,10 @@ impl Wanted {
 async fn ask(served: &Served, named: Named<'_>, wanted: Wanted) -> Result<Read<Document>, Problem> {
     let (documents, Named { id, alias, .. }) = (&served.documents, named);
     if wanted.is_only_if_cached {
+        if let Some(alias) = alias.filter(|alias| !served.has_alias(alias)) {
+            let detail = format!("the resource has no alias `{}`", alias.escape_debug());
+            return Err(Problem::bad_request(detail));
+        }
         let held = alias.is_none().then(|| documents.peek(id)).flatten();
         let problem = || Problem::new(StatusCode::GATEWAY_TIMEOUT, "memory has no such value");
         return held.ok_or_else(problem);
@@ -228,7 +243,7 @@ async fn ask(served: &Served, named: Named<'_>, wanted: Wanted) -> Result<Read<D
 }
 
 /// The client whose read this is.
-fn scope(service: &Service, headers: &HeaderMap, caller: &Caller) -> Option<Scope> {
+pub(super) fn scope(service: &Service, headers: &HeaderMap, caller: &Caller) -> Option<Scope> {
     let forewarm = &service.app.forewarm;
     match &service.settings.load().server.client_header {
         Some(name) => headers.get(name).map(|client| forewarm.scope_of(client.as_bytes())),
