@@ -64,10 +64,7 @@ impl App {
     pub(crate) async fn build(settings: &Settings) -> Result<Self, AppError> {
         let mut sources = BTreeMap::new();
         for (name, source) in &settings.sources {
-            let opened = Source::open(name, source).map_err(|error| {
-                let problem = format!("cannot be opened: {error}");
-                ConfigError::new(format!("sources.{name}"), problem, "see what it says")
-            })?;
+            let opened = Source::open(name, source).map_err(ConfigError::from)?;
             sources.insert(name.clone(), opened);
         }
         let builder = Forewarm::builder().config(settings.engine.clone());
@@ -142,9 +139,9 @@ impl App {
     ) -> Result<Served, AppError> {
         let source = self.source(&format!("resources.{name}.source"), &declared.source)?;
         let load = declared.load(name, settings)?;
-        let loader = source.loader(&load).map_err(|error| {
-            ConfigError::new(format!("resources.{name}"), error.to_string(), "see `source`")
-        })?;
+        let loader = source.loader(&load);
+        let loader = loader
+            .map_err(|error| ConfigError::from(error.within(&format!("resources.{name}"))))?;
         let mut builder = self
             .forewarm
             .resource::<String, Document>(name)

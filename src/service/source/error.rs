@@ -30,6 +30,22 @@ pub(crate) enum SourceError {
     },
 }
 
+impl From<SourceError> for ConfigError {
+    fn from(error: SourceError) -> Self {
+        let field = error.field().to_owned();
+        match error {
+            SourceError::Config(error) => error,
+            SourceError::Secret { source, .. } => {
+                let remedy = "set the variable, or write the file";
+                Self::new(field, format!("cannot be had: {source}"), remedy)
+            }
+            SourceError::Query { source, .. } => {
+                Self::new(field, format!("is not taken: {source}"), "see what the database says")
+            }
+        }
+    }
+}
+
 impl SourceError {
     /// The same setting as part of `whole`.
     pub(crate) fn within(self, whole: &str) -> Self {

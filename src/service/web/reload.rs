@@ -145,18 +145,17 @@ impl Change {
     fn take_server(&mut self) {
         let written = self.written.server.clone();
         // These are looked at once, when the service begins to listen.
-        let fixed = |server: &ServerSettings| {
-            (
-                server.listen,
-                (server.connections_max, server.requests_max),
-                (server.header_timeout, server.write_timeout),
-            )
-        };
-        if fixed(&written) != fixed(&self.next.server) {
-            let what =
-                "server.listen, .connections_max, .requests_max, .header_timeout, .write_timeout";
-            self.reloaded.needs_restart.push(what.to_owned());
-        }
+        let held = &self.next.server;
+        let fixed = [
+            ("listen", written.listen != held.listen),
+            ("connections_max", written.connections_max != held.connections_max),
+            ("requests_max", written.requests_max != held.requests_max),
+            ("header_timeout", written.header_timeout != held.header_timeout),
+            ("write_timeout", written.write_timeout != held.write_timeout),
+        ];
+        let differing = fixed.into_iter().filter(|(_, differs)| *differs);
+        let names = differing.map(|(name, _)| format!("server.{name}"));
+        self.reloaded.needs_restart.extend(names);
         let ServerSettings { listen, connections_max, requests_max, .. } = self.next.server;
         let ServerSettings { header_timeout, write_timeout, .. } = self.next.server;
         let next = ServerSettings {
