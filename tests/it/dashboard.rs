@@ -96,8 +96,13 @@ async fn figures_come_live_and_come_again_after_a_restart() {
         .await;
     shown.service.stop();
     shown.browser.until("document.getElementById('live').textContent === 'reconnecting'").await;
+    // Nobody knows how it is doing, and what is shown is marked as old.
+    shown.browser.until("document.getElementById('health').textContent === 'unknown'").await;
+    shown.browser.until("document.body.classList.contains('old')").await;
     shown.service.launch();
     shown.browser.until(LIVE).await;
+    shown.browser.until("document.getElementById('health').textContent === 'up'").await;
+    shown.browser.until("!document.body.classList.contains('old')").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,10 @@ const on = {
     const live = part("live");
     live.dataset.state = { live: "up", reconnecting: "degraded" }[state] ?? "waiting";
     setText(live, state);
+    // What is shown is of before the line broke.
+    const isOld = state === "reconnecting";
+    if (isOld) engine.forgetHealth();
+    document.body.classList.toggle("old", isOld);
   },
 };
 

@@ -132,6 +132,13 @@ export async function refreshHealth() {
   setText(health, ready ? state : "not ready");
 }
 
+/** Says that nobody knows any more how the service is doing. */
+export function forgetHealth() {
+  const health = part("health");
+  health.dataset.state = "unknown";
+  setText(health, "unknown");
+}
+
 /** Asks which nodes there are. */
 export async function refreshNodes() {
   nodes.show(await get("/admin/nodes"));

@@ -88,6 +88,6 @@ function show() {
     part("filtered"),
     wanted === "" ? `${count(rows.length)} keys` : `${count(shown.length)} of ${count(rows.length)} keys`,
   );
-  setText(table.empty, rows.length === 0 ? "No key has been read yet." : "No key matches.");
+  table.nothing = rows.length === 0 ? "No key has been read yet." : "No key matches.";
   table.show(shown);
 }

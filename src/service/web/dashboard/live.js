@@ -2,6 +2,7 @@
 
 import { complaint, get, Refusal, send } from "/assets/api.js";
 import { isLocked, lock } from "/assets/login.js";
+import { warn } from "/assets/messages.js";
 
 /** A second without a sample is late; so many mean that the line is dead. */
 const SILENT_MAX_MS = 6_000;
@@ -17,6 +18,9 @@ export async function listen(on) {
       await listenOnce(on, () => (wait = RETRY_MIN_MS));
     } catch (error) {
       if (error instanceof Refusal && error.status === 401) lock(complaint(error));
+      else if (error instanceof Refusal) warn(complaint(error));
+      // A line that breaks is no mistake; all else is one of ours.
+      else if (!["AbortError", "TypeError"].includes(error.name)) console.error(error);
     }
     on.state(document.hidden ? "paused" : "reconnecting");
     await pause(wait * (0.5 + Math.random() / 2));

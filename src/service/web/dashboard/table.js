@@ -27,13 +27,16 @@ export class Table {
       "aria-label": caption,
     };
     this.box = html("div", box, this.table);
-    this.empty = html("p", { class: "hint nothing" }, empty);
+    /** What is said where there are no rows; before the first are shown, it is not known. */
+    this.nothing = empty;
+    this.empty = html("p", { class: "hint nothing" }, "Not loaded yet.");
     part(id).append(this.box, this.empty);
     this.#tellWhetherEmpty(0);
   }
 
   /** Shows these rows, in this order; while somebody is at the table, new ones come last. */
   show(rows) {
+    setText(this.empty, this.nothing);
     const wanted = new Map(rows.map((row) => [this.key(row), row]));
     for (const [key, shown] of this.#rows) {
       if (!wanted.has(key)) {
@@ -87,7 +90,8 @@ function filled(element, { cell }) {
   return (row) => {
     const content = cell(row);
     if (typeof content === "string") setText(element, content);
-    else element.replaceChildren(content);
+    // What looks the same stays, and what is selected in it.
+    else if (!element.firstChild?.isEqualNode(content)) element.replaceChildren(content);
   };
 }
 
