@@ -157,14 +157,14 @@ impl HttpSource {
         positive("timeout", self.timeout)?;
         for (name, value) in &self.headers {
             let problem = match HeaderName::try_from(name) {
-                Ok(name) if value.written().is_some() && !OPEN_HEADERS.contains(&name) => {
+                Err(_) => "is no name of a header",
+                // Conditional requests say this.
+                Ok(header::IF_NONE_MATCH) => "is said by the service itself",
+                Ok(known) if value.written().is_some() && !OPEN_HEADERS.contains(&known) => {
                     let remedy = "use `{ env = \"NAME\" }` or `{ file = \"path\" }`";
                     let field = format!("headers.{name}");
                     return Err(ConfigError::new(field, "stands in the settings", remedy));
                 }
-                Err(_) => "is no name of a header",
-                // Conditional requests say this.
-                Ok(header::IF_NONE_MATCH) => "is said by the service itself",
                 Ok(_) => continue,
             };
             let remedy = "use a name such as `authorization`";

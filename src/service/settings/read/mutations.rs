@@ -294,6 +294,50 @@ fn secrets_are_not_quoted_whatever_is_wrong_with_them() {
 }
 
 #[test]
+fn a_secret_in_the_place_of_something_else_is_not_quoted() {
+    let table: Table = toml::from_str(FULL).unwrap();
+    let mut all = Vec::new();
+    values(&table, &Vec::new(), &mut all);
+    // Where people put URLs and passwords by mistake; not where a size is written.
+    let is_near = |keys: &Keys| {
+        let is_within = ["l2", "sources", "auth"].contains(&&*keys[0]);
+        (keys.len() == 1 || is_within) && !keys.ends_with(&["body_bytes_max".to_owned()])
+    };
+    for keys in all.into_iter().filter(is_near) {
+        let (last, parents) = keys.split_last().unwrap();
+        let url = || Value::String(format!("redis://me:{CANARY}@host"));
+        for value in [url(), Value::String(format!("{CANARY}, expected x")), vec![url()].into()] {
+            let mut mutant = table.clone();
+            table_at(&mut mutant, parents).insert(last.clone(), value);
+            let Outcome::Refused(problems) = read(&written(&mutant)) else { continue };
+            assert!(!problems.join("\n").contains(CANARY), "{keys:?}: {problems:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_a_variable_stands_where_it_should_and_is_not_quoted() {
+    let read = |name: &str, value: &str| {
+        let variables = [(name.to_owned(), value.to_owned())];
+        Origin::new("forewarm.toml", variables).parse(FULL)
+    };
+    let url = format!("postgres://me:{CANARY}@host/db");
+    for (name, value) in [
+        ("FOREWARM__L2__REDIS__PASSWORD", "12345678"),
+        ("FOREWARM__L2__REDIS__PASSWORD", CANARY),
+        ("FOREWARM__SOURCES__CRM__POSTGRES__URL", &*url),
+        ("FOREWARM__SOURCES__QUOTES__HTTP__HEADERS__AUTHORIZATION", CANARY),
+    ] {
+        let settings = read(name, value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!format!("{settings:?}").contains(value), "{name}");
+    }
+    for name in ["FOREWARM__L2", "FOREWARM__SOURCES__CRM", "FOREWARM__AUTH", "FOREWARM__SOURCES"] {
+        let error = read(name, &url).unwrap_err().to_string();
+        assert!(error.contains(name) && !error.contains(CANARY), "{error}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_and_none_twice() {
     let text = "
 [server]
