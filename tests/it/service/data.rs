@@ -23,6 +23,8 @@ async fn a_value_comes_with_where_it_is_from_how_old_it_is_and_what_it_is_known_
     assert_eq!(first.status(), 200);
     assert_eq!(text(first.headers(), "cache-status"), "forewarm; fwd=miss; stored");
     assert_eq!(text(first.headers(), "content-type"), "application/json");
+    // It is as the source has just said it.
+    assert!(!first.headers().contains_key("age"));
     let etag = text(first.headers(), "etag").to_owned();
     let user: Value = first.json().await.unwrap();
     assert_eq!(user, json!({ "id": 7, "name": "user 7", "email": "U7@example.com", "team": 2 }));
@@ -144,13 +146,62 @@ async fn a_client_can_ask_for_younger_values_or_only_for_what_is_held() {
         served.request("GET", "/v1/user/7").header("cache-control", control)
     };
     assert_eq!(answer(asking("only-if-cached")).await.0, 504);
+    let unknown = served.request("GET", "/v1/user/7?alias=phone");
+    assert_eq!(answer(unknown.header("cache-control", "only-if-cached")).await.0, 400);
     served.get("/v1/user/7").await;
     assert_eq!(answer(asking("only-if-cached")).await.0, 200);
     let sql = "update user set name = 'new' where id = 7";
     sqlx::query(sql).execute(&mut shop).await.unwrap();
     assert_eq!(answer(asking("max-age=3600")).await.1["name"], "user 7");
-    assert_eq!(answer(asking("no-cache")).await.1["name"], "new");
+    let forced = asking("no-cache").send().await.unwrap();
+    assert_eq!(text(forced.headers(), "cache-status"), "forewarm; fwd=request; stored");
+    assert_eq!(forced.json::<Value>().await.unwrap()["name"], "new");
     assert_eq!(served.get("/v1/user/7").await.1["name"], "new");
+}
+
+#[tokio::test]
+async fn what_is_kept_nowhere_is_kept_nowhere_on_its_way_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let settings = settings().replace("[resources.right]", "[resources.right]\nstore = \"none\"");
+    let served = Served::start(folder.path(), &settings, &[]);
+    for _ in 0..2 {
+        let right = served.request("GET", "/v1/right/7").send().await.unwrap();
+        assert_eq!(text(right.headers(), "cache-status"), "forewarm; fwd=miss");
+        assert_eq!(text(right.headers(), "cache-control"), "no-store");
+    }
+    assert_eq!(
+        text(served.request("GET", "/v1/user/7").send().await.unwrap().headers(), "cache-control"),
+        "no-cache"
+    );
+}
+
+#[tokio::test]
+async fn reads_of_a_client_belong_together_one_by_one_and_in_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let settings = settings().replace("[server]", "[server]\nclient_header = \"x-client\"");
+    let served = Served::start(folder.path(), &settings, &[]);
+    // Of each client, 2 comes after 1; between them, others read what they like.
+    for client in 0..40 {
+        let batch = |ids: Value| {
+            let request = served.request("POST", "/v1/user").header("x-client", client);
+            request.json(&json!({ "ids": ids }))
+        };
+        assert_eq!(answer(batch(json!(["1"]))).await.0, 200);
+        let other = served.request("GET", &format!("/v1/word/{client}"));
+        assert_eq!(answer(other.header("x-client", client + 1_000)).await.0, 404);
+        assert_eq!(answer(batch(json!(["2"]))).await.0, 200);
+    }
+    let confidence = loop {
+        let (_, related) = served.get("/admin/resources/user/related?key=1").await;
+        let two = related.as_array().unwrap().iter().find(|related| related["key"] == "2").cloned();
+        if let Some(confidence) = two.and_then(|two| two["confidence"].as_f64()) {
+            break confidence;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(confidence > 0.8, "{confidence}");
 }
 
 /// What sqlmap and its like send: quotes, comments, stacked statements, unions, delays, encodings.

@@ -181,6 +181,13 @@ async fn requests_under_other_names_and_of_other_pages_are_refused() {
     {
         assert_eq!(with("sec-fetch-site", site.to_owned()).await.0, status, "{site}");
     }
+    // A link from elsewhere leads to the page, and to nothing else.
+    for (path, status) in [("/", 200), ("/admin/stats", 403)] {
+        let visit = served.request("GET", path).bearer_auth(READ);
+        let visit =
+            visit.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate");
+        assert_eq!(visit.send().await.unwrap().status(), status, "{path}");
+    }
 }
 
 #[tokio::test]

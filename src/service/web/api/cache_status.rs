@@ -13,13 +13,17 @@ use crate::resource::Read;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Says how an answer was come by, and whether its reader had asked for a reload.
-pub(super) fn describe<V>(
-    headers: &mut HeaderMap,
-    read: &Read<V>,
-    is_reload: bool,
-    took: Duration,
-) {
+/// How a value was asked for, and of which kind it is.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// Whether its reader had asked for a reload.
+    pub(super) is_reload: bool,
+    /// Whether values of its kind are kept.
+    pub(super) is_kept: bool,
+}
+
+/// Says how an answer was come by.
+pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, took: Duration) {
     let (from, is_stale) = (name(read.from), read.freshness == Freshness::Stale);
     let status = match (read.from, is_stale) {
         (ReadFrom::L1 | ReadFrom::L2, false) => {
@@ -35,8 +39,8 @@ pub(super) fn describe<V>(
             Some(HeaderValue::from_static("forewarm; fwd=stale; detail=stale-if-error"))
         }
         (ReadFrom::Source, false) => {
-            let why = if is_reload { "request" } else { "miss" };
-            let stored = if read.fresh_for.is_zero() { "" } else { "; stored" };
+            let why = if how.is_reload { "request" } else { "miss" };
+            let stored = if read.fresh_for.is_zero() || !how.is_kept { "" } else { "; stored" };
             let collapsed = if read.joined.is_some() { "; collapsed" } else { "" };
             written(format_args!("forewarm; fwd={why}{stored}{collapsed}"))
         }

@@ -18,9 +18,9 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
-use super::cache_status::describe;
+use super::cache_status::{How, describe};
 use super::resource;
-use crate::flight::ReadFrom;
+use crate::policy::Store;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
 use crate::service::app::Served;
@@ -131,11 +131,15 @@ pub(in crate::service::web) async fn value(
         }
         Some(document) => answer(document),
     };
-    if read.from == ReadFrom::Source && read.fresh_for.is_zero() {
+    if served.documents.policy().store == Store::Nowhere {
         // What is kept nowhere here is kept nowhere on its way either.
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     }
-    describe(response.headers_mut(), &read, wanted.is_reload, took);
+    let how = How {
+        is_reload: wanted.is_reload,
+        is_kept: served.documents.policy().store != Store::Nowhere,
+    };
+    describe(response.headers_mut(), &read, how, took);
     Ok(response)
 }
 
