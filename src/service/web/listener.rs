@@ -133,6 +133,8 @@ impl Connections {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
             match listener.accept().await {
                 Ok((stream, address)) => self.take(stream, address, Some(place)),
+                // Of one connection, whose client has gone already.
+                Err(error) if is_of_client(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -188,6 +190,12 @@ impl Connections {
         }
         tokio::time::timeout(drain_timeout, self.graceful.shutdown()).await.is_ok()
     }
+}
+
+/// Whether a connection failed, and not the accepting.
+fn is_of_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {

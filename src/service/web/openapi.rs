@@ -1,6 +1,6 @@
 //! The description of the service, made from its handlers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Json as Answer;
 use utoipa::OpenApi;
@@ -54,8 +54,9 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses(
     (status = 200, description = "The description", body = serde_json::Value),
 ))]
-async fn openapi() -> Answer<utoipa::openapi::OpenApi> {
-    Answer(document())
+async fn openapi() -> Answer<&'static utoipa::openapi::OpenApi> {
+    static DOCUMENT: OnceLock<utoipa::openapi::OpenApi> = OnceLock::new();
+    Answer(DOCUMENT.get_or_init(document))
 }
 
 mod complete;
