@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::audit::Audit;
 use self::guard::Guard;
+use self::traffic::Traffic;
 use self::watch::Watch;
 use super::app::App;
 use super::settings::{Origin, Settings};
@@ -38,6 +39,7 @@ mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
 mod shapes;
+mod traffic;
 mod watch;
 
 /// What requests are answered from.
@@ -49,6 +51,7 @@ pub(crate) struct Service {
     settings: ArcSwap<Settings>,
     guard: ArcSwap<Guard>,
     recorded: PrometheusHandle,
+    traffic: Traffic,
     audit: Audit,
     watch: Watch,
     /// Whether it is about to end: it is not ready any more then.
@@ -75,6 +78,7 @@ impl Service {
             settings: ArcSwap::from_pointee(settings),
             guard: ArcSwap::from_pointee(guard),
             recorded,
+            traffic: Traffic::new(),
             audit: Audit::default(),
             watch: Watch::default(),
             leaving: CancellationToken::new(),
