@@ -18,7 +18,7 @@ async fn what_can_change_does_and_what_cannot_is_named() {
     assert_eq!(served.post("/admin/reload", &json!({})).await, (200, none.clone()));
 
     let changed = settings()
-        .replace("every = \"1h\"", "every = \"2h\"")
+        .replace("every = \"1h\"", "every = \"30m\"")
         .replace(
             "[resources.right]",
             "policy = { preload = { threshold = 0.25 } }\n[resources.right]",
@@ -36,7 +36,7 @@ async fn what_can_change_does_and_what_cannot_is_named() {
     assert_eq!(served.get("/admin/resources").await.1["user"]["preload"]["threshold"], 0.25);
     let jobs = served.get("/admin/scheduled-jobs").await.1;
     let popular = jobs.as_array().unwrap().iter().find(|job| job["id"] == "popular").unwrap();
-    assert_eq!(popular["trigger"], "every 2h");
+    assert_eq!(popular["trigger"], "every 30m");
     served.get("/v1/user/1").await;
     served.logged("\"message\":\"miss\"").await;
 }

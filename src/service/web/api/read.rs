@@ -19,7 +19,6 @@ use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::{How, describe};
-use super::resource;
 use crate::policy::Store;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
@@ -115,7 +114,7 @@ pub(in crate::service::web) async fn value(
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let served = resource(service, named.resource)?;
+    let served = service.resource(named.resource)?;
     let wanted = Wanted::of(headers);
     let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
@@ -125,11 +124,7 @@ pub(in crate::service::web) async fn value(
     let took = began.elapsed();
     let mut response = match &read.value {
         None => Problem::not_found("there is no such value").into_response(),
-        Some(document) if is_held(headers, document.etag()) => {
-            let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
-            (StatusCode::NOT_MODIFIED, headers).into_response()
-        }
-        Some(document) => answer(document),
+        Some(document) => answer(document, headers),
     };
     if served.documents.policy().store == Store::Nowhere {
         // What is kept nowhere here is kept nowhere on its way either.
@@ -172,14 +167,15 @@ pub(super) async fn dataset(
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "it was not loaded yet");
         return Err(problem.retry_after(Duration::from_secs(1)));
     };
-    if is_held(&headers, document.etag()) {
-        let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
-    Ok(answer(&document))
+    Ok(answer(&document, &headers))
 }
 
-fn answer(document: &Document) -> Response {
+/// The document, or that the client has it already.
+fn answer(document: &Document, asked: &HeaderMap) -> Response {
+    if is_held(asked, document.etag()) {
+        let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
     let mut response = Response::new(Body::from(document.body()));
     let headers = response.headers_mut();
     // With what is said of how it was come by, and without growing step by step.
