@@ -184,9 +184,8 @@ fn relate(
     related: &RelatedSettings,
 ) -> Result<DocumentsBuilder, AppError> {
     let template = template("related", &related.key)?;
-    Ok(builder.related(&related.resource, move |id, document: &Document| {
-        template.expand(id, document)
-    }))
+    Ok(builder
+        .related(&related.resource, move |id, document: &Document| template.expand(id, document)))
 }
 
 fn tag(builder: DocumentsBuilder, tags: &[String]) -> Result<DocumentsBuilder, AppError> {

@@ -123,7 +123,8 @@ impl Settings {
     /// Every secret, by its setting.
     pub(crate) fn secrets(&self) -> Vec<(String, &Secret)> {
         let tokens = self.auth.tokens.iter().enumerate();
-        let tokens = tokens.map(|(nth, token)| (format!("auth.tokens[{nth}].secret"), &token.secret));
+        let tokens =
+            tokens.map(|(nth, token)| (format!("auth.tokens[{nth}].secret"), &token.secret));
         let l2 = self.l2.iter().flat_map(L2Settings::secrets);
         let sources = self.sources.iter().flat_map(|(name, source)| {
             let within = move |(field, secret)| (format!("sources.{name}.{field}"), secret);

@@ -100,13 +100,14 @@ impl Service {
         self.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))
     }
 
-    /// Refuses more keys at once, in a field of a request, than a batch may have.
-    fn check_count(&self, field: &str, count: usize) -> Result<(), Problem> {
-        let keys_max = self.settings.load().server.batch_keys_max;
-        if count <= keys_max {
-            return Ok(());
+    /// Refuses keys in a field of a request that are more than a batch may have, or none at all.
+    fn check_keys(&self, field: &str, keys: &[String]) -> Result<(), Problem> {
+        let (count, keys_max) = (keys.len(), self.settings.load().server.batch_keys_max);
+        if count > keys_max {
+            let detail = format!("`{field}` has {count} keys: send {keys_max} at most");
+            return Err(Problem::bad_request(detail));
         }
-        Err(Problem::bad_request(format!("`{field}` has {count} keys: send {keys_max} at most")))
+        if keys.iter().any(|key| key.contains('\0')) { Err(asked::nul()) } else { Ok(()) }
     }
 
     /// Does what is to be done again and again; never ends.

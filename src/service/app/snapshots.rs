@@ -92,3 +92,23 @@ impl RowCounts {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dataset_that_is_held_is_counted_once_whatever_is_refused() {
+        let dataset = |rows: usize| {
+            let rows = vec!["1"; rows].join(",");
+            Document::of(format!("{{\"all\": [{rows}], \"other\": [[2, 3]]}}").into()).unwrap()
+        };
+        let (counts, held) = (RowCounts::default(), dataset(10));
+        for new in 0..5 {
+            let new = dataset(new);
+            assert_eq!((counts.of(&new), counts.of(&held)), (new.count_elements(), 11));
+        }
+        let known: Vec<_> = counts.0.lock().iter().map(|(_, count)| *count).collect();
+        assert_eq!(known, [5, 11]);
+    }
+}

@@ -40,7 +40,8 @@ struct Step<'s>(&'s str);
 impl Step<'_> {
     /// The place in an array that it means.
     fn place(&self) -> Option<usize> {
-        let is_index = self.0 == "0" || self.0.starts_with(|first: char| matches!(first, '1'..='9'));
+        let is_index =
+            self.0 == "0" || self.0.starts_with(|first: char| matches!(first, '1'..='9'));
         is_index.then(|| self.0.parse().ok()).flatten()
     }
 }

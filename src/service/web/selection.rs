@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use super::Service;
 use super::api::Invalidated;
+use super::asked::nul;
 use super::guard::Caller;
 use super::problem::Problem;
 use crate::resource::Delivery;
@@ -34,6 +35,9 @@ impl Selection {
         pattern: Option<String>,
         all: bool,
     ) -> Result<Self, Problem> {
+        if [&tag, &pattern].into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(nul());
+        }
         match (keys.is_empty(), tag, pattern, all) {
             (false, None, None, false) => Ok(Self::Keys(keys)),
             (true, Some(tag), None, false) => Ok(Self::Tag(tag)),

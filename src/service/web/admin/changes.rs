@@ -155,7 +155,7 @@ async fn invalidate(
     Json(terms): Json<InvalidateTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &service.resource(&name)?.documents;
-    service.check_count("keys", terms.keys.len())?;
+    service.check_keys("keys", &terms.keys)?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
     let confirm = terms.confirm.as_deref();
     Ok(Answer(selection.carry_out(&service, &caller, documents, terms.dry_run, confirm).await?))
@@ -238,7 +238,7 @@ async fn warm(
     Json(terms): Json<WarmTerms>,
 ) -> Result<Answer<Warmed>, Problem> {
     let documents = &service.resource(&name)?.documents;
-    service.check_count("keys", terms.keys.len())?;
+    service.check_keys("keys", &terms.keys)?;
     service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
     let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));

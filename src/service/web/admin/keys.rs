@@ -12,7 +12,7 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::{Limit};
+use super::Limit;
 use crate::resource::{Explanation, RelatedKey};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -66,7 +66,7 @@ pub(super) async fn read_many(
     Json(terms): Json<BatchTerms>,
 ) -> Result<Response, Problem> {
     let served = service.resource(&name)?;
-    service.check_count("ids", terms.ids.len())?;
+    service.check_keys("ids", &terms.ids)?;
     let reading = served.documents.get_many(terms.ids.iter());
     let read = match scope(&service, &headers, &caller) {
         Some(scope) => scope.run(reading).await,

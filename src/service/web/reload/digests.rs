@@ -19,7 +19,8 @@ impl Digests {
     pub(in crate::service::web) fn of(settings: &Settings) -> Self {
         let secrets = settings.secrets().into_iter().filter(|(_, secret)| secret.is_in_file());
         let digest = |text: String| Sha256::digest(text).into();
-        let read = secrets.filter_map(|(field, secret)| Some((field, digest(secret.reveal().ok()?))));
+        let read =
+            secrets.filter_map(|(field, secret)| Some((field, digest(secret.reveal().ok()?))));
         Self(read.collect())
     }
 
