@@ -23,6 +23,24 @@ pub(super) enum Selection {
     All,
 }
 
+/// What is to be done with them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Intent<'a> {
+    /// To see how many memory holds here.
+    Count,
+    /// To invalidate them.
+    Invalidate {
+        /// The name of the resource, where all of it is meant.
+        confirm: Option<&'a str>,
+    },
+}
+
+impl<'a> Intent<'a> {
+    pub(super) const fn of(dry_run: bool, confirm: Option<&'a str>) -> Self {
+        if dry_run { Self::Count } else { Self::Invalidate { confirm } }
+    }
+}
+
 impl Selection {
     /// The one that is given.
     ///
@@ -79,13 +97,13 @@ impl Selection {
         service: &Service,
         caller: &Caller,
         documents: &Documents,
-        is_trial: bool,
-        confirm: Option<&str>,
+        intent: Intent<'_>,
     ) -> Result<Invalidated, Problem> {
         let entries = self.count(documents)?;
-        if is_trial {
-            return Ok(Invalidated::dry_run(entries));
-        }
+        let confirm = match intent {
+            Intent::Count => return Ok(Invalidated::dry_run(entries)),
+            Intent::Invalidate { confirm } => confirm,
+        };
         let name = documents.name();
         self.check_confirmed(name, confirm)?;
         // Before it is done: who hangs up meanwhile has had it done all the same, or in part.

@@ -170,9 +170,9 @@ async fn keys_names_and_collections_are_read() {
     }
     let sql = "select id, name from person where team = 7 order by id";
     let expected = json!([{ "id": 1, "name": "Ada" }, { "id": 2, "name": "Grace" }]);
-    assert_eq!(collected(&source, sql, false).await, expected);
+    assert_eq!(collected(source, sql, false).await, expected);
     let values = "select gone from kind union all select 'x' order by 1";
-    assert_eq!(collected(&source, values, true).await, json!(["x", null]));
+    assert_eq!(collected(source, values, true).await, json!(["x", null]));
 }
 
 #[tokio::test]

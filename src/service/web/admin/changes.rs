@@ -16,7 +16,7 @@ use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
-use super::super::selection::Selection;
+use super::super::selection::{Intent, Selection};
 use super::super::shapes;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
@@ -157,8 +157,8 @@ async fn invalidate(
     let documents = &service.resource(&name)?.documents;
     service.check_keys("keys", &terms.keys)?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
-    let confirm = terms.confirm.as_deref();
-    Ok(Answer(selection.carry_out(&service, &caller, documents, terms.dry_run, confirm).await?))
+    let intent = Intent::of(terms.dry_run, terms.confirm.as_deref());
+    Ok(Answer(selection.carry_out(&service, &caller, documents, intent).await?))
 }
 
 /// That everything is meant.

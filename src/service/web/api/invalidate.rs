@@ -12,7 +12,7 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
-use super::super::selection::Selection;
+use super::super::selection::{Intent, Selection};
 use crate::resource::{Delivery, InvalidateOptions};
 
 /// What an invalidation has done.
@@ -135,6 +135,6 @@ pub(super) async fn remove_group(
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &service.resource(&name)?.documents;
     let selection = Selection::of(Vec::new(), terms.tag, terms.pattern, terms.all)?;
-    let confirm = terms.confirm.as_deref();
-    Ok(Answer(selection.carry_out(&service, &caller, documents, terms.dry_run, confirm).await?))
+    let intent = Intent::of(terms.dry_run, terms.confirm.as_deref());
+    Ok(Answer(selection.carry_out(&service, &caller, documents, intent).await?))
 }
