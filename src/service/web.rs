@@ -14,6 +14,7 @@ use self::audit::Audit;
 use self::guard::Guard;
 use self::problem::Problem;
 use self::reload::Digests;
+use self::traffic::Traffic;
 use self::watch::Watch;
 use super::app::{App, Served};
 use super::settings::{Origin, Settings};
@@ -40,6 +41,7 @@ mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
 mod shapes;
+mod traffic;
 mod watch;
 
 /// What requests are answered from.
@@ -51,6 +53,7 @@ pub(crate) struct Service {
     settings: ArcSwap<Settings>,
     guard: ArcSwap<Guard>,
     recorded: PrometheusHandle,
+    traffic: Traffic,
     audit: Audit,
     watch: Watch,
     /// Whether it is about to end: it is not ready any more then.
@@ -79,6 +82,7 @@ impl Service {
             settings: ArcSwap::from_pointee(settings),
             guard: ArcSwap::from_pointee(guard),
             recorded,
+            traffic: Traffic::new(),
             audit: Audit::default(),
             watch: Watch::default(),
             leaving: CancellationToken::new(),
