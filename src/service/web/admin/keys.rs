@@ -12,7 +12,7 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::{Limit, resource};
+use super::Limit;
 use crate::resource::{Explanation, RelatedKey};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -83,7 +83,7 @@ async fn hot(
     let HotTerms { resource: name, limit } = terms;
     let limit = Limit { limit }.count()?;
     let served = match name {
-        Some(name) => BTreeMap::from([(name.clone(), resource(&service, &name)?)]),
+        Some(name) => BTreeMap::from([(name.clone(), service.resource(&name)?)]),
         None => {
             let all = service.app.resources().into_iter();
             all.map(|(name, served)| (name.to_owned(), served)).collect()
@@ -118,7 +118,7 @@ async fn explain(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Explained>, Problem> {
     let KeyTerms { key } = terms;
-    let explanation = resource(&service, &name)?.documents.explain(key.as_str());
+    let explanation = service.resource(&name)?.documents.explain(key.as_str());
     let summary = explanation.verdict.to_string();
     Ok(Answer(Explained { resource: name, key, summary, explanation }))
 }
@@ -138,5 +138,5 @@ async fn related(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Vec<RelatedKey>>, Problem> {
     let KeyTerms { key } = terms;
-    Ok(Answer(resource(&service, &name)?.documents.related(key.as_str())))
+    Ok(Answer(service.resource(&name)?.documents.related(key.as_str())))
 }

@@ -18,7 +18,6 @@ use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::{How, describe};
-use super::resource;
 use crate::policy::Store;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
@@ -134,7 +133,7 @@ pub(in crate::service::web) async fn value(
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let served = resource(service, named.resource)?;
+    let served = service.resource(named.resource)?;
     let wanted = Wanted::of(headers);
     let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
