@@ -27,6 +27,11 @@ use crate::task::Tasks;
 use crate::tier::{AnyTier, Tier};
 use crate::upkeep;
 
+#[cfg_attr(not(feature = "service"), expect(unused_imports, reason = "used by the service"))]
+pub(crate) use self::ending::{Deadlines, Ended};
+
+mod ending;
+
 /// An engine: the resources of a service, and the work behind them.
 ///
 /// First the resources are declared, then [`Forewarm::start`] closes the registration and begins
@@ -288,43 +293,6 @@ impl Forewarm {
     pub async fn settled(&self) {
         self.engine.tasks.settled().await;
     }
-
-    /// Stops the work in the background, waits for what is under way, and ends the use of L2. What
-    /// has not ended by `deadline` is aborted, and those who wait for it get
-    /// [`Error::ShutDown`]. Gives whether everything ended by itself.
-    ///
-    /// What is in memory can still be read, with an L2 for as long as its coherence window lasts;
-    /// whatever would have to be loaded is an error.
-    pub async fn shutdown(&self, deadline: Duration) -> bool {
-        let in_time = self.engine.tasks.shut_down(deadline).await;
-        self.engine.jobs.end().await;
-        self.write_memory(deadline).await;
-        self.end_l2(in_time).await;
-        tracing::info!(in_time, "shut down");
-        in_time
-    }
-
-    /// Ends the use of L2; tells it first of what it has not heard of, which would be forgotten with
-    /// this process, if there is time for that.
-    async fn end_l2(&self, in_time: bool) {
-        let Some(l2) = &self.engine.l2 else { return };
-        if in_time {
-            for resource in self.engine.resources() {
-                resource.deliver_queued().await;
-            }
-            l2.leave_nodes(self.engine.prefix.as_str()).await;
-        }
-        l2.close().await;
-    }
-
-    /// Writes what is to be remembered, a last time.
-    pub(crate) async fn write_memory(&self, deadline: Duration) {
-        let Some(memory) = &self.memory else { return };
-        let last = memory::end(&self.engine, memory);
-        // A disk that hangs must not hold the process up for ever.
-        let is_written = tokio::time::timeout(deadline.max(LAST_WRITE_MIN), last).await.is_ok();
-        tracing::debug!(is_written, "the memory was written a last time");
-    }
 }
 
 impl Builder {
@@ -391,9 +359,6 @@ impl Builder {
 
 /// How long an engine that does so only when it is asked is named in L2, by three.
 const NAMED_FOR: Duration = Duration::from_secs(10);
-
-/// The longest that the last write of the memory may take, if the deadline is shorter.
-const LAST_WRITE_MIN: Duration = Duration::from_secs(1);
 
 /// A seed that nobody can foresee: the standard library's hasher draws one for each process.
 fn random_seed() -> u64 {

@@ -109,6 +109,11 @@ impl Service {
         self.leaving.cancel();
     }
 
+    /// Waits until it is about to end.
+    pub(crate) async fn left(&self) {
+        self.leaving.cancelled().await;
+    }
+
     /// Whether it is about to end.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.is_cancelled()

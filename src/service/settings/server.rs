@@ -46,7 +46,9 @@ pub(crate) struct ServerSettings {
     /// The longest that a client may take nothing of an answer that waits for it. Default: 30 s.
     #[serde(with = "crate::span")]
     pub(crate) write_timeout: Duration,
-    /// The longest that requests under way may take at a shutdown. Default: 30 s.
+    /// The longest that a shutdown takes, from the signal on. Requests under way have it but for a
+    /// quarter, or 5 s if that is less, which is kept for L2 and for the file of what was learned.
+    /// Default: 30 s.
     #[serde(with = "crate::span")]
     pub(crate) drain_timeout: Duration,
 }
