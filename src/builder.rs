@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineParts, Readiness};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
 use crate::memory::{self, Memory};
-use crate::metrics::{self, BUILD_INFO, L2_UP, READY};
+use crate::metrics::{self, BUILD_INFO, L2_UP, READY, STARTED, WARM_SHARE};
 use crate::preloader;
 use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::schedule::{Job, JobBuilder};
@@ -159,6 +159,7 @@ impl Forewarm {
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
+        self.engine.progress.note_start(self.engine.clock.wall());
         self.engine.jobs.start();
         memory::start(&self.engine, self.memory.as_ref()).await;
         let prefix = self.engine.prefix.as_str();
@@ -247,6 +248,10 @@ impl Forewarm {
             memory.events.publish(&[]);
         }
         ::metrics::gauge!(READY).set(if self.is_ready() { 1.0 } else { 0.0 });
+        ::metrics::gauge!(WARM_SHARE).set(self.engine.progress.warm_share());
+        if let Some(at) = self.engine.progress.began() {
+            ::metrics::gauge!(STARTED).set(at.as_duration().as_secs_f64());
+        }
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     }
 

@@ -94,11 +94,7 @@ async fn start(origin: Origin, settings: Settings) -> Result<(Listener, Arc<Serv
 }
 
 /// Serves until it is told to end, and ends; gives whether all of that was done in time.
-async fn serve_and_end(
-    listener: Listener,
-    service: &Arc<Service>,
-    signals: &mut Signals,
-) -> bool {
+async fn serve_and_end(listener: Listener, service: &Arc<Service>, signals: &mut Signals) -> bool {
     // One time for all that is to be done at the end: whoever stops the process waits no longer.
     let mut deadlines = None;
     let told = async {

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::audit::Audit;
 use self::guard::Guard;
+use self::health::Checkup;
+use self::refusals::Refusals;
 use self::watch::Watch;
 use super::app::App;
 use super::settings::{Origin, Settings};
@@ -31,9 +33,11 @@ mod audit;
 mod dashboard;
 mod guard;
 mod health;
+mod key;
 mod listener;
 mod openapi;
 mod problem;
+mod refusals;
 mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
@@ -51,6 +55,7 @@ pub(crate) struct Service {
     recorded: PrometheusHandle,
     audit: Audit,
     watch: Watch,
+    checkup: Checkup,
     /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
     reloading: tokio::sync::Mutex<()>,
@@ -69,6 +74,7 @@ impl Service {
         recorded: PrometheusHandle,
     ) -> Result<Self, ConfigError> {
         let guard = Guard::new(&settings)?;
+        Refusals::describe();
         Ok(Self {
             app,
             origin,
@@ -77,6 +83,7 @@ impl Service {
             recorded,
             audit: Audit::default(),
             watch: Watch::default(),
+            checkup: Checkup::default(),
             leaving: CancellationToken::new(),
             reloading: tokio::sync::Mutex::default(),
         })

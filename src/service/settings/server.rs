@@ -30,12 +30,18 @@ pub(crate) struct ServerSettings {
     /// The most requests under way at a time; more are refused with 503. Default: 10,000.
     pub(crate) requests_max: usize,
     /// The most requests a second of one address, on average; more are refused with 429. `None` for no
-    /// limit. Default: none.
+    /// limit. The address is the other end of the connection: behind a proxy all clients are one.
+    /// Default: none.
     pub(crate) requests_per_second: Option<f64>,
     /// The most bytes of a request's body. Default: 65,536.
     pub(crate) body_bytes_max: usize,
     /// The most keys of a batch. Default: 1,000.
     pub(crate) batch_keys_max: usize,
+    /// How old a value has to be for `Cache-Control: no-cache` or `max-age` of a request to have it loaded
+    /// again: whoever reads could else go past the cache as often as they like. Default: 1 s; with `0s`
+    /// they can.
+    #[serde(with = "crate::span")]
+    pub(crate) reload_min_age: Duration,
     /// The longest that a client may take to send the headers of a request, or none on a connection
     /// that it keeps open. Default: 30 s.
     #[serde(with = "crate::span")]
@@ -65,6 +71,7 @@ impl Default for ServerSettings {
             requests_per_second: None,
             body_bytes_max: 65_536,
             batch_keys_max: 1_000,
+            reload_min_age: Duration::from_secs(1),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),

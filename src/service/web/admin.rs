@@ -32,6 +32,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
     parts.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }
 
+/// What there is to say where the path says all. It has to be said to be JSON all the same, which no form
+/// of another site's page can say.
+#[derive(Debug, utoipa::ToSchema)]
+struct Nothing {}
+
 /// A resource by its name.
 fn resource<'a>(service: &'a Service, name: &str) -> Result<&'a Served, Problem> {
     service.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))

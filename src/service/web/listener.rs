@@ -90,7 +90,10 @@ impl Listener {
         };
         // Those who have connected already, or are about to, may have sent something: they are heard.
         if backlog::refuse_more(&listener) {
-            drop(timeout_at(until.min(Instant::now() + HANDSHAKE), connections.accept(&listener)).await);
+            drop(
+                timeout_at(until.min(Instant::now() + HANDSHAKE), connections.accept(&listener))
+                    .await,
+            );
         }
         connections.take_waiting(listener);
         connections.end(until).await

@@ -7,7 +7,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
-use super::guard::Guard;
 use super::problem::Problem;
 use crate::error::{ConfigError, Error};
 use crate::service::settings::job::JobSettings;
@@ -74,7 +73,7 @@ impl Service {
         if !problems.is_empty() {
             return Err(origin.locate(&problems).into());
         }
-        let guard = Guard::new(&change.next)?;
+        let guard = self.guard.load().renewed(&change.next)?;
         let filter = change.next.log.filter()?;
         self.change_preloads(&mut change)?;
         self.change_jobs(&mut change)?;

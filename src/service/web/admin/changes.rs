@@ -14,13 +14,15 @@ use super::super::Service;
 use super::super::api::Invalidated;
 use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
 use super::super::selection::Selection;
 use super::super::shapes;
-use super::resource;
+use super::{Nothing, resource};
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
+use crate::service::app::Documents;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -156,7 +158,7 @@ async fn invalidate(
     Json(terms): Json<InvalidateTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &resource(&service, &name)?.documents;
-    check_count(&service, terms.keys.len())?;
+    check_keys(&service, documents, &terms.keys)?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
     let entries = selection.count(documents)?;
     if terms.dry_run {
@@ -246,7 +248,7 @@ async fn warm(
     Json(terms): Json<WarmTerms>,
 ) -> Result<Answer<Warmed>, Problem> {
     let documents = &resource(&service, &name)?.documents;
-    check_count(&service, terms.keys.len())?;
+    check_keys(&service, documents, &terms.keys)?;
     service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
     let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));
@@ -258,20 +260,22 @@ async fn warm(
     Ok(Answer(Warmed { loaded, absent, held, failed, refused }))
 }
 
-/// Refuses more keys at once than a batch may have.
-fn check_count(service: &Service, count: usize) -> Result<(), Problem> {
-    let keys_max = service.settings().server.batch_keys_max;
-    if count <= keys_max {
-        return Ok(());
+/// Refuses more keys at once than a batch may have, and what is no key.
+fn check_keys(service: &Service, documents: &Documents, keys: &[String]) -> Result<(), Problem> {
+    let (count, keys_max) = (keys.len(), service.settings().server.batch_keys_max);
+    if count > keys_max {
+        let detail = format!("`keys` has {count}: send {keys_max} at most");
+        return Err(Problem::bad_request(detail));
     }
-    Err(Problem::bad_request(format!("`keys` has {count}: send {keys_max} at most")))
+    keys.iter().try_for_each(|key| check_key(documents, key))
 }
 
 /// Reads the settings again: what can change does, and what cannot is named.
-#[utoipa::path(post, path = "/admin/reload", tag = "admin", responses(
+#[utoipa::path(post, path = "/admin/reload", tag = "admin", request_body = Option<Nothing>, responses(
     (status = 200, description = "What was changed, and what needs a restart", body = Reloaded),
     (status = 409, description = "The settings are not from a file", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The settings cannot work; nothing was changed", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn reload(
     State(service): State<Arc<Service>>,

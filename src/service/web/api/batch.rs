@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::super::Service;
 use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::read::scope;
 use super::resource;
@@ -70,13 +71,21 @@ pub(super) async fn read_many(
         let detail = format!("`ids` has {} keys: send {keys_max} at most", terms.ids.len());
         return Err(Problem::bad_request(detail));
     }
-    let reading = served.documents.get_many(terms.ids.iter());
+    let mut batch = Batch { values: HashMap::new(), errors: HashMap::new() };
+    let mut ids = terms.ids;
+    ids.retain(|id| match check_key(&served.documents, id) {
+        Ok(()) => true,
+        Err(problem) => {
+            batch.errors.insert(id.clone(), problem.to_value());
+            false
+        }
+    });
+    let reading = served.documents.get_many(ids.iter());
     let read = match scope(&service, &headers, &caller) {
         Some(scope) => scope.run(reading).await,
         None => reading.await,
     };
-    let mut batch = Batch { values: HashMap::new(), errors: HashMap::new() };
-    for (id, read) in terms.ids.into_iter().zip(read) {
+    for (id, read) in ids.into_iter().zip(read) {
         match read {
             Ok(Some(document)) => {
                 batch.values.insert(id, Some(document.raw()));

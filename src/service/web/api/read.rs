@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::cache_status::{How, describe};
 use super::resource;
@@ -43,8 +44,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Reads a value.
 ///
 /// It comes from memory, from L2 or from the source, as `Cache-Status` says. `Cache-Control: no-cache`
-/// has the source asked; `max-age=N` has it asked for what is older than N seconds; with
-/// `only-if-cached` it is not asked.
+/// has the source asked; `max-age=N` has it asked for what is older than N seconds; both leave what is
+/// younger than `server.reload_min_age`. With `only-if-cached` it is not asked.
 #[utoipa::path(
     get,
     path = "/v1/{resource}/{id}",
@@ -116,7 +117,8 @@ pub(in crate::service::web) async fn value(
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     let served = resource(service, named.resource)?;
-    let wanted = Wanted::of(headers);
+    check_key(&served.documents, named.id)?;
+    let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
     let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
         Some(scope) => scope.run(reading).await?,
@@ -200,7 +202,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(headers: &HeaderMap) -> Self {
+    /// What the headers say. What is younger than the age that is given is not loaded again.
+    fn of(headers: &HeaderMap, min_age: impl Fn() -> Duration) -> Self {
         let mut wanted = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
             for directive in value.to_str().unwrap_or_default().split(',') {
@@ -210,14 +213,19 @@ impl Wanted {
                 };
                 let argument = argument.trim_matches('"').parse::<u64>();
                 if name.eq_ignore_ascii_case("no-cache") {
-                    wanted.options = wanted.options.refresh();
+                    let min_age = min_age();
+                    wanted.options = match min_age.is_zero() {
+                        true => wanted.options.refresh(),
+                        false => wanted.options.max_age(min_age),
+                    };
                     wanted.is_reload = true;
                 } else if name.eq_ignore_ascii_case("only-if-cached") {
                     wanted.is_only_if_cached = true;
                 } else if let Ok(seconds) = argument
                     && name.eq_ignore_ascii_case("max-age")
                 {
-                    wanted.options = wanted.options.max_age(Duration::from_secs(seconds));
+                    let age = Duration::from_secs(seconds).max(min_age());
+                    wanted.options = wanted.options.max_age(age);
                     wanted.is_reload = true;
                 }
             }

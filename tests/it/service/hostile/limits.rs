@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{PATIENCE, assert_well, start};
-use crate::served::{COMMON, Served, make_shop};
+use crate::served::{COMMON, Served, make_shop, until};
 
 const ASKED: &[u8] = b"GET /v1/user/7 HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -66,7 +66,7 @@ async fn more_requests_than_may_be_are_told_to_come_later() {
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
     drop(slow);
-    while served.get("/v1/user/7").await.0 != 200 {}
+    until("there is room again", async || served.get("/v1/user/7").await.0 == 200).await;
     assert_well(&served).await;
 }
 
