@@ -276,8 +276,9 @@ fn check_single(headers: &HeaderMap) -> Result<(), Refusal> {
 /// Refuses what would change something and is not said to be JSON, whether it has a body or not: no form
 /// of another site's page can say so, also where neither `Origin` nor `Sec-Fetch-Site` is sent.
 fn check_kind(request: &Parts) -> Result<(), Refusal> {
-    let is_safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || request.uri.path().starts_with("/v1/") || is_json(&request.headers) {
+    let changes =
+        matches!(request.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    if !changes || request.uri.path().starts_with("/v1/") || is_json(&request.headers) {
         return Ok(());
     }
     Err(Why::ContentType.refuse(asked::not_json()))

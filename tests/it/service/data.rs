@@ -35,7 +35,8 @@ async fn a_value_comes_with_where_it_is_from_how_old_it_is_and_what_it_is_known_
         status.starts_with("forewarm; hit; ttl=") && status.ends_with("; detail=l1"),
         "{status}"
     );
-    assert_eq!(text(second.headers(), "age"), "0");
+    let age: u64 = text(second.headers(), "age").parse().unwrap();
+    assert!(age < 60, "{age}");
     assert!(text(second.headers(), "server-timing").starts_with("l1;dur="));
     assert_eq!(text(second.headers(), "etag"), etag);
 
@@ -243,11 +244,11 @@ async fn what_looks_like_sql_is_a_text_wherever_it_comes_in() {
     for text in INJECTIONS {
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let (status, found) = served.get(&format!("/v1/word/{encoded}")).await;
-        if text.contains('\0') {
-            assert!([400, 404, 200].contains(&status), "{text:?}: {found}");
-        } else {
-            assert_eq!((status, &found["text"]), (200, &json!(text)), "{text:?}");
+        if text.chars().any(char::is_control) {
+            assert_eq!(status, 400, "{text:?}: {found}");
+            continue;
         }
+        assert_eq!((status, &found["text"]), (200, &json!(text)), "{text:?}");
         let (status, _) = served.get(&format!("/v1/user/{encoded}")).await;
         assert_eq!(status, 404, "{text:?} as a number");
         let (status, _) = served.get(&format!("/v1/user/{encoded}?alias=email")).await;
