@@ -80,6 +80,10 @@ pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_s
 pub(crate) const JOB_INTERVAL: &str = "forewarm_job_interval_seconds";
 #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "counted by the service"))]
 pub(crate) const HTTP_REFUSED: &str = "forewarm_http_refused_total";
+pub(crate) const HTTP_REQUESTS: &str = "forewarm_http_requests_total";
+pub(crate) const HTTP_SECONDS: &str = "forewarm_http_seconds";
+pub(crate) const HTTP_WAITING: &str = "forewarm_http_requests_waiting";
+pub(crate) const HTTP_CONNECTIONS: &str = "forewarm_http_connections";
 pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
 
 const fn counter(
@@ -228,6 +232,18 @@ pub const METRICS: &[Metric] = &[
         &["why"],
         "Requests to the service that were refused before anything was asked of them: a header is missing or there twice (header), the name is not ours (host), a page of another site asks (site), too many came from the address (rate), there is no token (no_token), it is not known (token), nor were many before it (tokens), it lacks the scope (scope), or what would change something is not said to be JSON (content_type)",
     ),
+    counter(
+        HTTP_REQUESTS,
+        &["route", "status"],
+        "Requests that the service has answered, by what they were for and the status",
+    ),
+    seconds(
+        HTTP_SECONDS,
+        &["route"],
+        "How long requests took that the service could not answer at once, as it does from memory",
+    ),
+    gauge(HTTP_WAITING, &[], "Requests to the service that wait for something"),
+    gauge(HTTP_CONNECTIONS, &[], "Connections to the service that are open"),
     gauge(BUILD_INFO, &["version"], "Always 1"),
 ];
 

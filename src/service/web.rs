@@ -14,6 +14,7 @@ use self::audit::Audit;
 use self::guard::Guard;
 use self::health::Checkup;
 use self::refusals::Refusals;
+use self::traffic::Traffic;
 use self::watch::Watch;
 use super::app::App;
 use super::settings::{Origin, Settings};
@@ -42,6 +43,7 @@ mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
 mod shapes;
+mod traffic;
 mod watch;
 
 /// What requests are answered from.
@@ -53,6 +55,7 @@ pub(crate) struct Service {
     settings: ArcSwap<Settings>,
     guard: ArcSwap<Guard>,
     recorded: PrometheusHandle,
+    traffic: Traffic,
     audit: Audit,
     watch: Watch,
     checkup: Checkup,
@@ -81,6 +84,7 @@ impl Service {
             settings: ArcSwap::from_pointee(settings),
             guard: ArcSwap::from_pointee(guard),
             recorded,
+            traffic: Traffic::new(),
             audit: Audit::default(),
             watch: Watch::default(),
             checkup: Checkup::default(),
