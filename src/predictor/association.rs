@@ -429,6 +429,7 @@ impl EpochDecay {
 
 #[cfg(test)]
 mod tests {
+    use super::successors::SUCCESSORS;
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);

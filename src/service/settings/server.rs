@@ -27,7 +27,8 @@ pub(crate) struct ServerSettings {
     pub(crate) client_header: Option<String>,
     /// The most connections at a time; more wait to be accepted. Default: 10,000.
     pub(crate) connections_max: usize,
-    /// The most requests under way at a time; more are refused with 503. Default: 10,000.
+    /// The most requests that wait for something at a time; more are refused with 503, though not what
+    /// memory holds. Default: 10,000.
     pub(crate) requests_max: usize,
     /// The most requests a second of one address, on average; more are refused with 429. `None` for no
     /// limit. The address is the other end of the connection: behind a proxy all clients are one.

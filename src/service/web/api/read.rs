@@ -61,7 +61,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
             ("ETag" = String, description = "What the value is known by"),
             ("Age" = u64, description = "The seconds since its load began"),
             ("Cache-Status" = String, description = "Where it comes from (RFC 9211)"),
-            ("Server-Timing" = String, description = "How long that took, in milliseconds"),
+            ("Server-Timing" = String, description = "How long that took, in milliseconds; 0 where nothing was waited for"),
         )),
         (status = 304, description = "It is as the client has it"),
         (status = 400, description = "There is no such alias, or the request cannot be read", body = Problem, content_type = "application/problem+json"),

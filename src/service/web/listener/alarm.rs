@@ -69,13 +69,13 @@ mod tests {
         let (alarm, start) = (Alarm::default(), time::Instant::now());
         let at = |secs| (start + Duration::from_secs(secs)).into();
         let mut first = alarm.sleep_until(at(10));
-        assert!(futures_util::poll_immediate(&mut first).await.is_none());
+        assert!(futures_util::future::poll_immediate(&mut first).await.is_none());
         drop(first);
         time::advance(Duration::from_secs(5)).await;
         alarm.sleep_until(at(15)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(15));
         let late = alarm.sleep_until(at(60));
-        assert!(futures_util::poll_immediate(late).await.is_none());
+        assert!(futures_util::future::poll_immediate(late).await.is_none());
         alarm.sleep_until(at(20)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(20));
     }
