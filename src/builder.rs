@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineParts, Readiness};
 use crate::error::{ConfigError, Error};
 use crate::key::Key;
 use crate::memory::{self, Memory};
-use crate::metrics::{self, BUILD_INFO, L2_UP, READY};
+use crate::metrics::{self, BUILD_INFO, L2_UP, READY, STARTED, WARM_SHARE};
 use crate::preloader;
 use crate::resource::{Delivery, LearnedPair, LearnedRule, ResourceBuilder};
 use crate::schedule::{Job, JobBuilder};
@@ -26,6 +26,11 @@ use crate::stats::ResourceStats;
 use crate::task::Tasks;
 use crate::tier::{AnyTier, Tier};
 use crate::upkeep;
+
+#[cfg_attr(not(feature = "service"), expect(unused_imports, reason = "used by the service"))]
+pub(crate) use self::ending::{Deadlines, Ended};
+
+mod ending;
 
 /// An engine: the resources of a service, and the work behind them.
 ///
@@ -154,6 +159,7 @@ impl Forewarm {
         if !self.engine.is_exact {
             upkeep::start(&self.engine);
         }
+        self.engine.progress.note_start(self.engine.clock.wall());
         self.engine.jobs.start();
         memory::start(&self.engine, self.memory.as_ref()).await;
         let prefix = self.engine.prefix.as_str();
@@ -242,6 +248,10 @@ impl Forewarm {
             memory.events.publish(&[]);
         }
         ::metrics::gauge!(READY).set(if self.is_ready() { 1.0 } else { 0.0 });
+        ::metrics::gauge!(WARM_SHARE).set(self.engine.progress.warm_share());
+        if let Some(at) = self.engine.progress.began() {
+            ::metrics::gauge!(STARTED).set(at.as_duration().as_secs_f64());
+        }
         ::metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     }
 
@@ -287,43 +297,6 @@ impl Forewarm {
     /// a measurement.
     pub async fn settled(&self) {
         self.engine.tasks.settled().await;
-    }
-
-    /// Stops the work in the background, waits for what is under way, and ends the use of L2. What
-    /// has not ended by `deadline` is aborted, and those who wait for it get
-    /// [`Error::ShutDown`]. Gives whether everything ended by itself.
-    ///
-    /// What is in memory can still be read, with an L2 for as long as its coherence window lasts;
-    /// whatever would have to be loaded is an error.
-    pub async fn shutdown(&self, deadline: Duration) -> bool {
-        let in_time = self.engine.tasks.shut_down(deadline).await;
-        self.engine.jobs.end().await;
-        self.write_memory(deadline).await;
-        self.end_l2(in_time).await;
-        tracing::info!(in_time, "shut down");
-        in_time
-    }
-
-    /// Ends the use of L2; tells it first of what it has not heard of, which would be forgotten with
-    /// this process, if there is time for that.
-    async fn end_l2(&self, in_time: bool) {
-        let Some(l2) = &self.engine.l2 else { return };
-        if in_time {
-            for resource in self.engine.resources() {
-                resource.deliver_queued().await;
-            }
-            l2.leave_nodes(self.engine.prefix.as_str()).await;
-        }
-        l2.close().await;
-    }
-
-    /// Writes what is to be remembered, a last time.
-    pub(crate) async fn write_memory(&self, deadline: Duration) {
-        let Some(memory) = &self.memory else { return };
-        let last = memory::end(&self.engine, memory);
-        // A disk that hangs must not hold the process up for ever.
-        let is_written = tokio::time::timeout(deadline.max(LAST_WRITE_MIN), last).await.is_ok();
-        tracing::debug!(is_written, "the memory was written a last time");
     }
 }
 
@@ -391,9 +364,6 @@ impl Builder {
 
 /// How long an engine that does so only when it is asked is named in L2, by three.
 const NAMED_FOR: Duration = Duration::from_secs(10);
-
-/// The longest that the last write of the memory may take, if the deadline is shorter.
-const LAST_WRITE_MIN: Duration = Duration::from_secs(1);
 
 /// A seed that nobody can foresee: the standard library's hasher draws one for each process.
 fn random_seed() -> u64 {

@@ -73,8 +73,13 @@ pub(crate) const MEMORY_READS: &str = "forewarm_memory_reads_total";
 pub(crate) const MEMORY_WRITES: &str = "forewarm_memory_writes_total";
 pub(crate) const MEMORY_KEYS: &str = "forewarm_memory_keys_total";
 pub(crate) const READY: &str = "forewarm_ready";
+pub(crate) const WARM_SHARE: &str = "forewarm_warm_share";
+pub(crate) const STARTED: &str = "forewarm_start_timestamp_seconds";
 pub(crate) const JOB_RUNS: &str = "forewarm_job_runs_total";
 pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_seconds";
+pub(crate) const JOB_INTERVAL: &str = "forewarm_job_interval_seconds";
+#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "counted by the service"))]
+pub(crate) const HTTP_REFUSED: &str = "forewarm_http_refused_total";
 pub(crate) const HTTP_REQUESTS: &str = "forewarm_http_requests_total";
 pub(crate) const HTTP_SECONDS: &str = "forewarm_http_seconds";
 pub(crate) const HTTP_WAITING: &str = "forewarm_http_requests_waiting";
@@ -200,7 +205,13 @@ pub const METRICS: &[Metric] = &[
         &["outcome"],
         "Keys in the file that were restored, or skipped: they are no keys any more, or there was no room",
     ),
-    gauge(READY, &[], "1 once enough of what is wanted after the start is in memory, else 0"),
+    gauge(
+        READY,
+        &[],
+        "1 once enough of what is wanted after the start is in memory, or `memory.ready_deadline` has passed, else 0",
+    ),
+    gauge(WARM_SHARE, &[], "The share of what was wanted after the start that came into memory"),
+    gauge(STARTED, &[], "When the engine was started, in seconds since 1970"),
     counter(
         JOB_RUNS,
         &["job", "outcome"],
@@ -209,7 +220,17 @@ pub const METRICS: &[Metric] = &[
     gauge(
         JOB_LAST_SUCCESS,
         &["job"],
-        "When a run of the job last succeeded here, in seconds since 1970",
+        "When a run of the job last succeeded here, or before the start on any engine, in seconds since 1970; if none has, when the job was first known",
+    ),
+    gauge(
+        JOB_INTERVAL,
+        &["job"],
+        "The longest time between two of the next runs of the job; 0 if it is not due again and again",
+    ),
+    counter(
+        HTTP_REFUSED,
+        &["why"],
+        "Requests to the service that were refused before anything was asked of them: a header is missing or there twice (header), the name is not ours (host), a page of another site asks (site), too many came from the address (rate), there is no token (no_token), it is not known (token), nor were many before it (tokens), it lacks the scope (scope), or what would change something is not said to be JSON (content_type)",
     ),
     counter(
         HTTP_REQUESTS,

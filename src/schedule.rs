@@ -20,6 +20,7 @@ mod leases;
 mod log;
 mod plan;
 mod policy;
+mod rhythm;
 mod runner;
 mod share;
 mod stored;

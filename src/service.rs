@@ -38,6 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = exit::HELP)]
     Serve(serve::Options),
     #[command(after_help = exit::HELP)]
     Check(check::Options),
@@ -84,6 +85,8 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // The log has said so.
+        Err(error) if error.is::<serve::BrokenOff>() => exit::code_of(&error),
         Err(error) => {
             console::complain(error.as_ref());
             exit::code_of(&error)

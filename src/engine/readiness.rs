@@ -1,5 +1,8 @@
 //! Whether the keys that are wanted after a start are in memory.
 
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::sync::Mutex;
@@ -33,6 +36,8 @@ pub enum ReadyBy {
 pub(crate) struct Progress {
     state: Mutex<State>,
     ready: watch::Sender<Option<Readiness>>,
+    /// When the engine was started.
+    began: OnceLock<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -48,7 +53,8 @@ impl Progress {
     /// Nothing is known before the start.
     pub(crate) fn new() -> Self {
         let state = State { unknown: usize::MAX, share: 1.0, wanted: 0, warm: 0 };
-        Self { state: Mutex::new(state), ready: watch::Sender::new(None) }
+        let (state, ready) = (Mutex::new(state), watch::Sender::new(None));
+        Self { state, ready, began: OnceLock::new() }
     }
 
     /// So many resources will say what they want; of all that, `share` must be warm.
@@ -57,6 +63,28 @@ impl Progress {
             state.unknown = resources;
             state.share = share;
         });
+    }
+
+    /// The engine has been started.
+    pub(crate) fn note_start(&self, at: Timestamp) {
+        self.began.get_or_init(|| at);
+    }
+
+    /// When the engine was started, if it was.
+    pub(crate) fn began(&self) -> Option<Timestamp> {
+        self.began.get().copied()
+    }
+
+    /// The share of the keys that are wanted that came to be warm; also after the engine has counted as
+    /// ready without.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub(crate) fn warm_share(&self) -> f64 {
+        let state = self.state.lock();
+        match (state.unknown, state.wanted) {
+            (0, 0) => 1.0,
+            (_, 0) => 0.0,
+            (_, wanted) => (state.warm as f64 / wanted as f64).min(1.0),
+        }
     }
 
     /// A resource wants so many keys.
@@ -133,8 +161,10 @@ mod tests {
         assert!(!progress.is_ready());
         progress.want(1);
         assert!(!progress.is_ready());
+        assert!((progress.warm_share() - 9.0 / 11.0).abs() < 1e-9);
         progress.waive(1);
         assert!(progress.is_ready());
+        assert!((progress.warm_share() - 0.9).abs() < 1e-9);
         progress.end(ReadyBy::Deadline);
         let ready = Readiness { by: ReadyBy::Share, wanted: 10, warm: 9 };
         assert_eq!(progress.ready().await, ready);

@@ -89,7 +89,7 @@ async fn run(trace: &Trace, terms: &Terms, share: f64, file: &Path) -> Result<Re
     let (before, after) = trace.requests.split_at(at_share(trace.requests.len(), share));
     let first = Engine::start(trace, terms, Some(file)).await?;
     let hits_before = first.read(before).await;
-    first.forewarm.write_memory(Duration::MAX).await;
+    first.forewarm.write_memory(Instant::now() + Duration::from_hours(1)).await;
     let kept_on = first.read(after).await;
     let cold = Engine::start(trace, terms, None).await?.read(after).await;
     let again = Engine::start(trace, terms, Some(file)).await?;

@@ -18,6 +18,7 @@ use crate::metrics::{
     BREAKER, BRIER_SCORE, FLIGHTS, Full, GROUPS, L1_BYTES, L1_CAPACITY, L1_ENTRIES, MUTED, OUTBOX,
     PROBABILITY_ERROR, THRESHOLD, TRACKED,
 };
+use crate::policy::Store;
 use crate::stats::ResourceStats;
 use crate::tier::Change;
 
@@ -145,7 +146,9 @@ where
             metrics::gauge!(L1_ENTRIES, labels.clone()).set(held.entries as f64);
             metrics::gauge!(L1_BYTES, labels).set(held.weight as f64);
         }
-        gauge(L1_CAPACITY, self.policy.capacity.amount() as f64);
+        // What is kept nowhere has no place here, and its hit ratio means nothing.
+        let is_kept = self.policy.store != Store::Nowhere;
+        gauge(L1_CAPACITY, if is_kept { self.policy.capacity.amount() as f64 } else { 0.0 });
         let threshold = self.ahead.policy().threshold;
         gauge(THRESHOLD, threshold);
         let predictions = self.calibration().stats(threshold);

@@ -12,11 +12,12 @@ use super::jobs::Jobs;
 use super::log::{Run, RunLog, RunOutcome};
 use super::plan::{Looked, Plan, Present, Terms};
 use super::policy::JobPolicy;
+use super::rhythm::Rhythm;
 use super::trigger::Trigger;
 use crate::clock::Moment;
 use crate::error::{ConfigError, Error};
 use crate::key::Name;
-use crate::metrics::{Counters, JOB_LAST_SUCCESS};
+use crate::metrics::{Counters, JOB_INTERVAL, JOB_LAST_SUCCESS};
 use crate::sync::Mutex;
 use crate::tier::{JobMemory, RunId};
 
@@ -46,6 +47,7 @@ struct State {
     last_success: Option<Timestamp>,
     /// The runs that have failed since the last one that succeeded.
     failures: u64,
+    rhythm: Rhythm,
 }
 
 /// What a job is made of.
@@ -72,7 +74,8 @@ impl JobCore {
     pub(super) fn new(jobs: &Jobs, parts: JobParts) -> Self {
         let JobParts { name, policy, work } = parts;
         let log = RunLog::new(policy.log_kept_for, policy.log_runs_max);
-        let state = State { work: Some(work), plan: None, log, last_success: None, failures: 0 };
+        let (work, rhythm) = (Some(work), Rhythm::default());
+        let state = State { work, plan: None, log, last_success: None, failures: 0, rhythm };
         Self {
             seed: xxhash_rust::xxh3::xxh3_64_with_seed(name.as_str().as_bytes(), jobs.seed),
             name: name.as_str().into(),
@@ -86,7 +89,9 @@ impl JobCore {
 
     /// Begins to plan.
     pub(super) fn start(&self, present: Present) {
-        self.state.lock().plan = Some(Plan::new(&self.policy, self.is_shared, present));
+        let mut state = self.state.lock();
+        state.plan = Some(Plan::new(&self.policy, self.is_shared, present));
+        state.rhythm.follow(&self.policy.triggers, present.wall);
     }
 
     /// Lets go of what it does, which may hold a handle of the engine.
@@ -101,10 +106,15 @@ impl JobCore {
         let name = metrics::SharedString::from(self.name.to_string());
         let label = metrics::Label::new("job", name);
         self.outcomes.publish(std::slice::from_ref(&label));
-        if let Some(at) = self.state.lock().last_success {
-            let gauge = metrics::gauge!(JOB_LAST_SUCCESS, vec![label]);
-            gauge.set(at.as_duration().as_secs_f64());
+        let (succeeded, interval) = {
+            let rhythm = &self.state.lock().rhythm;
+            (rhythm.succeeded_secs(), rhythm.interval_secs())
+        };
+        let labels = vec![label];
+        if let Some(secs) = succeeded {
+            metrics::gauge!(JOB_LAST_SUCCESS, labels.clone()).set(secs);
         }
+        metrics::gauge!(JOB_INTERVAL, labels).set(interval.unwrap_or(0.0));
     }
 
     /// What is to be started now, and when to look again.
@@ -166,9 +176,18 @@ impl JobCore {
             let job = &self.name;
             tracing::warn!(%job, %handled, "a clock was ahead: the job goes on from the present");
         }
-        if let Some(plan) = &mut self.state.lock().plan {
+        let mut state = self.state.lock();
+        if let Some(memory) = memory {
+            state.rhythm.known_since(memory.since);
+        }
+        if let Some(plan) = &mut state.plan {
             plan.go_on(&self.policy, memory, jobs.present());
         }
+    }
+
+    /// Takes over what the log of L2 knows of earlier runs.
+    pub(super) fn remember(&self, runs: &[Run]) {
+        self.state.lock().rhythm.remember(runs);
     }
 
     /// A run could not begin for now.
@@ -201,6 +220,7 @@ impl JobCore {
         self.outcomes.one(outcome);
         if outcome == RunOutcome::Succeeded {
             (state.last_success, state.failures) = (Some(wall), 0);
+            state.rhythm.succeeded(wall);
         } else {
             state.failures += 1;
             drop(state);
@@ -245,10 +265,11 @@ impl JobCore {
         let (present, new_id) = (jobs.present(), || jobs.new_id());
         let terms = self.terms(&new_id);
         let mut state = self.state.lock();
-        let State { plan, log, .. } = &mut *state;
+        let State { plan, log, rhythm, .. } = &mut *state;
         let Some(plan) = plan else {
             return Err(self.too_early("is rescheduled too early"));
         };
+        rhythm.follow(&policy.triggers, present.wall);
         let missed = plan.reschedule(&terms, present, policy.triggers);
         self.note_missed(log, &missed, present);
         drop(state);

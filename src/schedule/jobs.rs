@@ -1,11 +1,13 @@
 //! The jobs of an engine, and what is known of each.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use super::core::{JobCore, JobParts};
 use super::leases::Leases;
@@ -16,7 +18,7 @@ use crate::coherence::L2;
 use crate::error::{ConfigError, Error};
 use crate::key::Name;
 use crate::sync::Mutex;
-use crate::task::Tasks;
+use crate::task::{Tasks, timeout_at};
 use crate::tier::RunId;
 
 /// The jobs of an engine.
@@ -119,14 +121,16 @@ impl Jobs {
     }
 
     /// Lets go of what the jobs hold, and gives back what was broken off: they are not run any more.
-    pub(crate) async fn end(&self) {
-        share::give_back(self).await;
+    /// Gives whether the giving back ended by `deadline`.
+    pub(crate) async fn end(&self, deadline: Instant) -> bool {
+        let told = timeout_at(deadline, pin!(share::give_back(self))).await.is_some();
         if let Some(leases) = &self.leases {
             leases.end();
         }
         for job in self.all() {
             job.let_go();
         }
+        told
     }
 
     pub(super) fn all(&self) -> Vec<Arc<JobCore>> {

@@ -16,6 +16,9 @@ use crate::coherence::{L2, Met};
 /// Between two tries to hear where jobs go on.
 const MEET_AGAIN: Duration = Duration::from_secs(1);
 
+/// The runs among which the last one that succeeded is looked for.
+const RUNS_LOOKED_AT: usize = 100;
+
 /// How often L2 is looked at for runs that were left, in the time of a lease.
 const LOOKS_PER_LEASE: u32 = 3;
 
@@ -72,7 +75,19 @@ async fn meet(jobs: &Jobs, l2: &L2, shared: &[Arc<JobCore>]) -> Next {
         core.go_on(jobs, memories.get(nth).copied());
     }
     jobs.wake.notify_one();
+    remember(jobs, shared);
     next
+}
+
+/// Hears when the jobs last succeeded, which nothing waits for.
+fn remember(jobs: &Jobs, shared: &[Arc<JobCore>]) {
+    let Some(l2) = jobs.l2.clone() else { return };
+    let shared = shared.to_vec();
+    jobs.tasks.spawn(async move {
+        for core in shared {
+            core.remember(&core.newest_stored(&l2, RUNS_LOOKED_AT).await);
+        }
+    });
 }
 
 /// Gives back the runs that the end of the engine has broken off, so that others do them at once; or

@@ -8,6 +8,7 @@ use super::core::JobCore;
 use super::due::Due;
 use super::jobs::Jobs;
 use super::log::{Run, RunOutcome, RunReason};
+use crate::coherence::L2;
 use crate::tier::RunRow;
 
 impl RunReason {
@@ -52,16 +53,20 @@ impl JobCore {
     pub(super) async fn newest(&self, jobs: &Jobs, count: usize) -> Vec<Run> {
         let mut runs = self.newest_here(jobs, usize::MAX);
         if let Some(l2) = jobs.l2.as_ref().filter(|_| self.is_shared) {
-            let asked = count.min(self.policy.log_runs_max);
-            let rows = l2.runs(&self.full_name, u32::try_from(asked).unwrap_or(u32::MAX)).await;
-            let stored = rows.unwrap_or_default();
-            let stored: Vec<_> = stored.into_iter().filter_map(|row| self.stored(row)).collect();
+            let stored = self.newest_stored(l2, count).await;
             runs.retain(|run| stored.iter().all(|stored| stored.run_id != run.run_id));
             runs.extend(stored);
             runs.sort_by_key(|run| std::cmp::Reverse(run.scheduled));
         }
         runs.truncate(count);
         runs
+    }
+
+    /// The newest runs that L2 knows; none if it does not answer.
+    pub(super) async fn newest_stored(&self, l2: &L2, count: usize) -> Vec<Run> {
+        let asked = count.min(self.policy.log_runs_max);
+        let rows = l2.runs(&self.full_name, u32::try_from(asked).unwrap_or(u32::MAX)).await;
+        rows.unwrap_or_default().into_iter().filter_map(|row| self.stored(row)).collect()
     }
 
     fn stored(&self, row: RunRow) -> Option<Run> {

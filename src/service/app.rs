@@ -1,7 +1,9 @@
 //! The engine that settings describe, with all that it serves.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout_at;
 
 use self::jobs::declare_job;
 use self::snapshots::declare_snapshot;
@@ -10,7 +12,7 @@ use super::document::{Document, Template, trim};
 use super::settings::resource::{AliasSettings, Normalize, RelatedSettings, ResourceSettings};
 use super::settings::{Settings, SettingsError};
 use super::source::Source;
-use crate::builder::Forewarm;
+use crate::builder::{Deadlines, Ended, Forewarm};
 use crate::error::{ConfigError, Error};
 use crate::resource::{Alias, Resource, ResourceBuilder};
 use crate::snapshot::Snapshot;
@@ -116,13 +118,15 @@ impl App {
         &self.snapshots
     }
 
-    /// Ends the engine, and then its sources.
-    pub(crate) async fn shut_down(&self, deadline: Duration) -> bool {
-        let in_time = self.forewarm.shutdown(deadline).await;
-        for source in self.sources.values() {
-            source.close().await;
+    /// Ends the engine, and then its sources; gives what of it was done in time.
+    pub(crate) async fn shut_down(&self, deadlines: Deadlines) -> Ended {
+        let ended = self.forewarm.end_by(deadlines).await;
+        let closing = join_all(self.sources.values().map(Source::close));
+        // A source that keeps a query waits for nothing of ours.
+        if timeout_at(deadlines.all, closing).await.is_err() {
+            tracing::warn!("the connections to a source could not be closed in time");
         }
-        in_time
+        ended
     }
 
     fn source(&self, field: &str, name: &str) -> Result<Source, ConfigError> {

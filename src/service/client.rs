@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -167,7 +167,8 @@ impl Client {
         let request = self.http.request(Method::POST, self.at(path));
         self.ask(match body {
             Some(body) => request.json(body),
-            None => request,
+            // It wants to be told so where there is nothing to read, too.
+            None => request.header(CONTENT_TYPE, "application/json"),
         })
         .await
     }

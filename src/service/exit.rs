@@ -6,6 +6,7 @@ use super::app::AppError;
 use super::check::CheckError;
 use super::client::ClientError;
 use super::console::Failure;
+use super::serve::BrokenOff;
 use super::settings::SettingsError;
 use crate::error::{ConfigError, Error};
 
@@ -17,7 +18,8 @@ Exit codes:
   2  the command line cannot be understood
   3  the settings were refused
   4  the service was not reached
-  5  the service refused (401, 403, 404 and the like)";
+  5  the service refused (401, 403, 404 and the like)
+  6  it was told to end, and broke off what was under way";
 
 /// What a command that failed ends with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +29,7 @@ enum Code {
     Settings = 3,
     Unreached = 4,
     Refused = 5,
+    BrokenOff = 6,
 }
 
 /// What a command that failed so ends with.
@@ -42,6 +45,8 @@ pub(super) fn code_of(failure: &Failure) -> ExitCode {
         }
     } else if let Some(error) = failure.downcast_ref::<CheckError>() {
         if error.is_refused() { Code::Settings } else { Code::Failed }
+    } else if failure.is::<BrokenOff>() {
+        Code::BrokenOff
     } else {
         match failure.downcast_ref::<ClientError>() {
             Some(ClientError::Usage(_)) => Code::Usage,

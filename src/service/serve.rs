@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::app::App;
-use super::console::{self, Failure};
+use super::console::Failure;
 use super::settings::{Origin, Settings};
 use super::web::{Listener, ReloadError, Service};
 use super::{exporter, logs};
+use crate::builder::{Deadlines, Ended};
 
 /// Serves what a file of settings describes.
 ///
 /// It reads the settings, listens, and answers until it is told to end by SIGTERM or SIGINT: then it
-/// answers what has come, tells L2 what it has not heard yet, and writes what it has learned. SIGHUP
-/// has it read the settings again.
+/// answers what has come, tells L2 what it has not heard yet, and writes what it has learned. It takes
+/// `server.drain_timeout` for that at most, and is told twice by who cannot wait. SIGHUP has it read the
+/// settings again.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// The file of settings, in TOML.
@@ -27,43 +29,105 @@ pub(super) struct Options {
     config: PathBuf,
 }
 
-/// The least time that the engine gets to end in, whatever the connections took of it: L2 is told what it
-/// has not heard, and what was learned is written.
-const LEFT_MIN: Duration = Duration::from_secs(5);
-/// How long clients are told to go elsewhere before it stops to listen.
+/// How long clients are told to go elsewhere before it stops to listen; less if there is little time.
 const NOTICE: Duration = Duration::from_secs(1);
+/// The most of the time at the end that is kept for L2 and for the file of what was learned.
+const REST_MAX: Duration = Duration::from_secs(5);
+/// What is given beyond the time at the end to those who keep no deadline, before they are left.
+const BEYOND: Duration = Duration::from_secs(1);
+
+/// Why it ended otherwise than in order.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BrokenOff {
+    /// Not all was done in time.
+    #[error("what was under way did not end in time, and was broken off")]
+    Late,
+    /// It was told a second time.
+    #[error("it was told to end a second time, and broke off what was under way")]
+    Told,
+}
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let origin = Origin::of_process(&options.config);
     let settings = origin.read()?;
     logs::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(origin, settings))
+    let ended = runtime.block_on(serve(origin, settings));
+    // Work that hangs in a call of the system does not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let (listener, service) = tokio::select! {
+        started = start(origin, settings) => started?,
+        () = signals.end() => {
+            tracing::info!("ended before it had started");
+            return Ok(());
+        }
+    };
+    note_address(listener.address());
+    let broken_off = tokio::select! {
+        is_in_order = serve_and_end(listener, &service, &mut signals) => {
+            if is_in_order {
+                return Ok(());
+            }
+            BrokenOff::Late
+        }
+        told = told_again(&service) => told?,
+        never = service.tend() => match never {},
+    };
+    tracing::error!("{broken_off}");
+    Err(broken_off.into())
+}
+
+async fn start(origin: Origin, settings: Settings) -> Result<(Listener, Arc<Service>), Failure> {
     let recorded = exporter::record()?;
     let listener = Listener::bind(settings.address()).await.map_err(|error| {
         format!("cannot listen at {} (`server.listen`): {error}", settings.address())
     })?;
     let app = App::build(&settings).await?;
-    let drain_timeout = settings.server.drain_timeout;
     let service = Arc::new(Service::new(app, Some(origin), settings, recorded)?);
     service.app.forewarm.start().await?;
-    note_address(listener.address());
-    let in_time = tokio::select! {
-        in_time = listener.serve(&service, signals.wait_for_end(&service)) => in_time,
-        never = service.tend() => match never {},
+    Ok((listener, service))
+}
+
+/// Serves until it is told to end, and ends; gives whether all of that was done in time.
+async fn serve_and_end(listener: Listener, service: &Arc<Service>, signals: &mut Signals) -> bool {
+    // One time for all that is to be done at the end: whoever stops the process waits no longer.
+    let mut deadlines = None;
+    let told = async {
+        signals.wait_for_end(service).await;
+        let end = deadlines_of(service.settings().server.drain_timeout);
+        // Load balancers look at `/readyz`: until they have, what they send is answered.
+        service.leave();
+        let notice = NOTICE.min(end.work.saturating_duration_since(Instant::now()) / 4);
+        tokio::time::sleep(notice).await;
+        deadlines.insert(end).work
     };
-    // One time for both: whoever ends the process does not wait for each of them.
-    let left = drain_timeout.saturating_sub(signals.told_for()).max(LEFT_MIN);
-    let ended = service.app.shut_down(left).await;
-    if in_time && ended {
-        return Ok(());
+    let answered = listener.serve(service, told).await;
+    let Some(deadlines) = deadlines else { return answered };
+    let ending = service.app.shut_down(deadlines);
+    match timeout_at(deadlines.all + BEYOND, ending).await {
+        Ok(Ended { work, told, written }) => answered && work && told && written,
+        Err(_late) => false,
     }
-    console::note("what was under way did not end in time, and was broken off");
-    Ok(())
+}
+
+/// The shares of the time that there is at the end, from now on: requests and loads have most of it; a
+/// rest is kept for L2 and the file of what was learned, whatever they take.
+fn deadlines_of(drain_timeout: Duration) -> Deadlines {
+    let now = Instant::now();
+    let rest = REST_MAX.min(drain_timeout / 4);
+    Deadlines { work: now + drain_timeout.saturating_sub(rest), all: now + drain_timeout }
+}
+
+/// Waits until it is told to end once more after it was.
+async fn told_again(service: &Service) -> Result<BrokenOff, Failure> {
+    service.left().await;
+    Signals::new()?.end().await;
+    Ok(BrokenOff::Told)
 }
 
 /// What the process is told.
@@ -71,8 +135,6 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
-    /// When it was told to end.
-    told_at: Option<Instant>,
 }
 
 impl Signals {
@@ -81,7 +143,6 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
-            told_at: None,
         })
     }
 
@@ -91,15 +152,14 @@ impl Signals {
             service.reload().await.err().inspect(note_refusal);
         }
         tracing::info!("ending");
-        self.told_at = Some(Instant::now());
-        // Load balancers look at `/readyz`: until they have, what they send is answered.
-        service.leave();
-        tokio::time::sleep(NOTICE).await;
     }
 
-    /// How long ago it was told to end.
-    fn told_for(&self) -> Duration {
-        self.told_at.map_or(Duration::ZERO, |at| at.elapsed())
+    /// Waits until it is told to end, and lets it be told to read the settings later.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 
     async fn next(&mut self) -> Told {

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::audit::Audit;
 use self::guard::Guard;
+use self::health::Checkup;
 use self::problem::Problem;
+use self::refusals::Refusals;
 use self::reload::Digests;
 use self::traffic::Traffic;
 use self::watch::Watch;
@@ -34,9 +36,11 @@ mod audit;
 mod dashboard;
 mod guard;
 mod health;
+mod key;
 mod listener;
 mod openapi;
 mod problem;
+mod refusals;
 mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
@@ -56,6 +60,7 @@ pub(crate) struct Service {
     traffic: Traffic,
     audit: Audit,
     watch: Watch,
+    checkup: Checkup,
     /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
     /// Held by whoever reads the settings again; what the secrets were that are used.
@@ -75,6 +80,7 @@ impl Service {
         recorded: PrometheusHandle,
     ) -> Result<Self, ConfigError> {
         let guard = Guard::new(&settings)?;
+        Refusals::describe();
         let digests = Digests::of(&settings);
         Ok(Self {
             app,
@@ -85,6 +91,7 @@ impl Service {
             traffic: Traffic::new(),
             audit: Audit::default(),
             watch: Watch::default(),
+            checkup: Checkup::default(),
             leaving: CancellationToken::new(),
             reloading: digests.into(),
         })
@@ -134,6 +141,11 @@ impl Service {
     /// Says that it is about to end.
     pub(crate) fn leave(&self) {
         self.leaving.cancel();
+    }
+
+    /// Waits until it is about to end.
+    pub(crate) async fn left(&self) {
+        self.leaving.cancelled().await;
     }
 
     /// Whether it is about to end.

@@ -29,6 +29,9 @@ pub(crate) struct Tasks {
     is_broken: Arc<AtomicBool>,
 }
 
+/// How long it is waited for work that has been aborted.
+const ABORTED_WITHIN: Duration = Duration::from_millis(500);
+
 impl Tasks {
     /// Tasks of the runtime that the caller is in, or `None` outside of one.
     pub(crate) fn of_this_runtime() -> Option<Self> {
@@ -181,7 +184,8 @@ impl Tasks {
         };
         let in_time = tokio::time::timeout(deadline, ended).await.is_ok();
         self.abort.cancel();
-        self.works.wait().await;
+        // Work that blocks its thread cannot be aborted, and is not waited for.
+        drop(tokio::time::timeout(ABORTED_WITHIN, self.works.wait()).await);
         in_time
     }
 

@@ -28,7 +28,7 @@ pub(crate) async fn shop() -> TempDir {
         create table permission (id integer primary key, rights text);
         insert into permission select id, 'all' from user;
         create table note (id text primary key, text text);
-        insert into note values ('a', 'x'), (char(27) || '[2J', 'escape');
+        insert into note values ('a', 'x'), (char(8238) || '2J', 'escape');
     ";
     database.execute(script).await.unwrap();
     database.close().await.unwrap();

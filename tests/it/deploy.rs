@@ -211,3 +211,23 @@ fn the_unit_loads_what_the_example_reads() {
         .collect();
     assert_eq!(loaded, wanted);
 }
+
+/// The seconds of a line of a file that begins so.
+fn seconds(file: &str, start: &str) -> u64 {
+    let text = read(file);
+    let found = text.lines().find_map(|line| line.trim().strip_prefix(start));
+    let span = found.unwrap_or_else(|| panic!("{file} has no {start}")).trim().trim_matches('"');
+    span.strip_suffix('s').unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_stops_the_process_waits_for_its_end() {
+    // What is beyond the time that it gives itself is for those who keep no deadline, and for a busy machine.
+    let drain = seconds("forewarm.toml", "drain_timeout = ");
+    for (file, start) in
+        [("forewarm.service", "TimeoutStopSec="), ("docker-compose.yml", "stop_grace_period:")]
+    {
+        let stop = seconds(file, start);
+        assert!(stop >= drain + 10, "{file} waits {stop} s for an end of {drain} s");
+    }
+}

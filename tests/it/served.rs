@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sqlx::Connection as _;
@@ -144,9 +145,7 @@ impl Served {
 
     /// Waits until it has logged something.
     pub(crate) async fn logged(&self, text: &str) {
-        while !self.log().contains(text) {
-            tokio::task::yield_now().await;
-        }
+        until(&format!("it has logged {text}"), async || self.log().contains(text)).await;
     }
 
     /// What it has logged so far.
@@ -164,8 +163,40 @@ impl Served {
 
     /// Waits until it has ended.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        let began = Instant::now();
+        while began.elapsed() < IN_TIME {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(TICK);
+        }
+        panic!("it does not end: {}", self.log());
     }
+}
+
+/// The longest that anything takes that a test waits for, on a machine that is busy.
+const IN_TIME: Duration = Duration::from_mins(1);
+/// The time between two looks at it.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    until_some(what, async || is_so().await.then_some(())).await;
+}
+
+/// Waits until there is something.
+pub(crate) async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let waiting = async {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            ticks.tick().await;
+        }
+    };
+    let waited = tokio::time::timeout(IN_TIME, waiting).await;
+    waited.unwrap_or_else(|_late| panic!("not in time: {what}"))
 }
 
 /// Where a service listens, if this line of its log says so, in either format.

@@ -3,6 +3,7 @@
 mod data;
 mod described;
 mod drain;
+mod ending;
 mod guard;
 mod hostile;
 mod injections;

@@ -239,10 +239,12 @@ async fn keys_of_a_file_are_warmed_in_batches_and_lines_that_are_none_are_named(
 async fn keys_do_nothing_to_the_terminal() {
     let home = shop().await;
     let served = serve(home.path(), SHOP);
-    assert_eq!(status(&served, "/v1/note/%1B%5B2J", "").await, 200);
-    for line in [&["hot-keys"][..], &["explain", "note", "\u{1b}[2J"]] {
+    // What has control characters is no key; what turns the text around it is one.
+    assert_eq!(status(&served, "/v1/note/%1B%5B2J", "").await, 400);
+    assert_eq!(status(&served, "/v1/note/%E2%80%AE2J", "").await, 200);
+    for line in [&["hot-keys"][..], &["explain", "note", "\u{202e}2J"]] {
         let (out, _) = texts(&ask(&served, home.path(), "", line));
-        assert!(out.contains("\\u{1b}[2J") && !out.contains('\u{1b}'), "{out:?}");
+        assert!(out.contains("\\u{202e}2J") && !out.contains('\u{202e}'), "{out:?}");
     }
     let output = ask(&served, home.path(), "", &["explain", "\u{1b}[2J", "x"]);
     assert!(!texts(&output).1.contains('\u{1b}'));

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::{Kind, Problem, harmless_settings, located};
+use crate::builder::Deadlines;
 use crate::error::{ConfigError, Error};
 use crate::service::app::{App, AppError};
 use crate::service::settings::l2::{L2Settings, reveal};
@@ -165,7 +167,7 @@ impl Asking<'_> {
     async fn assemble(&mut self) {
         let error = match App::build(&harmless_settings(self.settings)).await {
             Ok(app) => {
-                let _in_time = app.shut_down(std::time::Duration::from_secs(5)).await;
+                let _ended = app.shut_down(Deadlines::after(Duration::from_secs(5))).await;
                 return;
             }
             Err(error) => error,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{ClientError, Target};
 use crate::service::console::{self, Failure, Paint, harmless, is_coloured, painted};
 
-/// Says whether a service is ready, and how what it is made of is doing. It needs no token.
+/// Says whether a service is ready, which needs no token, and with one how its parts are doing.
 ///
 /// Ends with 1 if it is not ready, as health checks of containers want it.
 #[derive(Args, Debug)]
@@ -19,6 +19,8 @@ pub(in crate::service) struct Options {
 struct Readiness {
     ready: bool,
     state: String,
+    /// Not told to who has no token, where one is needed.
+    #[serde(default)]
     components: Vec<Component>,
 }
 
@@ -46,11 +48,15 @@ fn text(readiness: &Readiness) -> String {
     let ready = if readiness.ready { "ready" } else { "not ready" };
     let state = harmless(&readiness.state);
     let state = if is_coloured() { painted(&state, paint(&readiness.state)) } else { state };
+    let said = format!("It is {ready}, and {state}.");
+    if readiness.components.is_empty() {
+        return said;
+    }
     let mut table = console::table(["component", "state", "what is wrong"]);
     for Component { name, state, detail } in &readiness.components {
         table.add_row([harmless(name), harmless(state), harmless(detail)]);
     }
-    format!("It is {ready}, and {state}.\n\n{table}")
+    format!("{said}\n\n{table}")
 }
 
 fn paint(state: &str) -> Paint {

@@ -31,7 +31,8 @@ pub(crate) struct ServerSettings {
     /// memory holds. Default: 10,000.
     pub(crate) requests_max: usize,
     /// The most requests a second of one address, on average; more are refused with 429. `None` for no
-    /// limit. Default: none.
+    /// limit. The address is the other end of the connection: behind a proxy all clients are one.
+    /// Default: none.
     pub(crate) requests_per_second: Option<f64>,
     /// The most bytes of a request's body. Default: 65,536.
     pub(crate) body_bytes_max: usize,
@@ -40,6 +41,11 @@ pub(crate) struct ServerSettings {
     /// The most bytes of the values of a batch, together; for what goes beyond, the answer has a problem
     /// instead of the value. Default: 67,108,864.
     pub(crate) batch_bytes_max: usize,
+    /// How old a value has to be for `Cache-Control: no-cache` or `max-age` of a request to have it loaded
+    /// again: whoever reads could else go past the cache as often as they like. Default: 1 s; with `0s`
+    /// they can.
+    #[serde(with = "crate::span")]
+    pub(crate) reload_min_age: Duration,
     /// The longest that a client may take to send the headers of a request, or none on a connection
     /// that it keeps open. Default: 30 s.
     #[serde(with = "crate::span")]
@@ -50,7 +56,9 @@ pub(crate) struct ServerSettings {
     /// The longest that a client may take nothing of an answer that waits for it. Default: 30 s.
     #[serde(with = "crate::span")]
     pub(crate) write_timeout: Duration,
-    /// The longest that requests under way may take at a shutdown. Default: 30 s.
+    /// The longest that a shutdown takes, from the signal on. Requests under way have it but for a
+    /// quarter, or 5 s if that is less, which is kept for L2 and for the file of what was learned.
+    /// Default: 30 s.
     #[serde(with = "crate::span")]
     pub(crate) drain_timeout: Duration,
 }
@@ -68,6 +76,7 @@ impl Default for ServerSettings {
             body_bytes_max: 65_536,
             batch_keys_max: 1_000,
             batch_bytes_max: 64 << 20,
+            reload_min_age: Duration::from_secs(1),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),

@@ -17,9 +17,6 @@ pub(crate) enum Access {
 /// nothing and asks for a token.
 const PUBLIC: [&str; 4] = ["/", "/healthz", "/readyz", "/favicon.svg"];
 
-/// What changes values or what is held of them, and not how the service works.
-const WRITES: [&str; 2] = ["/invalidate", "/warm"];
-
 impl Access {
     /// What a request needs. What is not known needs a token too, so that nobody learns what there is.
     pub(crate) fn of(method: &Method, path: &str) -> Self {
@@ -40,15 +37,38 @@ impl Access {
             (true, "/metrics") => Self::Needs(Scope::Read, Some(PublicPart::Metrics)),
             (true, "/openapi.json") => Self::Needs(Scope::Read, Some(PublicPart::Openapi)),
             (true, _) => needs(Scope::Read),
-            (false, path) if WRITES.iter().any(|end| path.ends_with(end)) => needs(Scope::Write),
+            (false, path) if is_write(path) => needs(Scope::Write),
             (false, _) => needs(Scope::Admin),
         }
     }
 }
 
+/// Whether a request changes what is held of a resource, and not how the service works.
+fn is_write(path: &str) -> bool {
+    let rest = path.strip_prefix("/admin/resources/");
+    let what = rest.and_then(|rest| rest.split_once('/')).map(|(_resource, what)| what);
+    matches!(what, Some("invalidate" | "warm"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_more_than_values_of_a_resource_needs_all() {
+        for (path, scope) in [
+            ("/admin/resources/user/invalidate", Scope::Write),
+            ("/admin/resources/a%2Fb/warm", Scope::Write),
+            ("/admin/resources/user/preload", Scope::Admin),
+            ("/admin/resources/user/more/warm", Scope::Admin),
+            ("/admin/resources/warm", Scope::Admin),
+            ("/admin/jobs/a/warm", Scope::Admin),
+            ("/admin/invalidate", Scope::Admin),
+            ("/warm", Scope::Admin),
+        ] {
+            assert_eq!(Access::of(&Method::POST, path), Access::Needs(scope, None), "{path}");
+        }
+    }
 
     #[test]
     fn what_is_not_known_needs_a_token() {

@@ -7,7 +7,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -83,14 +83,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
 
     async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        let is_json = kind.is_some_and(|kind| {
-            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-            kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
-        });
-        if !is_json {
-            let detail = "send `Content-Type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        if !is_json(&parts.headers) {
+            return Err(not_json());
         }
         let bytes = read(body, service).await?;
         // Serde would take an array for the fields in their order.
@@ -111,6 +105,22 @@ impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
             .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
         Ok(Self(read))
     }
+}
+
+/// Whether a request is said to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).is_some_and(|kind| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    })
+}
+
+/// That a request is not said to be JSON.
+pub(super) fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "send `Content-Type: application/json`, also without a body",
+    )
 }
 
 async fn read(body: Body, service: &Service) -> Result<bytes::Bytes, Problem> {

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::access::Access;
+use super::asked::{self, is_json};
 use super::problem::Problem;
+use super::refusals::{Refusal, Refusals, Why};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::limits::Bucket;
@@ -34,6 +36,9 @@ pub(crate) struct Guard {
     buckets: Cache<IpAddr, Arc<Mutex<Bucket>>>,
     /// The wrong tokens that came from an address of late.
     wrong: Cache<IpAddr, u32>,
+    refusals: Arc<Refusals>,
+    /// Grows with each change of who is let in.
+    generation: u64,
     clock: Clock,
 }
 
@@ -44,9 +49,14 @@ pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     /// The address of the other end of the connection.
     pub(crate) address: SocketAddr,
+    /// Whether it needs no token, or has one.
+    pub(crate) is_known: bool,
+    /// Which guard has let it in: [`Guard::generation`].
+    pub(crate) generation: u64,
 }
 
 /// A token, which is known by its digest only.
+#[derive(Eq, PartialEq)]
 struct Token {
     name: Arc<str>,
     digest: [u8; 32],
@@ -78,8 +88,34 @@ impl Guard {
             rate: settings.server.requests_per_second,
             buckets: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_idle(WRONG_FOR).build(),
             wrong: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_live(WRONG_FOR).build(),
+            refusals: Arc::default(),
+            generation: 0,
             clock: Clock::system(),
         })
+    }
+
+    /// One by other settings, which goes on with what is known of addresses.
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::new`].
+    pub(super) fn renewed(&self, settings: &Settings) -> Result<Self, ConfigError> {
+        let next = Self::new(settings)?;
+        let is_same = self.tokens == next.tokens && self.public == next.public;
+        let is_same_rate = self.rate.map(f64::to_bits) == next.rate.map(f64::to_bits);
+        Ok(Self {
+            generation: self.generation + u64::from(!is_same),
+            buckets: if is_same_rate { self.buckets.clone() } else { next.buckets },
+            wrong: self.wrong.clone(),
+            refusals: Arc::clone(&self.refusals),
+            clock: self.clock.clone(),
+            ..next
+        })
+    }
+
+    /// Grows with each change of who is let in.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether a request is let in, and who sent it.
@@ -92,42 +128,57 @@ impl Guard {
         request: &Request<B>,
         peer: SocketAddr,
     ) -> Result<Caller, Problem> {
+        self.judge(request, peer).map_err(|Refusal { why, problem }| {
+            self.refusals.note(why, peer.ip(), self.clock.now());
+            problem
+        })
+    }
+
+    fn judge<B>(&self, request: &Request<B>, peer: SocketAddr) -> Result<Caller, Refusal> {
         let signs = Signs::of(request.headers())?;
         self.check_host(request, &signs)?;
         let client = client_of(peer.ip());
         self.check_rate(client)?;
-        let name = match Access::of(request.method(), request.uri().path()) {
-            Access::Public => &self.anybody,
-            Access::Needs(..) if self.tokens.is_empty() => &self.anybody,
-            Access::Needs(_, Some(part)) if self.public.contains(&part) => &self.anybody,
-            Access::Needs(scope, _) => &self.identify(&signs, scope, client)?.name,
+        let is_open = self.tokens.is_empty();
+        let (name, is_known) = match Access::of(request.method(), request.uri().path()) {
+            Access::Public => (&self.anybody, is_open || self.recognise(&signs, client).is_ok()),
+            Access::Needs(..) if is_open => (&self.anybody, true),
+            Access::Needs(_, Some(part)) if self.public.contains(&part) => (&self.anybody, false),
+            Access::Needs(scope, _) => (&self.identify(&signs, scope, client)?.name, true),
         };
-        Ok(Caller { name: Arc::clone(name), address: peer })
+        check_kind(request)?;
+        let generation = self.generation;
+        Ok(Caller { name: Arc::clone(name), address: peer, is_known, generation })
     }
 
-    fn identify(&self, signs: &Signs<'_>, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
+    fn identify(&self, signs: &Signs<'_>, scope: Scope, from: IpAddr) -> Result<&Token, Refusal> {
+        let token = self.recognise(signs, from)?;
+        if !token.scopes.contains(&scope) {
+            let detail = format!("the token lacks the scope `{}`", scope.name());
+            return Err(Why::Scope.refuse(Problem::new(StatusCode::FORBIDDEN, detail)));
+        }
+        Ok(token)
+    }
+
+    fn recognise(&self, signs: &Signs<'_>, from: IpAddr) -> Result<&Token, Refusal> {
         let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
         let Some(given) = signs.authorization else {
-            return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
+            let problem = unauthorized("send a token: `Authorization: Bearer ..`");
+            return Err(Why::NoToken.refuse(problem));
         };
         let given = given.as_bytes();
         let bearer =
             given.split_at_checked(7).filter(|(kind, _)| kind.eq_ignore_ascii_case(b"bearer "));
-        let Some(token) = bearer.and_then(|(_, token)| self.find(token)) else {
+        bearer.and_then(|(_, token)| self.find(token)).ok_or_else(|| {
             // Who has a token is let in all the same: all clients of a proxy have one address, and one
             // of them must not shut out the others.
             if self.note_wrong(from) > WRONG_MAX {
                 let detail = "too many wrong tokens came from this address";
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-                return Err(problem.retry_after(WRONG_FOR));
+                return Why::Tokens.refuse(problem.retry_after(WRONG_FOR));
             }
-            return Err(unauthorized("the token is not known"));
-        };
-        if !token.scopes.contains(&scope) {
-            let detail = format!("the token lacks the scope `{}`", scope.name());
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-        }
-        Ok(token)
+            Why::Token.refuse(unauthorized("the token is not known"))
+        })
     }
 
     /// Counts a wrong token; gives how many came of late.
@@ -152,18 +203,21 @@ impl Guard {
     }
 
     /// Refuses a request under a name that is not ours, and one of another site's page.
-    fn check_host<B>(&self, request: &Request<B>, signs: &Signs<'_>) -> Result<(), Problem> {
+    fn check_host<B>(&self, request: &Request<B>, signs: &Signs<'_>) -> Result<(), Refusal> {
         let Some(host) = signs.host.and_then(|host| host.to_str().ok()) else {
-            return Err(Problem::bad_request("the header `Host` is missing, or no text"));
+            let problem = Problem::bad_request("the header `Host` is missing, or no text");
+            return Err(Why::Header.refuse(problem));
         };
         // Where the target is a whole URI, it says the host as well (RFC 9112, 3.2.2).
         let target = request.uri().authority().map(Authority::as_str);
         if !self.is_ours(host) || target.is_some_and(|target| !self.is_ours(target)) {
             let detail = "the header `Host` is no name of this service: see `server.hosts`";
-            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+            return Err(Why::Host.refuse(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)));
         }
-        let cross =
-            || Problem::new(StatusCode::FORBIDDEN, "the request is of a page of another site");
+        let cross = || {
+            let detail = "the request is of a page of another site";
+            Why::Site.refuse(Problem::new(StatusCode::FORBIDDEN, detail))
+        };
         if let Some(origin) = signs.origin {
             let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
             if !authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) {
@@ -193,7 +247,7 @@ impl Guard {
                 .any(|ours| ours.eq_ignore_ascii_case(host) || ours.eq_ignore_ascii_case(name))
     }
 
-    fn check_rate(&self, from: IpAddr) -> Result<(), Problem> {
+    fn check_rate(&self, from: IpAddr) -> Result<(), Refusal> {
         let Some(rate) = self.rate else { return Ok(()) };
         let bucket =
             self.buckets.get_with(from, || Arc::new(Mutex::new(Bucket::new(rate, burst(rate)))));
@@ -201,7 +255,8 @@ impl Guard {
             return Ok(());
         }
         let detail = "too many requests came from this address";
-        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(Duration::from_secs(1)))
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        Err(Why::Rate.refuse(problem.retry_after(Duration::from_secs(1))))
     }
 }
 
@@ -222,7 +277,7 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 impl<'a> Signs<'a> {
     /// Finds them. One that is there more often than once is refused: which one a proxy has looked at
     /// is not known.
-    fn of(headers: &'a HeaderMap) -> Result<Self, Problem> {
+    fn of(headers: &'a HeaderMap) -> Result<Self, Refusal> {
         let mut signs = Self::default();
         for (name, value) in headers {
             let place = match *name {
@@ -235,7 +290,7 @@ impl<'a> Signs<'a> {
             };
             if place.replace(value).is_some() {
                 let detail = format!("the header `{name}` is there more than once");
-                return Err(Problem::bad_request(detail));
+                return Err(Why::Header.refuse(Problem::bad_request(detail)));
             }
         }
         Ok(signs)
@@ -246,6 +301,17 @@ impl<'a> Signs<'a> {
         let access = Access::of(request.method(), request.uri().path());
         self.mode.map(HeaderValue::as_bytes) == Some(b"navigate") && access == Access::Public
     }
+}
+
+/// Refuses what would change something and is not said to be JSON, whether it has a body or not: no form
+/// of another site's page can say so, also where neither `Origin` nor `Sec-Fetch-Site` is sent.
+fn check_kind<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let changes =
+        matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    if !changes || request.uri().path().starts_with("/v1/") || is_json(request.headers()) {
+        return Ok(());
+    }
+    Err(Why::ContentType.refuse(asked::not_json()))
 }
 
 /// Whom an address belongs to. One of IPv6 is one of the 2^64 that a client has at least.

@@ -26,6 +26,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
@@ -38,6 +39,7 @@ use super::traffic::Route;
 use super::{Service, router};
 
 mod alarm;
+mod backlog;
 mod taken;
 
 /// Takes connections, and has the requests that come over them answered.
@@ -47,6 +49,8 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
+/// How long those are waited for who have begun to connect, once nobody can begin any more.
+const HANDSHAKE: Duration = Duration::from_millis(200);
 /// How long connections are kept at the end on which nothing comes.
 const LINGER: Duration = Duration::from_secs(1);
 /// The rest between two tries to accept, where there are no descriptors left.
@@ -74,24 +78,30 @@ impl Listener {
     }
 
     /// Answers requests until `stop` has ended. Then it takes no more connections, lets what is under
-    /// way end for `drain_timeout`, and gives whether all of it did.
+    /// way end until the time that `stop` gives, and gives whether all of it did.
     pub(crate) async fn serve(
         self,
         service: &Arc<Service>,
-        stop: impl Future<Output = ()>,
+        stop: impl Future<Output = Instant>,
     ) -> bool {
         let (listener, connections) = (self.listener, Connections::new(service));
-        {
+        let until = {
             let (mut stop, mut accepting) = (pin!(stop), pin!(connections.accept(&listener)));
             tokio::select! {
                 biased;
-                () = &mut stop => {}
+                until = &mut stop => until,
                 never = &mut accepting => match never {},
             }
+        };
+        // Those who have connected already, or are about to, may have sent something: they are heard.
+        if backlog::refuse_more(&listener) {
+            drop(
+                timeout_at(until.min(Instant::now() + HANDSHAKE), connections.accept(&listener))
+                    .await,
+            );
         }
-        // Those who have connected already may have sent something.
         connections.take_waiting(listener);
-        connections.end(service.settings().server.drain_timeout).await
+        connections.end(until).await
     }
 }
 
@@ -144,12 +154,13 @@ impl Connections {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
             match listener.accept().await {
                 Ok((stream, address)) => self.take(stream, address, Some(place)),
-                // Of one connection, whose client has gone already.
-                Err(error) if is_of_client(&error) => {}
-                Err(error) => {
+                // Nobody else can be accepted either, until some have gone.
+                Err(error) if backlog::is_exhausted(&error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
+                // Of one connection, whose client has gone already.
+                Err(error) => tracing::debug!(%error, "a connection was not accepted"),
             }
         }
     }
@@ -189,22 +200,17 @@ impl Connections {
     }
 
     /// Ends all connections; gives whether they ended in time.
-    async fn end(self, drain_timeout: Duration) -> bool {
+    async fn end(self, until: Instant) -> bool {
         // A connection that is kept open ends with an answer, which says so: who sends something just
         // now is heard. Those over which nothing comes for a while are closed.
         self.shared.closing.store(true, Ordering::Relaxed);
         self.open.close();
-        if tokio::time::timeout(LINGER.min(drain_timeout), self.open.wait()).await.is_ok() {
+        let linger = until.min(Instant::now() + LINGER);
+        if timeout_at(linger, self.open.wait()).await.is_ok() {
             return true;
         }
-        tokio::time::timeout(drain_timeout, self.graceful.shutdown()).await.is_ok()
+        timeout_at(until, self.graceful.shutdown()).await.is_ok()
     }
-}
-
-/// Whether a connection failed, and not the accepting.
-fn is_of_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {

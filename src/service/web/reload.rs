@@ -7,7 +7,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
-use super::guard::Guard;
 use super::problem::Problem;
 use crate::error::{ConfigError, Error};
 use crate::service::settings::job::JobSettings;
@@ -85,8 +84,8 @@ impl Service {
         if !problems.is_empty() {
             return Err(origin.locate(&problems).into());
         }
-        let next = change.next.clone();
-        let guard = off_worker(move || Guard::new(&next)).await??;
+        let (guard, next) = (self.guard.load_full(), change.next.clone());
+        let guard = off_worker(move || guard.renewed(&next)).await??;
         let filter = change.next.log.filter()?;
         self.change_preloads(&mut change)?;
         self.change_jobs(&mut change)?;

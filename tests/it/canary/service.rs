@@ -125,7 +125,7 @@ impl Said<'_> {
         let request = self.served.request(method, path).bearer_auth(TOKEN);
         let request = match body {
             Some(body) => request.json(&body),
-            None => request,
+            None => request.header("content-type", "application/json"),
         };
         request.send().await.unwrap()
     }
@@ -323,8 +323,9 @@ fn asks(line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_key_with_line_breaks_and_colours_is_one_line_of_the_log() {
+async fn a_key_with_quotes_and_odd_letters_is_one_line_of_the_log() {
     const HOSTILE: &str = "a%0AFAKE%20line%0D%1B%5B31mred%22%7D,%7B%22x%22:%22%E2%80%AE";
+    const ODD: &str = "aFAKE%20line%5B31mred%22%7D,%7B%22x%22:%22%E2%80%AE";
     for format in ["json", "text"] {
         let folder = tempfile::tempdir().unwrap();
         make_words(folder.path()).await;
@@ -335,8 +336,10 @@ async fn a_key_with_line_breaks_and_colours_is_one_line_of_the_log() {
             [resources.word]\nsource = \"shop\"\nquery = \"select text from word where text = $1\"\n"
         );
         let mut served = Served::start(folder.path(), &settings, &[]);
+        // What has control characters is no key; what only looks as if is one.
         for _ in 0..2 {
-            assert_eq!(served.get(&format!("/v1/word/{HOSTILE}")).await.0, 404);
+            assert_eq!(served.get(&format!("/v1/word/{HOSTILE}")).await.0, 400);
+            assert_eq!(served.get(&format!("/v1/word/{ODD}")).await.0, 404);
         }
         let pattern = format!("/v1/word?pattern={HOSTILE}");
         // A pattern is no place for them.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use forewarm::{Forewarm, Job, JobPolicy, RunOutcome, Trigger};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::sleep;
 
 use super::{Kind, Store, until};
@@ -70,4 +71,43 @@ async fn three_engines_have_one_row_for_each_second_on_every_store() {
         let rows = job.runs(100).await;
         assert!(rows.iter().all(|run| run.outcome == Some(RunOutcome::Succeeded)), "{rows:#?}");
     }
+}
+
+/// A gauge of the one job, as it is published now.
+fn gauge(forewarm: &Forewarm, name: &str) -> Option<f64> {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || forewarm.publish_metrics());
+    recorder.snapshotter().snapshot().into_vec().into_iter().find_map(|(key, _, _, value)| {
+        match value {
+            DebugValue::Gauge(value) if key.key().name() == name => Some(value.into_inner()),
+            _ => None,
+        }
+    })
+}
+
+#[tokio::test]
+async fn when_a_job_last_succeeded_is_known_after_a_restart() {
+    const LAST: &str = "forewarm_job_last_success_timestamp_seconds";
+    let store = Store::launch(Kind::ALL[0]).await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let triggers = vec![Trigger::cron("0 0 * * 1-5", "UTC").unwrap()];
+    let policy = JobPolicy { triggers, ..JobPolicy::default() };
+    let (forewarm, job) = start(&store, &policy, &runs).await;
+    // It has not succeeded since it was first known, and an alert can see that.
+    let first = gauge(&forewarm, LAST).unwrap();
+    assert_eq!(gauge(&forewarm, "forewarm_job_interval_seconds"), Some(3.0 * 86_400.0));
+    sleep(Duration::from_millis(50)).await;
+    job.trigger().unwrap();
+    until("it was done", async || job.status().last_success.is_some()).await;
+    let done = gauge(&forewarm, LAST).unwrap();
+    assert!(done > first, "{done} {first}");
+    until("the log has it", async || job.runs(1).await.iter().all(|run| run.ended.is_some())).await;
+    assert!(forewarm.shutdown(Duration::from_secs(5)).await);
+
+    let (forewarm, job) = start(&store, &policy, &runs).await;
+    // A log keeps it to the microsecond, or to the millisecond.
+    let is_known = async || gauge(&forewarm, LAST).is_some_and(|at| (at - done).abs() < 0.01);
+    until("it is known again", is_known).await;
+    assert_eq!(job.status().last_success, None, "that is what has succeeded here");
+    assert!(forewarm.shutdown(Duration::from_secs(5)).await);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::served::{COMMON, SHOP, Served, make_shop};
+use crate::served::{COMMON, SHOP, Served, make_shop, until};
 
 /// Where a value is not as described.
 fn differences(at: &str, value: &Value, schema: &Value, document: &Value) -> Vec<String> {
@@ -113,9 +113,10 @@ async fn answers_have_the_fields_that_are_described_and_no_others() {
         served.get(&format!("/v1/right/{id}")).await;
     }
     served.post("/admin/jobs/popular/trigger", &json!({})).await;
-    while served.get("/admin/jobs/popular/runs").await.1[0]["outcome"].is_null() {
-        tokio::task::yield_now().await;
-    }
+    until("the run has ended", async || {
+        !served.get("/admin/jobs/popular/runs").await.1[0]["outcome"].is_null()
+    })
+    .await;
     let (_, document) = served.get("/openapi.json").await;
     let operations = [
         ("GET", "/healthz", ""),

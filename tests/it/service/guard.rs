@@ -87,12 +87,16 @@ async fn a_token_does_what_its_scopes_allow() {
         if path == "/admin/events" {
             continue;
         }
-        let with = |token| answer(served.request(&method, &path).bearer_auth(token));
+        let with = |token| {
+            let request = served.request(&method, &path).bearer_auth(token);
+            answer(request.header("content-type", "application/json"))
+        };
         let is_read = method == "GET" || (method == "POST" && path.starts_with("/v1/"));
         let (status, problem) = with(READ).await;
         assert_eq!(status == 403, !is_read, "{method} {path} to read: {status} {problem}");
-        let is_write =
-            method == "DELETE" || path.ends_with("/invalidate") || path.ends_with("/warm");
+        let is_write = method == "DELETE"
+            || (path.starts_with("/admin/resources/")
+                && (path.ends_with("/invalidate") || path.ends_with("/warm")));
         let (status, problem) = with(WRITE).await;
         assert_eq!(status == 403, !is_read && !is_write, "{method} {path} to write: {problem}");
         let (status, problem) = with(ADMIN).await;
@@ -258,7 +262,7 @@ fn said(address: &str, sent: &[u8]) -> String {
 async fn an_address_that_asks_too_often_is_put_off() {
     let folder = tempfile::tempdir().unwrap();
     let _shop = make_shop(folder.path()).await;
-    let served = guarded(folder.path(), "requests_per_second = 0.5");
+    let served = guarded(folder.path(), "requests_per_second = 0.001");
     assert_eq!(answer(served.request("GET", "/healthz")).await.0, 200);
     let put_off = served.request("GET", "/healthz").send().await.unwrap();
     assert_eq!(put_off.status(), 429);
@@ -300,4 +304,114 @@ fn it_refuses_to_be_reached_from_elsewhere_without_tokens_and_tls() {
         assert!(!output.status.success() && said.contains(named), "{said}");
         assert!(said.contains("forewarm.toml:2: `server.listen`"), "{said}");
     }
+}
+
+/// What a counter of `/metrics` has come to.
+async fn refused(served: &Served, why: &str) -> u64 {
+    let metrics = served.request("GET", "/metrics").bearer_auth(READ).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let name = format!("forewarm_http_refused_total{{why=\"{why}\"}} ");
+    let found = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    found.unwrap_or_else(|| panic!("there is no {name}: {metrics}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_would_change_something_is_said_to_be_json_also_without_a_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = guarded(folder.path(), "");
+    for (method, path) in routes(&served).await {
+        if method == "GET" || path.starts_with("/v1/") {
+            continue;
+        }
+        let request = || served.request(&method, &path).bearer_auth(ADMIN);
+        // What a form of a page can send.
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+            let form = request().header("content-type", kind).body("{}");
+            assert_eq!(answer(form).await.0, 415, "{method} {path} as {kind}");
+        }
+        assert_eq!(answer(request()).await.0, 415, "{method} {path}");
+        // Who may not learns nothing more.
+        assert_eq!(answer(served.request(&method, &path)).await.0, 401, "{method} {path}");
+    }
+    let audit = answer(served.request("GET", "/admin/audit").bearer_auth(READ)).await.1;
+    assert_eq!(audit, json!([]));
+    let said = served.request("POST", "/admin/jobs/popular/pause").bearer_auth(ADMIN);
+    let said = said.header("content-type", "application/json");
+    assert_eq!(answer(said).await.0, 200);
+}
+
+#[tokio::test]
+async fn who_is_refused_is_counted_and_told_of_but_not_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = guarded(folder.path(), "");
+    assert_eq!(refused(&served, "token").await, 0);
+    for _ in 0..50 {
+        answer(served.request("GET", "/v1/user/1").bearer_auth("wrong")).await;
+    }
+    answer(served.request("GET", "/v1/user/1")).await;
+    answer(served.request("DELETE", "/v1/user/1").bearer_auth(READ)).await;
+    let host = served.request("GET", "/v1/user/1").header("host", "evil.example.com");
+    answer(host).await;
+    for (why, count) in [("token", 10), ("tokens", 40), ("no_token", 1), ("scope", 1), ("host", 1)]
+    {
+        assert_eq!(refused(&served, why).await, count, "{why}");
+    }
+    let lines = served.log().matches("a request was refused").count();
+    assert!((1..=15).contains(&lines), "{lines} lines: {}", served.log());
+    assert!(!served.log().contains("wrong"), "{}", served.log());
+}
+
+#[tokio::test]
+async fn what_it_is_made_of_is_told_to_who_has_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = guarded(folder.path(), "");
+    let asked = |token: Option<&'static str>| {
+        let request = served.request("GET", "/readyz");
+        answer(match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    };
+    for token in [None, Some("wrong")] {
+        let (status, said) = asked(token).await;
+        assert_eq!((status, said), (200, json!({ "ready": true, "state": "up" })), "{token:?}");
+    }
+    for token in [READ, ADMIN] {
+        let (_, said) = asked(Some(token)).await;
+        assert_eq!(said["components"][0]["name"], "background", "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_addresses_and_listeners_is_kept_when_settings_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = guarded(folder.path(), "");
+    let reload = || {
+        let request = served.request("POST", "/admin/reload").bearer_auth(ADMIN);
+        answer(request.json(&json!({})))
+    };
+    for _ in 0..10 {
+        answer(served.request("GET", "/v1/user/1").bearer_auth("wrong")).await;
+    }
+    let mut kept = served.request("GET", "/admin/events").bearer_auth(READ).send().await.unwrap();
+    assert_eq!(reload().await.0, 200);
+    let wrong = answer(served.request("GET", "/v1/user/1").bearer_auth("wrong")).await;
+    assert_eq!(wrong.0, 429, "they were forgotten");
+    // The tokens are the same: who listens goes on.
+    for _ in 0..3 {
+        assert!(kept.chunk().await.unwrap().is_some(), "it does not listen any more");
+    }
+    // The token is not let in any more, and nor is what it has begun.
+    let file = folder.path().join("forewarm.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = settings.split_once("[[auth.tokens]]").unwrap();
+    let (_reader, after) = rest.split_once("[[auth.tokens]]").unwrap();
+    std::fs::write(&file, format!("{before}[[auth.tokens]]{after}")).unwrap();
+    assert_eq!(reload().await.0, 200);
+    let ended = async { while kept.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::served::{COMMON, SHOP, Served, make_shop};
+use crate::served::{COMMON, SHOP, Served, make_shop, until, until_some};
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")
@@ -30,14 +30,12 @@ async fn jobs_are_listed_triggered_and_logged_as_an_older_system_did() {
     assert_eq!((status, &done["message"]), (202, &json!("Job popular triggered")));
     let run_id = done["run_id"].as_str().unwrap().to_owned();
     // The run is in the log, under its id, and it has loaded what it should.
-    let run = loop {
+    let run = until_some("the run has ended", async || {
         let (_, runs) = served.get("/admin/jobs/popular/runs").await;
         let run = runs.as_array().unwrap().iter().find(|run| run["run_id"] == run_id).cloned();
-        if let Some(run) = run.filter(|run| !run["outcome"].is_null()) {
-            break run;
-        }
-        tokio::task::yield_now().await;
-    };
+        run.filter(|run| !run["outcome"].is_null())
+    })
+    .await;
     assert_eq!((&run["outcome"], &run["reason"]), (&json!("succeeded"), &json!("manual")), "{run}");
     let (_, logs) = served.get("/admin/jobs/popular/logs?limit=1").await;
     assert_eq!(fields(&logs[0]), ["end", "error", "start", "time"]);
@@ -67,9 +65,7 @@ async fn a_snapshot_has_its_collections_and_two_times() {
     let folder = tempfile::tempdir().unwrap();
     let mut shop = make_shop(folder.path()).await;
     let served = Served::start(folder.path(), &settings(), &[]);
-    while served.get("/v1/faq").await.0 != 200 {
-        tokio::task::yield_now().await;
-    }
+    until("the snapshot is loaded", async || served.get("/v1/faq").await.0 == 200).await;
     let (_, faq) = served.get("/admin/snapshots/faq").await;
     let names = ["faq_sections", "last_updated_at", "next_refresh_at", "sec_ids"];
     assert_eq!(fields(&faq), names);

@@ -95,7 +95,7 @@ async fn a_file_that_listens_elsewhere_does_not_open_what_is_listened_at() {
     // By itself this file can work: nobody but this machine would be listened to.
     std::fs::write(folder.path().join("forewarm.toml"), settings()).unwrap();
     let reload = served.request("POST", "/admin/reload").bearer_auth(token);
-    let (status, problem) = answer(reload).await;
+    let (status, problem) = answer(reload.json(&json!({}))).await;
     assert_eq!(status, 422, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("auth.tokens"), "{problem}");
     assert_eq!(served.get("/v1/user/1").await.0, 401);

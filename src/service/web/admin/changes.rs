@@ -14,10 +14,12 @@ use super::super::Service;
 use super::super::api::Invalidated;
 use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
 use super::super::selection::{Intent, Selection};
 use super::super::shapes;
+use super::Nothing;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
 use utoipa_axum::router::OpenApiRouter;
@@ -156,6 +158,7 @@ async fn invalidate(
 ) -> Result<Answer<Invalidated>, Problem> {
     let documents = &service.resource(&name)?.documents;
     service.check_keys("keys", &terms.keys)?;
+    terms.keys.iter().try_for_each(|key| check_key(documents, key))?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
     let intent = Intent::of(terms.dry_run, terms.confirm.as_deref());
     Ok(Answer(selection.carry_out(&service, &caller, documents, intent).await?))
@@ -239,6 +242,7 @@ async fn warm(
 ) -> Result<Answer<Warmed>, Problem> {
     let documents = &service.resource(&name)?.documents;
     service.check_keys("keys", &terms.keys)?;
+    terms.keys.iter().try_for_each(|key| check_key(documents, key))?;
     service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
     let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));
@@ -251,10 +255,11 @@ async fn warm(
 }
 
 /// Reads the settings again: what can change does, and what cannot is named.
-#[utoipa::path(post, path = "/admin/reload", tag = "admin", responses(
+#[utoipa::path(post, path = "/admin/reload", tag = "admin", request_body = Option<Nothing>, responses(
     (status = 200, description = "What was changed, and what needs a restart", body = Reloaded),
     (status = 409, description = "The settings are not from a file", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The settings cannot work; nothing was changed", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn reload(
     State(service): State<Arc<Service>>,

@@ -15,7 +15,7 @@ use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::Limit;
+use super::{Limit, Nothing};
 use crate::schedule::{Job, JobStatus, Run};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -115,11 +115,13 @@ async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobStatus>> {
 /// It waits for its turn where as many runs are under way as may be.
 #[utoipa::path(post, path = "/admin/jobs/{id}/trigger", tag = "admin",
     params(("id" = String, Path, description = "The job")),
+    request_body = Option<Nothing>,
     responses(
         (status = 202, description = "A run was asked for", body = Triggered),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "It went wrong", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too many runs wait already, or the service is ending", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn trigger(
@@ -136,9 +138,11 @@ async fn trigger(
 /// Stops running a job here when it is due.
 #[utoipa::path(post, path = "/admin/jobs/{id}/pause", tag = "admin",
     params(("id" = String, Path, description = "The job")),
+    request_body = Option<Nothing>,
     responses(
         (status = 200, description = "It is paused", body = Paused),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn pause(
@@ -154,9 +158,11 @@ async fn pause(
 /// Ends a pause.
 #[utoipa::path(post, path = "/admin/jobs/{id}/resume", tag = "admin",
     params(("id" = String, Path, description = "The job")),
+    request_body = Option<Nothing>,
     responses(
         (status = 200, description = "It is not paused", body = Paused),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn resume(

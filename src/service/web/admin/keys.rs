@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::Service;
 use super::super::asked::{Path, Query};
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::shapes;
 use super::Limit;
@@ -118,7 +119,9 @@ async fn explain(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Explained>, Problem> {
     let KeyTerms { key } = terms;
-    let explanation = service.resource(&name)?.documents.explain(key.as_str());
+    let documents = &service.resource(&name)?.documents;
+    check_key(documents, &key)?;
+    let explanation = documents.explain(key.as_str());
     let summary = explanation.verdict.to_string();
     Ok(Answer(Explained { resource: name, key, summary, explanation }))
 }
@@ -138,5 +141,7 @@ async fn related(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Vec<RelatedKey>>, Problem> {
     let KeyTerms { key } = terms;
-    Ok(Answer(service.resource(&name)?.documents.related(key.as_str())))
+    let documents = &service.resource(&name)?.documents;
+    check_key(documents, &key)?;
+    Ok(Answer(documents.related(key.as_str())))
 }

@@ -14,6 +14,7 @@ use super::super::asked::Path;
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::shapes;
+use super::Nothing;
 use crate::service::document::Document;
 use crate::service::settings::snapshot::STATUS_FIELDS;
 use crate::snapshot::{Snapshot, SnapshotStatus};
@@ -50,12 +51,14 @@ async fn show(
 /// Renews a snapshot now, here and on the other nodes.
 #[utoipa::path(post, path = "/admin/snapshots/{name}/refresh", tag = "admin",
     params(("name" = String, Path, description = "The snapshot")),
+    request_body = Option<Nothing>,
     responses(
         (status = 200, description = "The snapshot as it is now", body = shapes::ShownSnapshot),
         (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
         (status = 502, description = "The source has failed, or its answer was refused; the old one stays", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The source is left alone", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "The source took too long; the old one stays", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "It is not said to be JSON", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 async fn refresh(

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::super::Service;
 use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::read::scope;
 use crate::error::Error;
@@ -67,13 +68,23 @@ pub(super) async fn read_many(
 ) -> Result<Response, Problem> {
     let served = service.resource(&name)?;
     service.check_keys("ids", &terms.ids)?;
-    let reading = served.documents.get_many(terms.ids.iter());
+    let (mut ids, mut seen, mut refused) = (terms.ids, HashSet::new(), Fields::default());
+    // Who asks twice is answered once.
+    ids.retain(|id| seen.insert(id.clone()));
+    ids.retain(|id| match check_key(&served.documents, id) {
+        Ok(()) => true,
+        Err(problem) => {
+            refused.push(id, &problem.to_value().to_string());
+            false
+        }
+    });
+    let reading = served.documents.get_many(ids.iter());
     let read = match scope(&service, &headers, &caller) {
         Some(scope) => scope.run(reading).await,
         None => reading.await,
     };
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let body = written(&terms.ids, read, service.settings().server.batch_bytes_max);
+    let body = written(&ids, read, refused, service.settings().server.batch_bytes_max);
     Ok(([(CONTENT_TYPE, JSON)], body).into_response())
 }
 
@@ -81,13 +92,9 @@ type Found = Result<Option<Arc<Document>>, Error>;
 
 /// The text of a [`Batch`]: each value as it stands, as long as their texts are no longer than this
 /// together.
-fn written(ids: &[String], read: Vec<Found>, bytes_max: usize) -> String {
-    // Who asks twice is answered once.
-    let mut seen = HashSet::with_capacity(ids.len());
-    let answers = ids.iter().zip(read).filter(|(id, _)| seen.insert(id.as_str()));
-    let (mut values, mut errors) = (Fields::default(), Fields::default());
-    let mut left = bytes_max;
-    for (id, read) in answers {
+fn written(ids: &[String], read: Vec<Found>, refused: Fields, bytes_max: usize) -> String {
+    let (mut values, mut errors, mut left) = (Fields::default(), refused, bytes_max);
+    for (id, read) in ids.iter().zip(read) {
         match read {
             Ok(None) => values.push(id, "null"),
             Ok(Some(document)) => match left.checked_sub(document.len()) {

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::selection::{Intent, Selection};
 use crate::resource::{Delivery, InvalidateOptions};
@@ -94,6 +95,7 @@ pub(super) async fn remove(
     Query(terms): Query<RemoveTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
     let served = service.resource(&name)?;
+    check_key(&served.documents, &id)?;
     // Databases have no larger ones.
     if terms.min_version.is_some_and(|version| i64::try_from(version).is_err()) {
         let detail = format!("`min_version` is more than {}", i64::MAX);

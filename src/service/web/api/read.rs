@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
+use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::cache_status::{How, describe};
 use crate::policy::Store;
@@ -41,8 +42,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Reads a value.
 ///
 /// It comes from memory, from L2 or from the source, as `Cache-Status` says. `Cache-Control: no-cache`
-/// has the source asked; `max-age=N` has it asked for what is older than N seconds; with
-/// `only-if-cached` it is not asked.
+/// has the source asked; `max-age=N` has it asked for what is older than N seconds; both leave what is
+/// younger than `server.reload_min_age`. With `only-if-cached` it is not asked.
 #[utoipa::path(
     get,
     path = "/v1/{resource}/{id}",
@@ -113,7 +114,7 @@ pub(in crate::service::web) fn held<B: From<Bytes>>(
     caller: &Caller,
 ) -> Option<http::Response<B>> {
     let served = service.app.resource(named.resource)?;
-    let wanted = Wanted::of(headers);
+    let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
     if wanted.is_only_if_cached {
         return None;
     }
@@ -134,7 +135,8 @@ pub(in crate::service::web) async fn value(
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     let served = service.resource(named.resource)?;
-    let wanted = Wanted::of(headers);
+    check_key(&served.documents, named.id)?;
+    let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
     let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
         Some(scope) => scope.run(reading).await?,
@@ -237,13 +239,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(headers: &HeaderMap) -> Self {
+    /// What the headers say. What is younger than the age that is given is not loaded again.
+    fn of(headers: &HeaderMap, min_age: impl Fn() -> Duration) -> Self {
         let mut wanted = Self::default();
         // In one go: to look up what most requests do not have costs more than to pass by what they
         // have.
         for (name, value) in headers {
             match *name {
-                CACHE_CONTROL => wanted.take_directives(value),
+                CACHE_CONTROL => wanted.take_directives(value, &min_age),
                 IF_NONE_MATCH => wanted.is_conditional = true,
                 _ => {}
             }
@@ -251,7 +254,7 @@ impl Wanted {
         wanted
     }
 
-    fn take_directives(&mut self, value: &HeaderValue) {
+    fn take_directives(&mut self, value: &HeaderValue, min_age: impl Fn() -> Duration) {
         for directive in value.to_str().unwrap_or_default().split(',') {
             let (name, argument) = match directive.trim().split_once('=') {
                 Some((name, argument)) => (name.trim(), argument.trim()),
@@ -259,14 +262,20 @@ impl Wanted {
             };
             let argument = argument.trim_matches('"').parse::<u64>();
             if name.eq_ignore_ascii_case("no-cache") {
-                self.options = self.options.refresh();
+                let min_age = min_age();
+                self.options = if min_age.is_zero() {
+                    self.options.refresh()
+                } else {
+                    self.options.max_age(min_age)
+                };
                 self.is_reload = true;
             } else if name.eq_ignore_ascii_case("only-if-cached") {
                 self.is_only_if_cached = true;
             } else if let Ok(seconds) = argument
                 && name.eq_ignore_ascii_case("max-age")
             {
-                self.options = self.options.max_age(Duration::from_secs(seconds));
+                let age = Duration::from_secs(seconds).max(min_age());
+                self.options = self.options.max_age(age);
                 self.is_reload = true;
             }
         }

@@ -20,6 +20,8 @@ export const token = {
 /** The answer to a request, unread. Throws a `Refusal`, or what `fetch` does. */
 export async function send(path, { method = "GET", signal, as = token.get() } = {}) {
   const headers = as ? { authorization: `Bearer ${as}` } : {};
+  // No form of another site's page can say so, which the service relies on.
+  if (method !== "GET") headers["content-type"] = "application/json";
   const options = { method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" };
   const answer = await fetch(path, options);
   if (!answer.ok) throw await refusal(answer);

@@ -1,0 +1,128 @@
+//! Requests that are refused before anything is asked of them.
+
+use std::net::IpAddr;
+
+use parking_lot::Mutex;
+
+use super::problem::Problem;
+use crate::clock::Moment;
+use crate::limits::Bucket;
+use crate::metrics::HTTP_REFUSED;
+
+/// A request that is refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) why: Why,
+    pub(super) problem: Problem,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Why {
+    /// A header is missing, or there twice.
+    Header,
+    /// It is under a name that is not ours.
+    Host,
+    /// It is of another site's page.
+    Site,
+    /// Too many come from its address.
+    Rate,
+    /// It has no token.
+    NoToken,
+    /// Its token is not known.
+    Token,
+    /// Its token is not known, like many before it from its address.
+    Tokens,
+    /// Its token may not do this.
+    Scope,
+    /// It would change something, and is not said to be JSON.
+    ContentType,
+}
+
+/// Counts requests that are refused, and says so in the log, but not each time.
+#[derive(Debug)]
+pub(super) struct Refusals(Mutex<Said>);
+
+#[derive(Debug)]
+struct Said {
+    /// What may be said.
+    lines: Bucket,
+    /// Those that were not spoken of.
+    unsaid: u64,
+}
+
+/// The most lines of the log a second, on average, and at once: who tries tokens must not fill a disk.
+const LINES_PER_SECOND: f64 = 0.2;
+const LINES_AT_ONCE: usize = 10;
+
+impl Why {
+    const ALL: [Self; 9] = [
+        Self::Header,
+        Self::Host,
+        Self::Site,
+        Self::Rate,
+        Self::NoToken,
+        Self::Token,
+        Self::Tokens,
+        Self::Scope,
+        Self::ContentType,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Host => "host",
+            Self::Site => "site",
+            Self::Rate => "rate",
+            Self::NoToken => "no_token",
+            Self::Token => "token",
+            Self::Tokens => "tokens",
+            Self::Scope => "scope",
+            Self::ContentType => "content_type",
+        }
+    }
+
+    /// Whether somebody may be trying what they should not. Without a token comes everybody who opens
+    /// the dashboard.
+    const fn is_suspicious(self) -> bool {
+        !matches!(self, Self::NoToken | Self::ContentType)
+    }
+
+    /// A refusal for this reason.
+    pub(super) fn refuse(self, problem: Problem) -> Refusal {
+        Refusal { why: self, problem }
+    }
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let lines = Bucket::new(LINES_PER_SECOND, LINES_AT_ONCE);
+        Self(Mutex::new(Said { lines, unsaid: 0 }))
+    }
+}
+
+impl Refusals {
+    /// Has all counters be there before anything is counted.
+    pub(super) fn describe() {
+        for why in Why::ALL {
+            ::metrics::counter!(HTTP_REFUSED, "why" => why.label()).increment(0);
+        }
+    }
+
+    /// Counts a request that was refused.
+    pub(super) fn note(&self, why: Why, address: IpAddr, now: Moment) {
+        ::metrics::counter!(HTTP_REFUSED, "why" => why.label()).increment(1);
+        if !why.is_suspicious() {
+            return;
+        }
+        let unsaid = {
+            let mut said = self.0.lock();
+            if !said.lines.take(now) {
+                said.unsaid += 1;
+                return;
+            }
+            std::mem::take(&mut said.unsaid)
+        };
+        tracing::warn!(why = why.label(), %address, unsaid, "a request was refused");
+    }
+}
