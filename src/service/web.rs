@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::audit::Audit;
 use self::guard::Guard;
+use self::hot::HotKeys;
 use self::watch::Watch;
 use super::app::App;
 use super::settings::{Origin, Settings};
@@ -31,6 +32,7 @@ mod audit;
 mod dashboard;
 mod guard;
 mod health;
+mod hot;
 mod listener;
 mod openapi;
 mod problem;
@@ -51,6 +53,7 @@ pub(crate) struct Service {
     recorded: PrometheusHandle,
     audit: Audit,
     watch: Watch,
+    hot: HotKeys,
     /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
     reloading: tokio::sync::Mutex<()>,
@@ -77,6 +80,7 @@ impl Service {
             recorded,
             audit: Audit::default(),
             watch: Watch::default(),
+            hot: HotKeys::default(),
             leaving: CancellationToken::new(),
             reloading: tokio::sync::Mutex::default(),
         })
