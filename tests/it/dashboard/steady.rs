@@ -95,11 +95,12 @@ async fn a_resource_is_looked_at_alone() {
 async fn a_run_on_another_node_is_seen_here() {
     let shown = Shown::live().await;
     let browser = &shown.browser;
-    browser.until("document.getElementById('runs-title').textContent.startsWith('Runs of')").await;
-    let chosen = browser.text("#runs-title").await.replace("Runs of ", "");
+    browser.until(&super::row("job-list", "popular")).await;
+    let choose = "[...document.querySelectorAll('#job-list .link')].find((job) => job.textContent === 'popular').click()";
+    browser.script(choose).await;
+    browser.until("document.getElementById('runs-title').textContent === 'Runs of popular'").await;
     let other = shown.service.another();
-    let trigger = format!("/admin/jobs/{chosen}/trigger");
-    assert_eq!(other.post(&trigger, &json!({})).await.0, 202);
+    assert_eq!(other.post("/admin/jobs/popular/trigger", &json!({})).await.0, 202);
     browser.until("document.querySelector('#runs tbody').innerText.includes('manual')").await;
 }
 
@@ -111,7 +112,8 @@ async fn a_run_is_not_asked_for_twice_at_once() {
     let twice = "const button = document.querySelector(\"[aria-label='Run popular now']\");\
                  button.click(); button.click(); return button.ariaDisabled";
     assert_eq!(browser.script(twice).await, "true");
-    let free = "document.querySelector(\"[aria-label='Run popular now']\").ariaDisabled === 'false'";
+    let free =
+        "document.querySelector(\"[aria-label='Run popular now']\").ariaDisabled === 'false'";
     browser.until(free).await;
     browser.until("document.querySelectorAll('#audit-rows tbody tr').length === 1").await;
 }

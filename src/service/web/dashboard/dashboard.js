@@ -101,10 +101,11 @@ async function showVersion() {
 for (const section of [view, overview, score, learned, jobs, engine, records]) section.begin();
 keys.begin(explain.explain);
 explain.begin(() => latest.resources ?? {});
-let shownResource = view.resource;
+let { resource: heard } = view.view;
 view.onChange(() => {
-  if (view.resource !== shownResource) {
-    shownResource = view.resource;
+  const { resource } = view.view;
+  if (resource !== heard) {
+    heard = resource;
     samples.reset([]);
     listenAnew();
   }
