@@ -38,6 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = exit::HELP)]
     Serve(serve::Options),
     #[command(after_help = exit::HELP)]
     Check(check::Options),
@@ -55,7 +56,9 @@ enum Command {
     Invalidate(client::invalidate::Options),
     #[command(after_help = exit::HELP)]
     Warm(client::warm::Options),
+    #[command(after_help = exit::OF_ITS_OWN)]
     Demo(demo::Options),
+    #[command(after_help = exit::OF_ITS_OWN)]
     Replay(replay::Options),
     Verify(verify::Options),
     /// One of the processes of `verify`, which starts them itself.

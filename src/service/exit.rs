@@ -19,6 +19,13 @@ Exit codes:
   4  the service was not reached
   5  the service refused (401, 403, 404 and the like)";
 
+/// What those end with that read no settings and ask no service, as their help says it.
+pub(super) const OF_ITS_OWN: &str = "\
+Exit codes:
+  0  done
+  1  it failed
+  2  the command line cannot be understood";
+
 /// What a command that failed ends with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Code {

@@ -18,8 +18,12 @@ use super::{exporter, logs};
 /// Serves what a file of settings describes.
 ///
 /// It reads the settings, listens, and answers until it is told to end by SIGTERM or SIGINT: then it
-/// answers what has come, tells L2 what it has not heard yet, and writes what it has learned. SIGHUP
-/// has it read the settings again.
+/// answers what has come, for `server.drain_timeout` at most, tells L2 what it has not heard yet, and
+/// writes what it has learned. SIGHUP has it read the settings again.
+///
+/// What a variable of the environment says goes before the file: FOREWARM__SERVER__LISTEN is
+/// `server.listen`. docs/service.md has all settings, deploy/forewarm.toml is an example with every
+/// section.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// The file of settings, in TOML.

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use super::{ClientError, Target};
 use crate::service::console::{self, Failure, Paint, harmless, is_coloured, painted};
 
-/// Says whether a service is ready, and how what it is made of is doing. It needs no token.
+/// Says whether a service is ready; needs no token.
 ///
+/// Besides, how what it is made of is doing.
 /// Ends with 1 if it is not ready, as health checks of containers want it.
 #[derive(Args, Debug)]
 pub(in crate::service) struct Options {
