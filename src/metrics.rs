@@ -75,6 +75,10 @@ pub(crate) const MEMORY_KEYS: &str = "forewarm_memory_keys_total";
 pub(crate) const READY: &str = "forewarm_ready";
 pub(crate) const JOB_RUNS: &str = "forewarm_job_runs_total";
 pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_seconds";
+pub(crate) const HTTP_REQUESTS: &str = "forewarm_http_requests_total";
+pub(crate) const HTTP_SECONDS: &str = "forewarm_http_seconds";
+pub(crate) const HTTP_WAITING: &str = "forewarm_http_requests_waiting";
+pub(crate) const HTTP_CONNECTIONS: &str = "forewarm_http_connections";
 pub(crate) const BUILD_INFO: &str = "forewarm_build_info";
 
 const fn counter(
@@ -207,6 +211,18 @@ pub const METRICS: &[Metric] = &[
         &["job"],
         "When a run of the job last succeeded here, in seconds since 1970",
     ),
+    counter(
+        HTTP_REQUESTS,
+        &["route", "status"],
+        "Requests that the service has answered, by what they were for and the status",
+    ),
+    seconds(
+        HTTP_SECONDS,
+        &["route"],
+        "How long requests took that the service could not answer at once, as it does from memory",
+    ),
+    gauge(HTTP_WAITING, &[], "Requests to the service that wait for something"),
+    gauge(HTTP_CONNECTIONS, &[], "Connections to the service that are open"),
     gauge(BUILD_INFO, &["version"], "Always 1"),
 ];
 

@@ -153,9 +153,9 @@ impl ReadOptions {
     }
 
     /// The same, for somebody who calls now.
-    fn wanted(self, now: Moment) -> Wanted {
+    fn wanted(self, now: impl FnOnce() -> Moment) -> Wanted {
         let max_age = if self.mode == Mode::Refresh { Some(Duration::ZERO) } else { self.max_age };
-        Wanted { after: max_age.map(|span| now.minus(span)), is_fresh_only: self.is_fresh_only }
+        Wanted { after: max_age.map(|span| now().minus(span)), is_fresh_only: self.is_fresh_only }
     }
 }
 
@@ -209,7 +209,7 @@ where
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.core.fence.hash(key);
-        let see = |entry: &Entry<K, V>| f(entry.value().map(AsRef::as_ref));
+        let see = |entry: &Arc<Entry<K, V>>| f(entry.value().map(AsRef::as_ref));
         let see = match self.core.look(Lookup::new(hash, key), see) {
             Ok(seen) => return Ok(seen),
             Err(see) => see,
@@ -232,7 +232,7 @@ where
         if options.mode == Mode::Bypass {
             return Box::pin(self.core.bypass(key.to_owned(), hash)).await;
         }
-        let wanted = options.wanted(self.core.clock.now());
+        let wanted = options.wanted(|| self.core.clock.now());
         if let Some(read) = self.core.read_l1(Lookup::new(hash, key), wanted) {
             return Ok(read);
         }
@@ -240,6 +240,23 @@ where
         let now = self.core.clock.now();
         let Fetched { arrival, joined, is_verified } = fetched;
         Ok(Read { is_verified, ..Read::of(&arrival.entry, arrival.from, joined, now) })
+    }
+
+    /// Reads a key as `options` say, if memory can answer: as [`Resource::read`] does, without a future.
+    ///
+    /// `None` if somebody would have to wait; then nothing was recorded, and [`Resource::read`] is to be
+    /// asked.
+    #[must_use]
+    pub fn read_held<Q>(&self, key: &Q, options: &ReadOptions) -> Option<Read<V>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        if options.mode == Mode::Bypass {
+            return None;
+        }
+        let wanted = options.wanted(|| self.core.clock.now());
+        self.core.read_l1(Lookup::new(self.core.fence.hash(key), key), wanted)
     }
 
     /// What memory holds of a key and may serve, without loading, recording or counting anything.
@@ -306,7 +323,7 @@ where
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
-        F: FnOnce(&Entry<K, V>) -> R,
+        F: FnOnce(&Arc<Entry<K, V>>) -> R,
     {
         let now = self.clock.recent();
         // Asked before the entry is looked for: what is confirmed as of then may be served to one
@@ -336,6 +353,11 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        if wanted == Wanted::default() {
+            let (entry, recent) = (self.look(lookup, Arc::clone).ok()?, self.clock.recent());
+            let now = if entry.is_calm(recent) { recent } else { self.clock.now() };
+            return Some(Read::of(&entry, ReadFrom::L1, None, now));
+        }
         let now = self.clock.now();
         let entry = self.fence.l1().read(lookup, (), |entry, ()| Arc::clone(entry)).ok()?;
         self.serve_uneasy(&entry, wanted, now)?;

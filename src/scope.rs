@@ -51,6 +51,11 @@ impl Scope {
         local::scope(self, future)
     }
 
+    /// Calls a function in this scope.
+    pub fn enter<R>(self, function: impl FnOnce() -> R) -> R {
+        local::enter(self, function)
+    }
+
     /// The client, if the scope is one of this engine.
     pub(crate) fn client_of(self, engine: usize) -> Option<u64> {
         (self.engine == engine).then_some(self.client)
@@ -73,6 +78,10 @@ mod local {
     pub(super) fn scope<F: Future>(scope: Scope, future: F) -> impl Future<Output = F::Output> {
         SCOPE.scope(scope, future)
     }
+
+    pub(super) fn enter<R>(scope: Scope, function: impl FnOnce() -> R) -> R {
+        SCOPE.sync_scope(scope, function)
+    }
 }
 
 /// Under shuttle nothing is learned.
@@ -86,5 +95,9 @@ mod local {
 
     pub(super) fn scope<F: Future>(_scope: Scope, future: F) -> impl Future<Output = F::Output> {
         future
+    }
+
+    pub(super) fn enter<R>(_scope: Scope, function: impl FnOnce() -> R) -> R {
+        function()
     }
 }

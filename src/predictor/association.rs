@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use hashbrown::HashTable;
-use smallvec::SmallVec;
 
 use self::doorkeeper::Doorkeeper;
+pub(crate) use self::successors::Distance;
 use self::successors::Successors;
-pub(crate) use self::successors::{Distance, SUCCESSORS};
 use crate::clock::Moment;
 use crate::entry::KeyId;
 use crate::score::{next_gap, rate};
@@ -289,7 +288,7 @@ impl Associations {
     pub(crate) fn all(&self) -> impl Iterator<Item = (NodeId, Follower)> {
         (0..).zip(&self.nodes).flat_map(|(place, node)| {
             let from = NodeId::new(place, node.generation);
-            self.followers(from).into_iter().map(move |follower| (from, follower))
+            self.followers(from).map(move |follower| (from, follower))
         })
     }
 
@@ -380,19 +379,19 @@ impl Associations {
     }
 
     /// What follows a key, as far as it is still known.
-    pub(crate) fn followers(&self, from: NodeId) -> SmallVec<[Follower; SUCCESSORS]> {
-        let Some(node) = self.get(from) else { return SmallVec::new() };
-        let followers = node.successors.iter().filter_map(|(to, weight, distance)| {
-            let weight = f64::from(weight);
-            Some(Follower {
-                to,
-                distance,
-                weight,
-                confidence: (weight / f64::from(node.reads).max(1.0)).min(1.0),
-                reverse: weight / f64::from(self.get(to)?.reads).max(1.0),
+    pub(crate) fn followers(&self, from: NodeId) -> impl Iterator<Item = Follower> {
+        self.get(from).into_iter().flat_map(|node| {
+            node.successors.iter().filter_map(|(to, weight, distance)| {
+                let weight = f64::from(weight);
+                Some(Follower {
+                    to,
+                    distance,
+                    weight,
+                    confidence: (weight / f64::from(node.reads).max(1.0)).min(1.0),
+                    reverse: weight / f64::from(self.get(to)?.reads).max(1.0),
+                })
             })
-        });
-        followers.collect()
+        })
     }
 }
 
@@ -430,6 +429,7 @@ impl EpochDecay {
 
 #[cfg(test)]
 mod tests {
+    use super::successors::SUCCESSORS;
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
@@ -454,7 +454,8 @@ mod tests {
     }
 
     fn confidences(associations: &Associations, from: u64) -> Vec<(u64, f64)> {
-        let followers = associations.followers(associations.find(name(from)).unwrap());
+        let followers =
+            associations.followers(associations.find(name(from)).unwrap()).collect::<Vec<_>>();
         let told = followers.iter().map(|follower| {
             let hash = associations.get(follower.to).unwrap().name().hash;
             (hash, (follower.confidence * 100.0).round() / 100.0)

@@ -331,7 +331,7 @@ impl Learner {
         (node, text): (Option<NodeId>, &TextOf),
         candidates: &mut Vec<Candidate>,
     ) {
-        for follower in node.map(|node| self.associations.followers(node)).unwrap_or_default() {
+        for follower in node.into_iter().flat_map(|node| self.associations.followers(node)) {
             candidates.extend(self.judge_follower(follower, seen.at));
         }
         candidates.extend(self.ruled(seen.name.resource, text));

@@ -18,7 +18,7 @@ use crate::metrics::ReadOutcome;
 use crate::policy::{EarlyRefresh, Partition};
 
 /// What a caller accepts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Wanted {
     /// Only what began to be loaded after this.
     pub(super) after: Option<Moment>,

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use self::audit::Audit;
 use self::guard::Guard;
 use self::hot::HotKeys;
+use self::traffic::Traffic;
 use self::watch::Watch;
 use super::app::App;
 use super::settings::{Origin, Settings};
@@ -40,6 +41,7 @@ mod reload;
 mod selection;
 #[expect(dead_code, reason = "they are described, and never made")]
 mod shapes;
+mod traffic;
 mod watch;
 
 /// What requests are answered from.
@@ -51,6 +53,7 @@ pub(crate) struct Service {
     settings: ArcSwap<Settings>,
     guard: ArcSwap<Guard>,
     recorded: PrometheusHandle,
+    traffic: Traffic,
     audit: Audit,
     watch: Watch,
     hot: HotKeys,
@@ -78,6 +81,7 @@ impl Service {
             settings: ArcSwap::from_pointee(settings),
             guard: ArcSwap::from_pointee(guard),
             recorded,
+            traffic: Traffic::new(),
             audit: Audit::default(),
             watch: Watch::default(),
             hot: HotKeys::default(),

@@ -15,7 +15,7 @@ mod invalidate;
 mod read;
 
 pub(crate) use self::invalidate::Invalidated;
-pub(super) use self::read::{plain, value};
+pub(super) use self::read::{held, plain, value};
 
 /// The routes of the data API.
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -88,23 +87,27 @@ impl Guard {
     /// # Errors
     ///
     /// Says why it is not.
-    pub(crate) fn admit(&self, request: &Parts, peer: SocketAddr) -> Result<Caller, Problem> {
-        check_single(&request.headers)?;
-        self.check_host(request)?;
+    pub(crate) fn admit<B>(
+        &self,
+        request: &Request<B>,
+        peer: SocketAddr,
+    ) -> Result<Caller, Problem> {
+        let signs = Signs::of(request.headers())?;
+        self.check_host(request, &signs)?;
         let client = client_of(peer.ip());
         self.check_rate(client)?;
-        let name = match Access::of(&request.method, request.uri.path()) {
+        let name = match Access::of(request.method(), request.uri().path()) {
             Access::Public => &self.anybody,
             Access::Needs(..) if self.tokens.is_empty() => &self.anybody,
             Access::Needs(_, Some(part)) if self.public.contains(&part) => &self.anybody,
-            Access::Needs(scope, _) => &self.identify(&request.headers, scope, client)?.name,
+            Access::Needs(scope, _) => &self.identify(&signs, scope, client)?.name,
         };
         Ok(Caller { name: Arc::clone(name), address: peer })
     }
 
-    fn identify(&self, headers: &HeaderMap, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
+    fn identify(&self, signs: &Signs<'_>, scope: Scope, from: IpAddr) -> Result<&Token, Problem> {
         let unauthorized = |detail: &'static str| Problem::new(StatusCode::UNAUTHORIZED, detail);
-        let Some(given) = headers.get(AUTHORIZATION) else {
+        let Some(given) = signs.authorization else {
             return Err(unauthorized("send a token: `Authorization: Bearer ..`"));
         };
         let given = given.as_bytes();
@@ -149,29 +152,27 @@ impl Guard {
     }
 
     /// Refuses a request under a name that is not ours, and one of another site's page.
-    fn check_host(&self, request: &Parts) -> Result<(), Problem> {
-        let headers = &request.headers;
-        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str());
-        let Some(Ok(host)) = text(HOST) else {
+    fn check_host<B>(&self, request: &Request<B>, signs: &Signs<'_>) -> Result<(), Problem> {
+        let Some(host) = signs.host.and_then(|host| host.to_str().ok()) else {
             return Err(Problem::bad_request("the header `Host` is missing, or no text"));
         };
         // Where the target is a whole URI, it says the host as well (RFC 9112, 3.2.2).
-        let target = request.uri.authority().map(Authority::as_str);
+        let target = request.uri().authority().map(Authority::as_str);
         if !self.is_ours(host) || target.is_some_and(|target| !self.is_ours(target)) {
             let detail = "the header `Host` is no name of this service: see `server.hosts`";
             return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
         }
         let cross =
             || Problem::new(StatusCode::FORBIDDEN, "the request is of a page of another site");
-        if let Some(origin) = text(ORIGIN) {
-            let authority = origin.ok().and_then(|origin| origin.split_once("://"));
+        if let Some(origin) = signs.origin {
+            let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
             if !authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) {
                 return Err(cross());
             }
         }
-        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        match signs.site.map(HeaderValue::as_bytes) {
             // A link from elsewhere may lead to the page, which holds nothing.
-            Some(b"cross-site" | b"same-site") if !is_visit(request) => Err(cross()),
+            Some(b"cross-site" | b"same-site") if !signs.is_visit(request) => Err(cross()),
             _ => Ok(()),
         }
     }
@@ -179,10 +180,8 @@ impl Guard {
     /// A page that is made to reach us under a name of its own has that name as its host; an address
     /// is nobody's name.
     fn is_ours(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let name = host.trim_end_matches(|last: char| last.is_ascii_digit());
+        let name = name.strip_suffix(':').unwrap_or(host);
         let address =
             name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         address.parse::<IpAddr>().is_ok()
@@ -205,16 +204,47 @@ impl Guard {
     }
 }
 
-/// Refuses a header that counts once and is there more often: which one a proxy has looked at is not
-/// known.
-fn check_single(headers: &HeaderMap) -> Result<(), Problem> {
-    for name in [HOST, AUTHORIZATION, ORIGIN] {
-        if headers.get_all(&name).iter().nth(1).is_some() {
-            let detail = format!("the header `{name}` is there more than once");
-            return Err(Problem::bad_request(detail));
+/// The headers by which a request is let in or not, found in one go: to look each of them up costs
+/// more than to go through all that most requests have.
+#[derive(Default)]
+struct Signs<'a> {
+    host: Option<&'a HeaderValue>,
+    authorization: Option<&'a HeaderValue>,
+    origin: Option<&'a HeaderValue>,
+    site: Option<&'a HeaderValue>,
+    mode: Option<&'a HeaderValue>,
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+impl<'a> Signs<'a> {
+    /// Finds them. One that is there more often than once is refused: which one a proxy has looked at
+    /// is not known.
+    fn of(headers: &'a HeaderMap) -> Result<Self, Problem> {
+        let mut signs = Self::default();
+        for (name, value) in headers {
+            let place = match *name {
+                HOST => &mut signs.host,
+                AUTHORIZATION => &mut signs.authorization,
+                ORIGIN => &mut signs.origin,
+                _ if name == SEC_FETCH_SITE => &mut signs.site,
+                _ if name == SEC_FETCH_MODE => &mut signs.mode,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                let detail = format!("the header `{name}` is there more than once");
+                return Err(Problem::bad_request(detail));
+            }
         }
+        Ok(signs)
     }
-    Ok(())
+
+    /// Whether somebody follows a link to what is public.
+    fn is_visit<B>(&self, request: &Request<B>) -> bool {
+        let access = Access::of(request.method(), request.uri().path());
+        self.mode.map(HeaderValue::as_bytes) == Some(b"navigate") && access == Access::Public
+    }
 }
 
 /// Whom an address belongs to. One of IPv6 is one of the 2^64 that a client has at least.
@@ -233,13 +263,6 @@ fn client_of(address: IpAddr) -> IpAddr {
 pub(crate) fn token_problems(settings: &Settings) -> Vec<ConfigError> {
     let tokens = settings.auth.tokens.iter().enumerate();
     tokens.filter_map(|(nth, token)| Token::read(nth, token).err()).collect()
-}
-
-/// Whether somebody follows a link to what is public.
-fn is_visit(request: &Parts) -> bool {
-    let mode = request.headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
-    let access = Access::of(&request.method, request.uri.path());
-    mode == Some(b"navigate") && access == Access::Public
 }
 
 /// What an address may ask for at once: two seconds' worth.

@@ -80,5 +80,6 @@ pub(super) async fn readiness(service: &Service) -> Readiness {
 async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
     service.app.forewarm.publish_metrics();
+    service.traffic.publish();
     ([(CONTENT_TYPE, TEXT_FORMAT)], service.recorded.render())
 }

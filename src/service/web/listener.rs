@@ -3,36 +3,41 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONNECTION;
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture, Ready};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use self::alarm::Alarm;
 use self::taken::Taken;
-use super::api::{plain, value};
+use super::api::{held, plain, value};
 use super::guard::Caller;
 use super::problem::Problem;
+use super::traffic::Route;
 use super::{Service, router};
-use crate::service::settings::server::ServerSettings;
 
+mod alarm;
 mod taken;
 
 /// Takes connections, and has the requests that come over them answered.
@@ -92,38 +97,44 @@ impl Listener {
 
 /// The connections that are open.
 struct Connections {
-    service: Arc<Service>,
-    router: Router,
+    shared: Arc<Shared>,
     http: http1::Builder,
-    terms: ServerSettings,
+    write_timeout: Duration,
     places: Arc<Semaphore>,
-    /// The requests under way, over all connections.
-    requests: Arc<AtomicUsize>,
     open: TaskTracker,
     graceful: GracefulShutdown,
+}
+
+/// What all connections have in common.
+struct Shared {
+    service: Arc<Service>,
+    router: Router,
+    requests_max: usize,
     /// Whether a connection ends with the next answer.
-    closing: Arc<AtomicBool>,
+    closing: AtomicBool,
 }
 
 impl Connections {
     fn new(service: &Arc<Service>) -> Self {
         let terms = service.settings().server.clone();
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(terms.header_timeout)
+        http.header_read_timeout(terms.header_timeout)
             .max_buf_size(HEADER_BYTES_MAX)
             // Answers are short: one buffer costs less than two that are gathered.
             .writev(false);
-        Self {
+        let shared = Shared {
             service: Arc::clone(service),
             router: router(service),
+            requests_max: terms.requests_max,
+            closing: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
             http,
+            write_timeout: terms.write_timeout,
             places: Arc::new(Semaphore::new(terms.connections_max)),
-            terms,
-            requests: Arc::default(),
             open: TaskTracker::new(),
             graceful: GracefulShutdown::new(),
-            closing: Arc::default(),
         }
     }
 
@@ -158,19 +169,17 @@ impl Connections {
     }
 
     fn take(&self, stream: TcpStream, address: SocketAddr, place: Option<OwnedSemaphorePermit>) {
-        let answering = Answering {
-            router: self.router.clone(),
-            service: Arc::clone(&self.service),
-            peer: address,
-            requests: Arc::clone(&self.requests),
-            requests_max: self.terms.requests_max,
-            closing: Arc::clone(&self.closing),
-        };
-        let connection = self.graceful.watch(self.http.serve_connection(
-            prepared(stream, self.terms.write_timeout),
-            service_fn(move |request| answering.clone().answer(request)),
+        // One count of references for each request, and not one for each of the parts.
+        let answering = Arc::new(Answering { shared: Arc::clone(&self.shared), peer: address });
+        let mut http = self.http.clone();
+        http.timer(Alarm::default());
+        let connection = self.graceful.watch(http.serve_connection(
+            prepared(stream, self.write_timeout),
+            service_fn(move |request| answering.call(request)),
         ));
+        let shared = Arc::clone(&self.shared);
         self.open.spawn(async move {
+            let _connected = shared.service.traffic.connect();
             // A client that goes away is no news.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
@@ -183,7 +192,7 @@ impl Connections {
     async fn end(self, drain_timeout: Duration) -> bool {
         // A connection that is kept open ends with an answer, which says so: who sends something just
         // now is heard. Those over which nothing comes for a while are closed.
-        self.closing.store(true, Ordering::Relaxed);
+        self.shared.closing.store(true, Ordering::Relaxed);
         self.open.close();
         if tokio::time::timeout(LINGER.min(drain_timeout), self.open.wait()).await.is_ok() {
             return true;
@@ -207,53 +216,81 @@ fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {
 }
 
 /// What answers the requests of a connection.
-#[derive(Clone)]
 struct Answering {
-    router: Router,
-    service: Arc<Service>,
+    shared: Arc<Shared>,
     peer: SocketAddr,
-    /// The requests under way, over all connections.
-    requests: Arc<AtomicUsize>,
-    requests_max: usize,
-    closing: Arc<AtomicBool>,
 }
 
+/// The body of an answer: of one that was there at once, and of any other.
+type AnswerBody = Either<Full<Bytes>, Body>;
+
+/// An answer, at once or later.
+type Answer = future::Either<
+    Ready<Result<Response<AnswerBody>, Infallible>>,
+    BoxFuture<'static, Result<Response<AnswerBody>, Infallible>>,
+>;
+
 impl Answering {
-    async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let requests = Arc::clone(&self.requests);
-        let under_way = UnderWay::begin(&requests);
-        let (parts, body) = request.into_parts();
-        let mut response = if under_way.nth > self.requests_max {
-            let detail = "too many requests are under way";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-            problem.retry_after(Duration::from_secs(1)).into_response()
-        } else {
-            let admitted = self.service.guard.load().admit(&parts, self.peer);
-            match admitted {
-                Ok(caller) => caught(self.answer_admitted(caller, parts, body)).await,
-                Err(problem) => problem.into_response(),
+    /// Answers at once what can be. Nothing is counted, boxed or routed for a hit.
+    fn call(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+        let route = Route::of(request.method(), request.uri().path());
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| self.decide(&request)));
+        match decided.unwrap_or_else(|_panic| ControlFlow::Break(gone_wrong().answer())) {
+            ControlFlow::Break(answer) => {
+                let answer = self.finished(route, answer.map(Either::Left));
+                future::Either::Left(future::ready(Ok(answer)))
             }
-        };
-        if self.closing.load(Ordering::Relaxed) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            ControlFlow::Continue(caller) => {
+                let answering = Arc::clone(self);
+                let answer = async move {
+                    let _waiting = answering.shared.service.traffic.wait(route);
+                    let answer = caught(answering.ask(request, caller)).await;
+                    Ok(answering.finished(route, answer.map(Either::Right)))
+                };
+                future::Either::Right(Box::pin(answer))
+            }
         }
-        Ok(response)
     }
-}
 
-impl Answering {
-    async fn answer_admitted(
-        &mut self,
-        caller: Caller,
-        mut parts: Parts,
-        body: Incoming,
-    ) -> Response<Body> {
-        if let Some(named) = plain(&parts) {
-            return value(&self.service, named, &parts.headers, &caller).await.into_response();
+    /// The answer, if it is there; or who it is whose request has to wait for one.
+    fn decide(&self, request: &Request<Incoming>) -> ControlFlow<Response<Full<Bytes>>, Caller> {
+        let Shared { service, requests_max, .. } = &*self.shared;
+        let admitted = service.guard.load().admit(request, self.peer);
+        let caller = match admitted {
+            Ok(caller) => caller,
+            Err(problem) => return ControlFlow::Break(problem.answer()),
+        };
+        let named = plain(request);
+        let held = named.and_then(|named| held(service, named, request.headers(), &caller));
+        match held {
+            Some(answer) => ControlFlow::Break(answer),
+            None if service.traffic.waiting() >= *requests_max => {
+                let detail = "too many requests are under way";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+                ControlFlow::Break(problem.retry_after(Duration::from_secs(1)).answer())
+            }
+            None => ControlFlow::Continue(caller),
         }
-        parts.extensions.insert(caller);
-        let Ok(response) = self.router.call(Request::from_parts(parts, Body::new(body))).await;
+    }
+
+    async fn ask(&self, request: Request<Incoming>, caller: Caller) -> Response<Body> {
+        let Shared { service, router, .. } = &*self.shared;
+        if let Some(named) = plain(&request) {
+            return value(service, named, request.headers(), &caller).await.into_response();
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(caller);
+        let Ok(response) = router.clone().call(request).await;
         response
+    }
+
+    /// The answer as it leaves, counted.
+    fn finished<B>(&self, route: Route, mut answer: Response<B>) -> Response<B> {
+        self.shared.service.traffic.answered(route, answer.status());
+        if self.shared.closing.load(Ordering::Relaxed) {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 }
 
@@ -262,29 +299,13 @@ impl Answering {
 async fn caught(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(response) => response,
-        Err(_panic) => {
-            let detail = "the request went wrong here; the log says where";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
-        }
+        Err(_panic) => gone_wrong().into_response(),
     }
 }
 
-/// A request that is counted.
-struct UnderWay<'a> {
-    count: &'a AtomicUsize,
-    nth: usize,
-}
-
-impl<'a> UnderWay<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        Self { count, nth: count.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
+fn gone_wrong() -> Problem {
+    let detail = "the request went wrong here; the log says where";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 #[cfg(test)]

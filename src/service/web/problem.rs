@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -111,13 +112,16 @@ impl From<crate::error::ConfigError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The answer that it is.
+    pub(crate) fn answer<B: From<Bytes>>(&self) -> http::Response<B> {
         const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, [(CONTENT_TYPE, PROBLEM)], body).into_response();
+        let body = Bytes::from(serde_json::to_vec(&self).unwrap_or_default());
+        let mut response = http::Response::new(body.into());
+        *response.status_mut() = status;
         let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -126,5 +130,11 @@ impl IntoResponse for Problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.answer()
     }
 }

@@ -1,10 +1,10 @@
 //! How an answer was come by: `Cache-Status` (RFC 9211), `Age` (RFC 9111), `Server-Timing`.
 
-use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use crate::entry::Freshness;
 use crate::flight::ReadFrom;
@@ -28,7 +28,12 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, too
     let status = match (read.from, is_stale) {
         (ReadFrom::L1 | ReadFrom::L2, false) => {
             let ttl = read.fresh_for.as_secs();
-            written(format_args!("forewarm; hit; ttl={ttl}; detail={from}"))
+            Line::default()
+                .text("forewarm; hit; ttl=")
+                .number(ttl)
+                .text("; detail=")
+                .text(from)
+                .value()
         }
         // A stale value that is served meanwhile: not even a second of its lifetime is left.
         (ReadFrom::L1 | ReadFrom::L2, true) => {
@@ -42,7 +47,7 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, too
             let why = if how.is_reload { "request" } else { "miss" };
             let stored = if read.fresh_for.is_zero() || !how.is_kept { "" } else { "; stored" };
             let collapsed = if read.joined.is_some() { "; collapsed" } else { "" };
-            written(format_args!("forewarm; fwd={why}{stored}{collapsed}"))
+            Line::default().text("forewarm; fwd=").text(why).text(stored).text(collapsed).value()
         }
     };
     // What has just come from the source has no age (RFC 9111, 5.1).
@@ -50,9 +55,7 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, too
         headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
     }
     headers.extend(status.map(|status| (CACHE_STATUS, status)));
-    let micros = took.as_micros();
-    let timing = written(format_args!("{from};dur={}.{:03}", micros / 1_000, micros % 1_000));
-    headers.extend(timing.map(|timing| (SERVER_TIMING, timing)));
+    headers.extend(timing(from, took).map(|timing| (SERVER_TIMING, timing)));
 }
 
 const fn name(from: ReadFrom) -> &'static str {
@@ -63,23 +66,40 @@ const fn name(from: ReadFrom) -> &'static str {
     }
 }
 
-/// A value that is written without a text of its own in between.
-fn written(text: fmt::Arguments<'_>) -> Option<HeaderValue> {
-    let mut line = Line { bytes: [0; 96], length: 0 };
-    line.write_fmt(text).ok()?;
-    HeaderValue::from_bytes(line.bytes.get(..line.length)?).ok()
+/// How long it took, in milliseconds. What was answered at once took no time worth a look at a clock.
+fn timing(from: &'static str, took: Duration) -> Option<HeaderValue> {
+    if took.is_zero() {
+        return Some(HeaderValue::from_static("l1;dur=0"));
+    }
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (millis, rest) = (micros / 1_000, micros % 1_000);
+    let zeros = if rest < 10 {
+        "00"
+    } else if rest < 100 {
+        "0"
+    } else {
+        ""
+    };
+    let mut line = Line::default();
+    line.text(from).text(";dur=").number(millis).text(".").text(zeros).number(rest).value()
 }
 
-struct Line {
-    bytes: [u8; 96],
-    length: usize,
-}
+/// A value of a header that is written without a text of its own, and without formatting: both would
+/// cost a hit more than the hit.
+#[derive(Default)]
+struct Line(SmallVec<[u8; 64]>);
 
-impl fmt::Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
+impl Line {
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.text(itoa::Buffer::new().format(number))
+    }
+
+    fn value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(&self.0).ok()
     }
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{self, HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -98,13 +97,33 @@ pub(in crate::service::web) struct Named<'a> {
 /// What is asked for by a request for a value that says nothing else: resource and id stand in the path
 /// as they are, so there is nothing to route and nothing to decode. Most requests are such, and the
 /// router would cost them a tenth of all that they cost.
-pub(in crate::service::web) fn plain(request: &Parts) -> Option<Named<'_>> {
+pub(in crate::service::web) fn plain<B>(request: &Request<B>) -> Option<Named<'_>> {
     let is_plain = |part: &&str| !part.is_empty() && !part.contains(['%', '/']);
-    let path = request.uri.path().strip_prefix("/v1/")?;
+    let path = request.uri().path().strip_prefix("/v1/")?;
     let (resource, id) = path.split_once('/')?;
     let is_plain = is_plain(&resource) && is_plain(&id);
-    let says_nothing_else = request.method == Method::GET && request.uri.query().is_none();
+    let says_nothing_else = *request.method() == Method::GET && request.uri().query().is_none();
     (is_plain && says_nothing_else).then_some(Named { resource, id, alias: None })
+}
+
+/// The answer to a plain request, if memory has it, so that nobody has to wait.
+pub(in crate::service::web) fn held<B: From<Bytes>>(
+    service: &Service,
+    named: Named<'_>,
+    headers: &HeaderMap,
+    caller: &Caller,
+) -> Option<http::Response<B>> {
+    let served = service.app.resource(named.resource)?;
+    let wanted = Wanted::of(headers);
+    if wanted.is_only_if_cached {
+        return None;
+    }
+    let reading = || served.documents.read_held(named.id, &wanted.options);
+    let read = match scope(service, headers, caller) {
+        Some(scope) => scope.enter(reading),
+        None => reading(),
+    };
+    Some(answer(served, headers, wanted, &read?, Duration::ZERO))
 }
 
 /// Reads a value.
@@ -122,14 +141,23 @@ pub(in crate::service::web) async fn value(
         Some(scope) => scope.run(reading).await?,
         None => reading.await?,
     };
-    let took = began.elapsed();
+    Ok(answer(served, headers, wanted, &read, began.elapsed()))
+}
+
+/// The answer that a read is, which took so long.
+fn answer<B: From<Bytes>>(
+    served: &Served,
+    headers: &HeaderMap,
+    wanted: Wanted,
+    read: &Read<Document>,
+    took: Duration,
+) -> http::Response<B> {
     let mut response = match &read.value {
-        None => Problem::not_found("there is no such value").into_response(),
-        Some(document) if is_held(headers, document.etag()) => {
-            let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
-            (StatusCode::NOT_MODIFIED, headers).into_response()
+        None => Problem::not_found("there is no such value").answer(),
+        Some(document) if wanted.is_conditional && is_known(headers, document.etag()) => {
+            not_modified(document)
         }
-        Some(document) => answer(document),
+        Some(document) => whole(document),
     };
     if served.documents.policy().store == Store::Nowhere {
         // What is kept nowhere here is kept nowhere on its way either.
@@ -139,8 +167,8 @@ pub(in crate::service::web) async fn value(
         is_reload: wanted.is_reload,
         is_kept: served.documents.policy().store != Store::Nowhere,
     };
-    describe(response.headers_mut(), &read, how, took);
-    Ok(response)
+    describe(response.headers_mut(), read, how, took);
+    response
 }
 
 /// Reads a snapshot: a whole dataset.
@@ -172,57 +200,77 @@ pub(super) async fn dataset(
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "it was not loaded yet");
         return Err(problem.retry_after(Duration::from_secs(1)));
     };
-    if is_held(&headers, document.etag()) {
-        let headers = [(ETAG, document.etag().clone()), (CACHE_CONTROL, REVALIDATE)];
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
-    Ok(answer(&document))
+    let is_known = is_known(&headers, document.etag());
+    Ok(if is_known { not_modified(&document) } else { whole(&document) })
 }
 
-fn answer(document: &Document) -> Response {
-    let mut response = Response::new(Body::from(document.body()));
+fn whole<B: From<Bytes>>(document: &Document) -> http::Response<B> {
+    let mut response = about(document, document.body());
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn not_modified<B: From<Bytes>>(document: &Document) -> http::Response<B> {
+    let mut response = about(document, Bytes::new());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response
+}
+
+fn about<B: From<Bytes>>(document: &Document, body: Bytes) -> http::Response<B> {
+    let mut response = http::Response::new(body.into());
     let headers = response.headers_mut();
     // With what is said of how it was come by, and without growing step by step.
     headers.reserve(8);
-    headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ETAG, document.etag().clone());
     headers.insert(CACHE_CONTROL, REVALIDATE);
     response
 }
 
-/// What a client accepts, by `Cache-Control` (RFC 9111).
+/// What a client accepts, by `Cache-Control` (RFC 9111), and whether it may hold it already.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wanted {
     options: ReadOptions,
     is_only_if_cached: bool,
     /// Whether what is held is not good enough, or may not be.
     is_reload: bool,
+    /// Whether the client names values that it holds.
+    is_conditional: bool,
 }
 
 impl Wanted {
     fn of(headers: &HeaderMap) -> Self {
         let mut wanted = Self::default();
-        for value in headers.get_all(CACHE_CONTROL) {
-            for directive in value.to_str().unwrap_or_default().split(',') {
-                let (name, argument) = match directive.trim().split_once('=') {
-                    Some((name, argument)) => (name.trim(), argument.trim()),
-                    None => (directive.trim(), ""),
-                };
-                let argument = argument.trim_matches('"').parse::<u64>();
-                if name.eq_ignore_ascii_case("no-cache") {
-                    wanted.options = wanted.options.refresh();
-                    wanted.is_reload = true;
-                } else if name.eq_ignore_ascii_case("only-if-cached") {
-                    wanted.is_only_if_cached = true;
-                } else if let Ok(seconds) = argument
-                    && name.eq_ignore_ascii_case("max-age")
-                {
-                    wanted.options = wanted.options.max_age(Duration::from_secs(seconds));
-                    wanted.is_reload = true;
-                }
+        // In one go: to look up what most requests do not have costs more than to pass by what they
+        // have.
+        for (name, value) in headers {
+            match *name {
+                CACHE_CONTROL => wanted.take_directives(value),
+                IF_NONE_MATCH => wanted.is_conditional = true,
+                _ => {}
             }
         }
         wanted
+    }
+
+    fn take_directives(&mut self, value: &HeaderValue) {
+        for directive in value.to_str().unwrap_or_default().split(',') {
+            let (name, argument) = match directive.trim().split_once('=') {
+                Some((name, argument)) => (name.trim(), argument.trim()),
+                None => (directive.trim(), ""),
+            };
+            let argument = argument.trim_matches('"').parse::<u64>();
+            if name.eq_ignore_ascii_case("no-cache") {
+                self.options = self.options.refresh();
+                self.is_reload = true;
+            } else if name.eq_ignore_ascii_case("only-if-cached") {
+                self.is_only_if_cached = true;
+            } else if let Ok(seconds) = argument
+                && name.eq_ignore_ascii_case("max-age")
+            {
+                self.options = self.options.max_age(Duration::from_secs(seconds));
+                self.is_reload = true;
+            }
+        }
     }
 }
 
@@ -256,7 +304,7 @@ pub(super) fn scope(service: &Service, headers: &HeaderMap, caller: &Caller) -> 
 }
 
 /// Whether the client holds this very value: `If-None-Match`, weakly compared (RFC 9110, 13.1.2).
-fn is_held(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|value| {
         value.as_bytes().split(|byte| *byte == b',').any(|held| {
             let held = held.trim_ascii();
