@@ -255,7 +255,9 @@ mod service {
                 routes.insert(format!("{method} {}", nameless(path)));
                 // It may be written as another one's end, such as `/pause`.
                 routes.insert(format!("{method} {}", nameless(&format!("{folder}{path}"))));
-                path.clone_into(&mut before);
+                if given.is_some() {
+                    path.clone_into(&mut before);
+                }
             }
         }
         routes
