@@ -21,7 +21,7 @@ use super::{exporter, logs};
 /// answers what has come, for `server.drain_timeout` at most, tells L2 what it has not heard yet, and
 /// writes what it has learned. SIGHUP has it read the settings again.
 ///
-/// What a variable of the environment says goes before the file: FOREWARM__SERVER__LISTEN is
+/// What a variable of the environment says goes before the file: `FOREWARM__SERVER__LISTEN` is
 /// `server.listen`. docs/service.md has all settings, deploy/forewarm.toml is an example with every
 /// section.
 #[derive(Args, Debug)]

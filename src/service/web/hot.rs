@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::Service;
+use crate::clock::{Clock, Moment};
 
 /// What was found lately, by the resource that was asked for or none. To find them looks at each key
 /// in memory: whoever holds the lock does so, one at a time, on a thread where nobody is held up.
-#[derive(Debug, Default)]
-pub(super) struct HotKeys(Arc<Mutex<BTreeMap<Option<String>, Found>>>);
+#[derive(Debug)]
+pub(super) struct HotKeys {
+    clock: Clock,
+    found: Arc<Mutex<BTreeMap<Option<String>, Found>>>,
+}
 
 #[derive(Debug)]
 struct Found {
-    at: Instant,
+    at: Moment,
     limit: usize,
     rows: Vec<HotKeyRow>,
 }
@@ -38,6 +42,12 @@ pub(crate) struct HotKeyRow {
 /// How old an answer may be.
 const LASTS: Duration = Duration::from_secs(2);
 
+impl Default for HotKeys {
+    fn default() -> Self {
+        Self { clock: Clock::system(), found: Arc::default() }
+    }
+}
+
 impl HotKeys {
     /// The first of a resource or of all, highest scores first, as they were within the last two
     /// seconds.
@@ -46,15 +56,16 @@ impl HotKeys {
         resource: Option<String>,
         limit: usize,
     ) -> Vec<HotKeyRow> {
-        let mut held = Arc::clone(&service.hot.0).lock_owned().await;
-        held.retain(|_, found| found.at.elapsed() < LASTS);
+        let mut held = Arc::clone(&service.hot.found).lock_owned().await;
+        let now = service.hot.clock.now();
+        held.retain(|_, found| now.since(found.at) < LASTS);
         if let Some(found) = held.get(&resource).filter(|found| found.limit >= limit) {
             return found.rows.iter().take(limit).cloned().collect();
         }
         // The lock goes along: who goes away meanwhile makes no room for another search.
         let search = tokio::task::spawn_blocking(move || {
             let rows = search(&service, resource.as_deref(), limit);
-            let found = Found { at: Instant::now(), limit, rows: rows.clone() };
+            let found = Found { at: service.hot.clock.now(), limit, rows: rows.clone() };
             held.insert(resource, found);
             rows
         });
