@@ -56,7 +56,9 @@ enum Command {
     Invalidate(client::invalidate::Options),
     #[command(after_help = exit::HELP)]
     Warm(client::warm::Options),
+    #[command(after_help = exit::OF_ITS_OWN)]
     Demo(demo::Options),
+    #[command(after_help = exit::OF_ITS_OWN)]
     Replay(replay::Options),
     Verify(verify::Options),
     /// One of the processes of `verify`, which starts them itself.

@@ -14,7 +14,9 @@ use crate::error::ConfigError;
 mod asking;
 mod parts;
 
-/// Says what is wrong with settings, all of it, and where it stands.
+/// Checks a file of settings, and its queries.
+///
+/// Says what is wrong, all of it, and where it stands.
 ///
 /// It reads them as `serve` does; then it looks whether every secret is where it should be, opens
 /// each source and has it prepare each query, without running any. It serves nothing, changes

@@ -32,8 +32,8 @@ pub(super) struct Target {
     /// Where it is. Default: what `FOREWARM_URL` says, else `http://127.0.0.1:7700`.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
-    /// The file with the token, if it wants one. Default: the token is what `FOREWARM_TOKEN` says. On
-    /// a command line everybody on the machine could read it.
+    /// The file with the token, if it wants one. Default: the token is what `FOREWARM_TOKEN` says.
+    /// There is no option for the token itself: everybody on the machine could read it.
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// How long an answer may take. Default: `10s`, and `10m` for `warm`.

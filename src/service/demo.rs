@@ -88,15 +88,21 @@ async fn stopping_early(
         pressed = tokio::signal::ctrl_c() => pressed?,
         done = &mut work => return done,
     }
-    console::note("stopping early");
+    console::note("ending; Ctrl-C once more ends at once");
     stop.cancel();
-    work.await
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => {
+            pressed?;
+            Err("ended at once".into())
+        }
+        done = work => done,
+    }
 }
 
 /// What to do after it.
 const NEXT: &str = "
 
-Next: what would it bring for your own requests? `forewarm replay your-access.log` tells, in seconds.
+Next: `forewarm demo --stay` keeps the dashboard open when it is over. What would it bring for your own requests? `forewarm replay your-access.log` tells, in seconds.
 README.md shows how to put the cache into your service, or in front of your database.";
 
 impl Options {
@@ -130,10 +136,16 @@ impl Options {
             stage.end().await;
         }
         folder.close()?;
-        console::print(&if self.json {
-            serde_json::to_string_pretty(&report)?
-        } else {
-            format!("{}{NEXT}", report.text())
+        // Where the dashboard has stayed, it stood beside it.
+        if self.stay && report.with.is_some() { Ok(()) } else { self.tell(&report) }
+    }
+
+    /// Prints what was measured.
+    fn tell(&self, report: &Report) -> Result<(), Failure> {
+        console::print(&match (self.json, self.stay) {
+            (true, _) => serde_json::to_string_pretty(report)?,
+            (false, true) => report.text(),
+            (false, false) => format!("{}{NEXT}", report.text()),
         })
     }
 
@@ -155,10 +167,12 @@ impl Options {
             let report = self.both_halves(stage, stop).await?;
             // What nobody scraped since is counted still.
             stage.forewarm.publish_metrics();
-            if self.stay && !stop.is_cancelled() {
-                console::note(&report.text());
-                console::note("the dashboard stays until Ctrl-C");
-                stop.cancelled().await;
+            if self.stay && report.with.is_some() {
+                self.tell(&report)?;
+                if !stop.is_cancelled() {
+                    console::note("the dashboard stays until Ctrl-C");
+                    stop.cancelled().await;
+                }
             }
             Ok(report)
         };

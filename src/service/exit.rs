@@ -21,6 +21,13 @@ Exit codes:
   5  the service refused (401, 403, 404 and the like)
   6  it was told to end, and broke off what was under way";
 
+/// What those end with that read no settings and ask no service, as their help says it.
+pub(super) const OF_ITS_OWN: &str = "\
+Exit codes:
+  0  done
+  1  it failed
+  2  the command line cannot be understood";
+
 /// What a command that failed ends with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Code {

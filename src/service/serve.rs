@@ -22,6 +22,10 @@ use crate::builder::{Deadlines, Ended};
 /// answers what has come, tells L2 what it has not heard yet, and writes what it has learned. It takes
 /// `server.drain_timeout` for that at most, and is told twice by who cannot wait. SIGHUP has it read the
 /// settings again.
+///
+/// What a variable of the environment says goes before the file: `FOREWARM__SERVER__LISTEN` is
+/// `server.listen`. docs/service.md has all settings, deploy/forewarm.toml is an example with every
+/// section.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// The file of settings, in TOML.

@@ -40,9 +40,10 @@ mod writer;
 pub(super) use self::fleet::COMMAND as NODE;
 pub(super) use self::node::run as run_node;
 
-/// Looks for stale reads: several processes read and change the same keys through one L2, while it
-/// and the network before it fail.
+/// Looks for stale reads on a real L2.
 ///
+/// Several processes read and change the same keys through it, while it and the network before it
+/// fail.
 /// Each process writes down what it read and changed, and when; then it is checked that every read
 /// gave what had to be known by then. A second, shorter run goes through an L2 that takes old values
 /// and tells of no changes: in that one, stale reads must be found.

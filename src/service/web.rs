@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use self::audit::Audit;
 use self::guard::Guard;
 use self::health::Checkup;
+use self::hot::HotKeys;
 use self::problem::Problem;
 use self::refusals::Refusals;
 use self::reload::Digests;
@@ -36,6 +37,7 @@ mod audit;
 mod dashboard;
 mod guard;
 mod health;
+mod hot;
 mod key;
 mod listener;
 mod openapi;
@@ -61,6 +63,7 @@ pub(crate) struct Service {
     audit: Audit,
     watch: Watch,
     checkup: Checkup,
+    hot: HotKeys,
     /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
     /// Held by whoever reads the settings again; what the secrets were that are used.
@@ -92,6 +95,7 @@ impl Service {
             audit: Audit::default(),
             watch: Watch::default(),
             checkup: Checkup::default(),
+            hot: HotKeys::default(),
             leaving: CancellationToken::new(),
             reloading: digests.into(),
         })

@@ -10,6 +10,7 @@ mod keyboard;
 mod login;
 mod looks;
 mod service;
+mod steady;
 
 /// A browser takes what a small machine has: one at a time.
 static TURN: Mutex<()> = Mutex::const_new(());

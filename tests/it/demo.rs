@@ -155,6 +155,27 @@ fn an_interrupt_ends_it_with_what_was_measured_and_leaves_nothing() {
     assert_is_empty(folder.path());
 }
 
+#[cfg(unix)]
+#[test]
+fn where_the_dashboard_stays_the_figures_are_printed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--duration", "2s", "--keys", "200", "--json", "--port", "0", "--stay"];
+    let mut demo = Demo::start(folder.path(), &options);
+    let address = demo.metrics_address();
+    let mut line = String::new();
+    while !line.contains("stays until Ctrl-C") {
+        line.clear();
+        assert_ne!(demo.stderr.read_line(&mut line).unwrap(), 0, "it does not stay");
+    }
+    assert!(!scrape(&address).is_empty());
+    let sent = Command::new("kill").args(["-INT", &demo.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    // Two objects would be none.
+    let report: Value = serde_json::from_str(&demo.output()).unwrap();
+    check_half("with", &report["with"]);
+    assert_is_empty(folder.path());
+}
+
 #[test]
 fn a_port_that_is_taken_is_said_and_does_not_stop_it() {
     let folder = tempfile::tempdir().unwrap();

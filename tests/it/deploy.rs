@@ -196,6 +196,43 @@ fn containers_are_given_files_that_there_are() {
     }
 }
 
+#[test]
+fn what_is_to_be_done_at_each_alert_is_told() {
+    let guide = crate::readme::document("docs/operations.md");
+    let rules = read("prometheus/rules.yml");
+    let named = |text: &str, before: &str| -> BTreeSet<String> {
+        let parts = text.split(before).skip(1);
+        parts
+            .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned))
+            .collect()
+    };
+    let alerts = named(&rules, "- alert: ");
+    let table = guide.split("## Alerts").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: String = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| `")?.split(" | ").next())
+        .map(|cell| format!("`{cell}"))
+        .collect();
+    let told: BTreeSet<_> =
+        named(&rows, "`").into_iter().filter(|name| name.starts_with("Forewarm")).collect();
+    assert_eq!(told, alerts);
+}
+
+/// A panel that leaves the choice of nodes out would show the sum of all.
+#[test]
+fn each_panel_heeds_the_nodes_that_are_chosen() {
+    let dashboard: Value = serde_json::from_str(&read("grafana/forewarm.json")).unwrap();
+    let mut found = Vec::new();
+    queries(&dashboard, &mut found);
+    let panels: Vec<_> = found.iter().filter(|query| query.contains("$job")).collect();
+    assert!(panels.len() > 30);
+    for query in panels {
+        let heeded = query.matches("instance=~\"$instance\"").count();
+        let asked = query.matches("job=~\"$job\"").count();
+        assert!(heeded == asked || query.starts_with("label_values"), "{query}");
+    }
+}
+
 /// The credentials that the unit loads are those that the example looks for.
 #[test]
 fn the_unit_loads_what_the_example_reads() {

@@ -194,10 +194,11 @@ mod service {
     }
 
     #[tokio::test]
-    async fn the_first_steps_of_the_readme_work_word_for_word() {
+    async fn the_file_of_the_readme_answers_its_requests_as_it_says() {
         let readme = document("README.md");
         let blocks = blocks(&readme);
-        let settings = blocks.iter().find(|(kind, _)| *kind == "toml").unwrap().1;
+        let whole = |block: &&(&str, &str)| block.1.starts_with("# forewarm.toml");
+        let settings = blocks.iter().find(whole).unwrap().1;
         let sql =
             readme.split("executescript(\"\"\"").nth(1).unwrap().split("\"\"\"").next().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -228,11 +229,62 @@ mod service {
         assert_eq!(status, 200);
         let paths = described["paths"].as_object().unwrap();
         assert!(paths.len() > 25, "{paths:?}");
-        for path in paths.keys() {
-            // Some are written as another one's end, such as `/pause`.
-            let end = path.rsplit('/').find(|part| !part.starts_with('{')).unwrap();
-            let is_there = guide.contains(&format!("/{end}"));
-            assert!(is_there, "{path} is not in docs/service.md");
+        let told = routes(&guide);
+        for (path, methods) in paths {
+            // The names of what is in braces differ.
+            let path = nameless(path);
+            for method in methods.as_object().unwrap().keys() {
+                let route = format!("{} {path}", method.to_uppercase());
+                assert!(told.contains(&route), "{route} is not in docs/service.md: {told:#?}");
+            }
+        }
+    }
+
+    /// The routes in the first cells of tables: `GET /a/{id}/logs`, `/runs` are two.
+    fn routes(guide: &str) -> std::collections::BTreeSet<String> {
+        let (mut routes, methods) = (std::collections::BTreeSet::new(), ["GET", "POST", "DELETE"]);
+        for row in guide.lines().filter(|line| line.starts_with("| `")) {
+            let cell = row.split(" | ").next().unwrap();
+            let (mut method, mut before) = (None, String::new());
+            for quoted in cell.split('`').skip(1).step_by(2) {
+                let given = quoted.split_once(' ').filter(|(method, _)| methods.contains(method));
+                method = given.map(|(method, _)| method).or(method);
+                let Some(method) = method else { continue };
+                let path = given.map_or(quoted, |(_, path)| path).split('?').next().unwrap();
+                let folder = before.rsplit_once('/').map_or("", |(folder, _)| folder);
+                routes.insert(format!("{method} {}", nameless(path)));
+                // It may be written as another one's end, such as `/pause`.
+                routes.insert(format!("{method} {}", nameless(&format!("{folder}{path}"))));
+                if given.is_some() {
+                    path.clone_into(&mut before);
+                }
+            }
+        }
+        routes
+    }
+
+    fn nameless(path: &str) -> String {
+        let part =
+            |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
+        path.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+
+    #[test]
+    fn the_dependencies_of_the_readme_are_those_of_the_crate() {
+        let readme = document("README.md");
+        let shown = blocks(&readme);
+        let shown = shown.iter().find(|(_, text)| text.starts_with("[dependencies]")).unwrap().1;
+        let shown: toml::Table = toml::from_str(shown).unwrap();
+        let manifest: toml::Table = toml::from_str(&document("Cargo.toml")).unwrap();
+        let version = |of: &toml::Value| {
+            let version = of.get("version").unwrap_or(of).as_str();
+            version.unwrap().to_owned()
+        };
+        for (name, wanted) in shown["dependencies"].as_table().unwrap() {
+            if name != "forewarm" {
+                let ours = version(&manifest["dependencies"][name]);
+                assert!(ours.starts_with(&version(wanted)), "{name}: {ours}");
+            }
         }
     }
 

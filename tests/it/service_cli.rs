@@ -139,7 +139,8 @@ async fn what_failed_shows_in_the_exit_code_and_is_said() {
 fn the_exit_codes_are_those_of_the_help_and_of_the_guide() {
     let home = tempfile::tempdir().unwrap();
     let help = |line: &[&str]| texts(&command(home.path()).args(line).output().unwrap()).0;
-    for line in [&["--help"][..], &["stats", "--help"], &["check", "--help"]] {
+    for line in [&["--help"][..], &["stats", "--help"], &["check", "--help"], &["serve", "--help"]]
+    {
         let text = help(line);
         for code in ["0  done", "3  the settings were refused", "4  the service was not reached"] {
             assert!(text.contains(code), "{line:?}: {text}");

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::{Target, percent};
 use crate::service::console::{self, Failure, Paint, harmless, painted};
 
-/// Says what a service knows of a key: whether it is loaded ahead and why not, what memory holds of
-/// it, how often it is read, and what is usually read after it.
+/// Says why a key is loaded ahead, or is not.
+///
+/// Besides, what memory holds of it, how often it is read, and what is usually read after it.
 #[derive(Args, Debug)]
 pub(in crate::service) struct Options {
     /// The resource.
@@ -107,26 +108,48 @@ fn text(explained: &Explained, related: &[Related]) -> String {
 
 fn held(held: &Held) -> String {
     let what = if held.is_absent { "that there is no such thing" } else { "a value" };
-    let why = match (&held.reason, held.predicted) {
-        (Some(reason), Some(odds)) => {
-            let unread = if held.is_unread { ", not read since" } else { "" };
-            format!("preload ({}, {} probable{unread})", harmless(reason), percent(odds))
-        }
-        _ => harmless(&held.origin),
-    };
+    let reason = held.reason.as_deref().map(harmless);
+    let odds = held.predicted.map(|odds| format!("{} probable", percent(odds)));
+    let unread = held.is_unread.then(|| "not read since".to_owned());
+    let details: Vec<_> = [reason, odds, unread].into_iter().flatten().collect();
+    let details =
+        if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
     format!(
-        "{what}, {}: {} old, fresh for {} more, loaded by {why}, weight {}",
+        "{what}, {}: {} old, {}, loaded by {}{details}, weight {}",
         harmless(&held.freshness),
         span(held.age),
-        span(held.fresh_for),
+        fresh(held.fresh_for),
+        harmless(&held.origin),
         console::grouped(held.weight),
     )
 }
 
-fn span(span: Duration) -> String {
+fn fresh(left: Duration) -> String {
     // A value that never expires is fresh for longer than anybody waits.
     const EVER: Duration = Duration::from_hours(24 * 365 * 10);
-    if span > EVER { "ever".to_owned() } else { format!("{:.1}s", span.as_secs_f64()) }
+    match left {
+        Duration::ZERO => "not fresh any more".to_owned(),
+        left if left > EVER => "fresh for ever".to_owned(),
+        left => format!("fresh for {} more", span(left)),
+    }
+}
+
+/// A span in the two units that tell.
+fn span(span: Duration) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    if span < Duration::from_mins(1) {
+        return format!("{:.1}s", span.as_secs_f64());
+    }
+    let mut rest = span.as_secs();
+    let mut parts = Vec::new();
+    for (unit, seconds) in UNITS {
+        if rest >= seconds {
+            parts.push(format!("{}{unit}", rest / seconds));
+        }
+        rest %= seconds;
+    }
+    parts.truncate(2);
+    parts.join(" ")
 }
 
 fn paint(summary: &str) -> Paint {
@@ -136,5 +159,34 @@ fn paint(summary: &str) -> Paint {
         Paint::Doubtful
     } else {
         Paint::Good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_units_that_people_count_in() {
+        let told = [500, 7_058_100, 90_061_000, 120_000, 3_600_000]
+            .map(|millis| span(Duration::from_millis(millis)));
+        assert_eq!(told, ["0.5s", "1h 57m", "1d 1h", "2m", "1h"]);
+        assert_eq!(fresh(Duration::MAX), "fresh for ever");
+    }
+
+    #[test]
+    fn a_preload_has_its_reason_though_nothing_was_predicted() {
+        let told = held(&Held {
+            freshness: "fresh".to_owned(),
+            is_absent: false,
+            age: Duration::from_secs(2),
+            fresh_for: Duration::from_secs(58),
+            origin: "preload".to_owned(),
+            reason: Some("restored".to_owned()),
+            predicted: None,
+            is_unread: true,
+            weight: 1,
+        });
+        assert!(told.contains("loaded by preload (restored, not read since), weight 1"), "{told}");
     }
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use super::{ClientError, Target};
 use crate::service::console::{self, Failure, Paint, harmless, is_coloured, painted};
 
-/// Says whether a service is ready, which needs no token, and with one how its parts are doing.
+/// Says whether a service is ready; needs no token.
 ///
+/// With a token, it says how what it is made of is doing as well.
 /// Ends with 1 if it is not ready, as health checks of containers want it.
 #[derive(Args, Debug)]
 pub(in crate::service) struct Options {

@@ -9,10 +9,10 @@ use crate::service::console::{self, Failure, align_numbers, harmless};
 /// Lists the keys in memory that are read most.
 #[derive(Args, Debug)]
 pub(in crate::service) struct Options {
-    /// Those of this resource only.
+    /// Only keys of this resource. Default: of all.
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
-    /// So many at most, 1 to 1,000.
+    /// How many keys at most, 1 to 1,000.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000), value_name = "N")]
     limit: u16,
     #[command(flatten)]

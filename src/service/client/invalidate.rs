@@ -9,9 +9,14 @@ use serde_json::{Value, json};
 use super::{ClientError, Target};
 use crate::service::console::{self, Failure, grouped, harmless};
 
-/// Has a service forget keys of a resource, here and on all nodes that share its L2: whoever reads
-/// them from then on gets what the source says.
+/// Forgets keys of a resource, on all nodes.
+///
+/// That is, on all that share the L2 of the service: whoever reads them from then on gets what the
+/// source says.
 #[derive(Args, Debug)]
+#[command(
+    override_usage = "forewarm invalidate [OPTIONS] <RESOURCE> <KEY>...|--tag <TAG>|--pattern <PATTERN>|--all"
+)]
 pub(in crate::service) struct Options {
     /// The resource.
     resource: String,
@@ -31,16 +36,16 @@ pub(in crate::service) struct Options {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Selection {
-    /// These keys.
+    /// The keys to forget.
     #[arg(value_name = "KEY")]
     keys: Vec<String>,
-    /// Those of values with this tag.
+    /// Forgets the keys whose values have this tag.
     #[arg(long)]
     tag: Option<String>,
-    /// Those that match this pattern of `*`, `?` and `\`.
+    /// Forgets the keys that match this pattern of `*`, `?` and `\`.
     #[arg(long)]
     pattern: Option<String>,
-    /// All of them.
+    /// Forgets all keys of the resource.
     #[arg(long)]
     all: bool,
 }

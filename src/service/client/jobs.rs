@@ -31,7 +31,7 @@ enum Command {
     Runs {
         /// The job.
         id: String,
-        /// So many at most, 1 to 1,000.
+        /// How many runs at most, 1 to 1,000.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000), value_name = "N")]
         limit: u16,
     },

@@ -80,3 +80,23 @@ async fn a_job_is_run_and_a_chart_is_read_by_the_keyboard() {
     assert_eq!(focused, "Run popular now");
     browser.until(LIVE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_heard_has_a_name_and_what_does_not_scroll_is_no_stop() {
+    let shown = Shown::live().await;
+    let browser = &shown.browser;
+    shown.read_users(1..60).await;
+    browser.until("document.querySelectorAll('#hot tbody tr').length === 59").await;
+    let nameless = "return [...document.querySelectorAll('th')].filter((title) => title.textContent.trim() === '').length";
+    assert_eq!(browser.script(nameless).await, 0);
+    browser.until("document.getElementById('health').textContent === 'up'").await;
+    let states = "return document.querySelector('[role=status].states').textContent.replace(/\\s+/g, ' ').trim()";
+    assert_eq!(browser.script(states).await, "Service: up Figures: live");
+    let scrolls = "box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight";
+    let boxes = "[...document.querySelectorAll('.scroll')].filter((box) => box.checkVisibility())";
+    browser
+        .until(&format!("{boxes}.every((box) => box.hasAttribute('tabindex') === ({scrolls}))"))
+        .await;
+    browser.until("document.querySelector('#hot .scroll[tabindex]')").await;
+    browser.until("document.querySelector('#job-list .scroll:not([tabindex])')").await;
+}

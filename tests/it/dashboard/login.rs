@@ -3,7 +3,7 @@
 use super::Shown;
 use super::service::{LOOKER, OPS, WRITER};
 
-const TOKENS: &str = r#"
+pub(super) const TOKENS: &str = r#"
 [auth]
 tokens = [
     { name = "ops", secret = { env = "OPS" }, scopes = ["read", "write", "admin"] },
@@ -12,7 +12,7 @@ tokens = [
 ]
 "#;
 
-const ASKED: &str = "document.getElementById('login').open";
+pub(super) const ASKED: &str = "document.getElementById('login').open";
 
 async fn log_in(shown: &Shown, token: &str) {
     shown.browser.fill("#token", token).await;

@@ -86,6 +86,17 @@ impl Service {
         self.served = None;
     }
 
+    /// Another node over the same file.
+    pub(super) fn another(&self) -> Served {
+        let settings = format!("{}\n[server]\nlisten = \"127.0.0.1:0\"\n", self.settings);
+        Served::start(self.folder.path(), &settings, &[OPS, LOOKER, WRITER])
+    }
+
+    /// Listens to its seconds, if there is a place.
+    pub(super) async fn listen(&self) -> reqwest::Response {
+        self.served().request("GET", "/admin/events").send().await.unwrap()
+    }
+
     /// The page.
     pub(super) fn page(&self) -> String {
         format!("http://{}/", self.address)

@@ -246,3 +246,29 @@ async fn a_source_that_is_gone_is_told_and_what_is_held_is_served() {
     let (status, ready) = served.get("/readyz").await;
     assert_eq!((status, &ready["state"]), (200, &json!("degraded")), "{ready}");
 }
+
+#[tokio::test]
+async fn the_last_minutes_are_told_of_a_resource_or_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    for _ in 0..3 {
+        served.get("/v1/user/7").await;
+    }
+    let reads = async |query: &str| {
+        let (status, history) = served.get(&format!("/admin/history{query}")).await;
+        assert_eq!(status, 200, "{history}");
+        let samples = history["samples"].as_array().unwrap().iter();
+        samples.map(|sample| sample["figures"]["reads"].as_u64().unwrap()).sum::<u64>()
+    };
+    while reads("?resource=user").await < 3 {
+        tokio::task::yield_now().await;
+    }
+    // `right` is related to it: it was loaded ahead, and not read.
+    assert_eq!((reads("?resource=user").await, reads("?resource=right").await), (3, 0));
+    // Jobs read as well.
+    assert!(reads("").await >= 3);
+    for path in ["/admin/history", "/admin/events"] {
+        assert_eq!(served.get(&format!("{path}?resource=nothing")).await.0, 404);
+    }
+}

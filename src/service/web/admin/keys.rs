@@ -1,6 +1,5 @@
 //! Keys: which are hot, and what is known of one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Answer;
@@ -10,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::Service;
 use super::super::asked::{Path, Query};
+use super::super::hot::{HotKeyRow, HotKeys};
 use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::shapes;
@@ -20,19 +20,6 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(hot)).routes(routes!(explain)).routes(routes!(related))
-}
-
-/// A key that is read often.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct HotKeyRow {
-    /// The resource.
-    resource: String,
-    /// The key.
-    key: String,
-    /// Its reads, each weighing half as much after a half-life.
-    score: f64,
-    /// Its reads per second; `null` before the second.
-    rate: Option<f64>,
 }
 
 /// Which resource, and how many of something.
@@ -83,25 +70,10 @@ async fn hot(
 ) -> Result<Answer<Vec<HotKeyRow>>, Problem> {
     let HotTerms { resource: name, limit } = terms;
     let limit = Limit { limit }.count()?;
-    let served = match name {
-        Some(name) => BTreeMap::from([(name.clone(), service.resource(&name)?)]),
-        None => {
-            let all = service.app.resources().into_iter();
-            all.map(|(name, served)| (name.to_owned(), served)).collect()
-        }
-    };
-    let mut rows = Vec::new();
-    for (name, served) in served {
-        rows.extend(served.documents.hot_keys(limit).into_iter().map(|hot| HotKeyRow {
-            resource: name.clone(),
-            key: hot.key,
-            score: hot.score,
-            rate: hot.rate,
-        }));
+    if let Some(name) = &name {
+        service.resource(name)?;
     }
-    rows.sort_by(|one, other| other.score.total_cmp(&one.score));
-    rows.truncate(limit);
-    Ok(Answer(rows))
+    Ok(Answer(HotKeys::of(service, name, limit).await))
 }
 
 /// What is known of a key, and whether it is loaded ahead.

@@ -42,6 +42,16 @@ export const post = async (path) => (await send(path, { method: "POST" })).json(
 /** A path with a name in the middle, whatever that name is made of. */
 export const path = (parts, ...names) => String.raw({ raw: parts }, ...names.map(encodeURIComponent));
 
+/** For answers that may overtake each other: `const isLatest = ask()`, and later whether nobody has asked again. */
+export function turns() {
+  let latest = 0;
+  return () => {
+    latest += 1;
+    const mine = latest;
+    return () => mine === latest;
+  };
+}
+
 /** What went wrong, for people. */
 export function complaint(error) {
   if (!(error instanceof Refusal)) return "The service does not answer.";

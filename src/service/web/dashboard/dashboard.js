@@ -7,7 +7,7 @@ import * as explain from "/assets/explain.js";
 import * as jobs from "/assets/jobs.js";
 import * as keys from "/assets/keys.js";
 import * as learned from "/assets/learned.js";
-import { listen } from "/assets/live.js";
+import { listen, listenAnew } from "/assets/live.js";
 import { enter } from "/assets/login.js";
 import * as overview from "/assets/overview.js";
 import { every } from "/assets/poll.js";
@@ -19,13 +19,14 @@ import * as view from "/assets/view.js";
 /** How often is asked for what the events do not tell. */
 const OFTEN_MS = 3_000;
 const SELDOM_MS = 10_000;
+const RARELY_MS = 30_000;
 
 const samples = new Samples();
 /** The latest figures of the resources since the start, and their policies. */
-const latest = { stats: { resources: [] }, resources: {} };
+const latest = { stats: null, resources: null };
 
 function showSamples() {
-  overview.show(samples, latest.stats, latest.resources);
+  overview.show(samples, latest.stats ?? {}, latest.resources ?? {});
 }
 
 function showFigures() {
@@ -34,10 +35,22 @@ function showFigures() {
 }
 
 async function refreshFigures() {
-  [latest.stats, latest.resources] = await Promise.all([get("/admin/stats"), get("/admin/resources")]);
+  latest.stats = await get("/admin/stats");
+  showAll();
+}
+
+/** Policies change when somebody changes them. */
+async function refreshResources() {
+  latest.resources = await get("/admin/resources");
+  showAll();
+}
+
+function showAll() {
+  const { stats, resources } = latest;
+  if (stats === null || resources === null) return;
   view.offer(
-    latest.stats.resources.map(({ resource }) => resource),
-    Object.keys(latest.resources),
+    stats.resources.map(({ resource }) => resource),
+    Object.keys(resources),
   );
   showFigures();
 }
@@ -70,6 +83,7 @@ function start() {
   isStarted = true;
   listen(on);
   every(OFTEN_MS, refreshFigures);
+  every(RARELY_MS, refreshResources);
   every(keys.SAMPLE_MS, keys.sample);
   every(OFTEN_MS, jobs.refresh);
   every(OFTEN_MS, engine.refreshHealth);
@@ -86,10 +100,17 @@ async function showVersion() {
 
 for (const section of [view, overview, score, learned, jobs, engine, records]) section.begin();
 keys.begin(explain.explain);
-explain.begin(() => latest.resources);
+explain.begin(() => latest.resources ?? {});
+let { resource: heard } = view.view;
 view.onChange(() => {
+  const { resource } = view.view;
+  if (resource !== heard) {
+    heard = resource;
+    samples.reset([]);
+    listenAnew();
+  }
   showSamples();
-  showFigures();
+  showAll();
   keys.sample().catch(() => {});
 });
 showVersion().catch(() => {});

@@ -34,6 +34,26 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A box that scrolls if it has to. Then it can be reached, so that it can be scrolled without a pointer. */
+export class Scrolling {
+  constructor(name, content, look = "") {
+    this.box = html("div", { class: `scroll ${look}`.trim(), role: "group", "aria-label": name }, content);
+    const watcher = new ResizeObserver(() => this.#mark());
+    watcher.observe(this.box);
+    watcher.observe(content);
+  }
+
+  #mark() {
+    const { box } = this;
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (scrolls) box.setAttribute("tabindex", "0");
+    else if (document.activeElement !== box) box.removeAttribute("tabindex");
+  }
+}
+
+/** What is heard, and not seen. */
+export const unseen = (text) => html("span", { class: "unseen" }, text);
+
 /** A key, in which nothing changes the direction of what stands around it. */
 export function keyText(key) {
   return key === ""

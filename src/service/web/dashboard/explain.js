@@ -1,7 +1,7 @@
 // What the service knows of a key, in sentences.
 
-import { get, path } from "/assets/api.js";
-import { badge, html, keyText, part } from "/assets/dom.js";
+import { get, path, turns } from "/assets/api.js";
+import { badge, html, keyText, part, Scrolling } from "/assets/dom.js";
 import { amount, bytes, count, percent, perSecond, seconds, span } from "/assets/format.js";
 import { attempt } from "/assets/poll.js";
 import { bar } from "/assets/sparkline.js";
@@ -23,6 +23,7 @@ const REASONS = {
 const ORIGINS = { demand: "somebody waited for it", refresh: "a value that was served had to be renewed" };
 
 let resources = () => ({});
+const ask = turns();
 
 /** `latest` gives the resources as they were last told. */
 export function begin(latest) {
@@ -43,11 +44,13 @@ export function explain(resource, key) {
 
 async function show() {
   const [resource, key] = [part("explain-resource").value, part("explain-key").value];
+  const isLatest = ask();
   const query = `?key=${encodeURIComponent(key)}`;
   const [known, related] = await Promise.all([
     get(path`/admin/resources/${resource}/explain` + query),
     get(path`/admin/resources/${resource}/related` + query),
   ]);
+  if (!isLatest()) return;
   const title = html("h4", {}, keyText(key), ` of ${resource}`);
   const summary = known.summary.charAt(0).toUpperCase() + known.summary.slice(1);
   part("explained").replaceChildren(
@@ -119,8 +122,8 @@ function followers(related) {
     { class: "shown" },
     `Usually read after it: ${count(related.length)} ${related.length === 1 ? "key" : "keys"}`,
   );
-  const box = { class: "scroll", tabindex: "0", role: "region", "aria-label": "Keys that are read after it" };
-  return html("div", box, html("table", {}, caption, html("thead", {}, head), html("tbody", {}, rows)));
+  const table = html("table", {}, caption, html("thead", {}, head), html("tbody", {}, rows));
+  return new Scrolling("Keys that are read after it", table).box;
 }
 
 const numbers = (text) => html("td", { class: "number" }, text);

@@ -13,6 +13,8 @@ const STRIP = 10;
 /** How long a run that was asked for is looked for. */
 const LOOKS_MAX = 60;
 const LOOK_MS = 500;
+/** Other nodes run jobs too: the chosen one is asked for its runs so often. */
+const RUNS_LAST_MS = 10_000;
 
 /** What failed, and what did not come to a verdict. */
 const OUTCOMES = { succeeded: "up", failed: "down", deadline: "down", panicked: "down" };
@@ -21,14 +23,17 @@ let jobs = [];
 let chosen = null;
 let list;
 let table;
-/** The runs of each job, and how the job was when they were asked for. */
+/** The runs of jobs, how a job was when they were asked for, and when that was. */
 const runs = new Map();
+/** Jobs whose runs are looked for, since somebody has had them run. */
+const looked = new Set();
 
 export function begin() {
   list = new Table("job-list", {
     caption: "Jobs, when they are due, and how they are doing",
     key: ({ name }) => name,
     empty: "No job is declared.",
+    tall: true,
     columns: [
       chooser({
         title: "Job",
@@ -114,13 +119,15 @@ function buttons() {
   let job = null;
   const trigger = html(
     "button",
-    { type: "button", class: "small", click: () => attempt(() => run(job.name)) },
+    { type: "button", class: "small", click: () => looked.has(job.name) || attempt(() => run(job.name)) },
     "Run now",
   );
   const pause = html("button", { type: "button", class: "small", click: () => attempt(() => hold(job)) });
   const update = (next) => {
     job = next;
     trigger.setAttribute("aria-label", `Run ${job.name} now`);
+    // A button that cannot be used would lose the focus.
+    trigger.setAttribute("aria-disabled", looked.has(job.name));
     setText(pause, job.is_paused ? "Resume" : "Pause");
     pause.setAttribute("aria-label", `${job.is_paused ? "Resume" : "Pause"} ${job.name}`);
   };
@@ -129,16 +136,28 @@ function buttons() {
 
 /** Has a job run now, and looks how that goes. */
 async function run(name) {
-  const { message, run_id } = await post(path`/admin/jobs/${name}/trigger`);
-  tell(`${message}.`);
-  choose(name);
+  looked.add(name);
+  show();
+  try {
+    const { message, run_id } = await post(path`/admin/jobs/${name}/trigger`);
+    tell(`${message}.`);
+    chosen = name;
+    await follow(name, run_id);
+  } finally {
+    looked.delete(name);
+    show();
+  }
+  await refresh();
+}
+
+/** Looks for a run until it has ended, but not for ever. */
+async function follow(name, wanted) {
   for (let look = 0; look < LOOKS_MAX; look += 1) {
     await load(name);
     show();
-    if (runs.get(name).rows.some((row) => row.run_id === run_id && row.ended !== null)) break;
+    if (runs.get(name).rows.some(({ run_id, ended }) => run_id === wanted && ended !== null)) return;
     await new Promise((done) => setTimeout(done, LOOK_MS));
   }
-  await refresh();
 }
 
 async function hold({ name, is_paused }) {
@@ -152,26 +171,39 @@ async function hold({ name, is_paused }) {
 function choose(name) {
   chosen = name;
   show();
+  attempt(async () => {
+    await load(name);
+    show();
+  });
 }
 
-/** Asks how the jobs are doing; and for runs only of those that have moved, since those may be in L2. */
+/** Asks how the jobs are doing; and for runs only of those that are shown and have moved, since those may be in L2. */
 export async function refresh() {
   jobs = await get("/admin/jobs");
-  chosen ??= jobs[0]?.name ?? null;
-  const moved = jobs.filter((job) => runs.get(job.name)?.as !== mark(job));
+  if (!jobs.some(({ name }) => name === chosen)) chosen = jobs[0]?.name ?? null;
+  list.show(jobs);
+  const shown = new Set(list.inView()).add(chosen);
+  const moved = jobs.filter((job) => shown.has(job.name) && isOld(job));
   await Promise.all(moved.map(async (job) => load(job.name, mark(job))));
   show();
 }
 
-const mark = ({ last_success, consecutive_failures, running, waiting }) =>
-  [last_success, consecutive_failures, running, waiting].join();
+function isOld(job) {
+  const known = runs.get(job.name);
+  return known?.as !== mark(job) || (job.name === chosen && Date.now() - known.at > RUNS_LAST_MS);
+}
+
+const mark = ({ last_success, consecutive_failures, running, waiting, next_run }) =>
+  [last_success, consecutive_failures, running, waiting, next_run].join();
 
 async function load(name, as = null) {
-  runs.set(name, { as, rows: await get(path`/admin/jobs/${name}/runs` + `?limit=${RUNS_MAX}`) });
+  const rows = await get(path`/admin/jobs/${name}/runs` + `?limit=${RUNS_MAX}`);
+  runs.set(name, { as, rows, at: Date.now() });
 }
 
 function show() {
   list.show(jobs);
   setText(part("runs-title"), chosen === null ? "Runs" : `Runs of ${chosen}`);
-  table.show(runs.get(chosen)?.rows ?? []);
+  const known = runs.get(chosen);
+  if (known || chosen === null) table.show(known?.rows ?? []);
 }

@@ -1,6 +1,6 @@
 // The keys that are read most. The service does not remember how that changes; this page does.
 
-import { get } from "/assets/api.js";
+import { get, turns } from "/assets/api.js";
 import { html, keyText, part, setText } from "/assets/dom.js";
 import { amount, count } from "/assets/format.js";
 import { sparkline } from "/assets/sparkline.js";
@@ -9,13 +9,17 @@ import { view } from "/assets/view.js";
 
 const KEYS_MAX = 100;
 export const SAMPLE_MS = 2_000;
-/** Three minutes. */
-const SAMPLES_MAX = 90;
+const SPAN_MS = 180_000;
+/** Without a sample for so long, a line is parted. */
+const GAP_MS = 3.5 * SAMPLE_MS;
 
 const name = ({ resource, key }) => `${resource}\n${key}`;
 
+/** The rates of each key as they were at their times. */
 const rates = new Map();
+const ask = turns();
 let rows = [];
+let sampledAt = 0;
 let table;
 
 /** `explain` is called with the resource and the key that somebody wants explained. */
@@ -29,7 +33,7 @@ export function begin(explain) {
       { title: "Key", cell: ({ key }) => keyText(key) },
       { title: "Resource", cell: ({ resource }) => resource },
       { title: "Reads/s", number: true, cell: ({ rate }) => amount(rate) },
-      { title: "Last 3 min", cell: (row) => sparkline(rates.get(name(row)) ?? [], SAMPLES_MAX, told(row)) },
+      { title: "Last 3 min", cell: line },
       { title: "Score", number: true, cell: ({ score }) => amount(score) },
       { title: "", control: () => explainer(explain) },
     ],
@@ -53,8 +57,13 @@ function explainer(explain) {
   };
 }
 
-function told(row) {
-  const known = (rates.get(name(row)) ?? []).filter((rate) => rate !== null);
+function line(row) {
+  const points = rates.get(name(row)) ?? [];
+  return sparkline(points, { end: sampledAt, span: SPAN_MS, gap: GAP_MS }, told(points));
+}
+
+function told(points) {
+  const known = points.map(({ value }) => value);
   if (known.length === 0) return "read once";
   return `${amount(Math.min(...known))} to ${amount(Math.max(...known))} reads/s in the last minutes`;
 }
@@ -63,21 +72,24 @@ function told(row) {
 export async function sample() {
   const resource = view.resource === "" ? "" : `&resource=${encodeURIComponent(view.resource)}`;
   const known = [...part("explain-resource").options].some(({ value }) => value === view.resource);
-  rows = view.resource === "" || known ? await get(`/admin/hot-keys?limit=${KEYS_MAX}${resource}`) : [];
+  const isLatest = ask();
+  const answer = view.resource === "" || known ? await get(`/admin/hot-keys?limit=${KEYS_MAX}${resource}`) : [];
+  if (!isLatest()) return;
+  rows = answer;
   remember();
   show();
 }
 
 function remember() {
-  const now = new Map(rows.map((row) => [name(row), row.rate]));
-  for (const key of now.keys()) {
-    if (!rates.has(key)) rates.set(key, []);
+  sampledAt = Date.now();
+  for (const row of rows) {
+    if (row.rate === null) continue;
+    if (!rates.has(name(row))) rates.set(name(row), []);
+    rates.get(name(row)).push({ at: sampledAt, value: row.rate });
   }
   for (const [key, past] of rates) {
-    past.push(now.get(key) ?? null);
-    if (past.length > SAMPLES_MAX) past.shift();
-    // What has not been among the first for that long is forgotten.
-    if (past.every((rate) => rate === null) && !now.has(key)) rates.delete(key);
+    while (past.length > 0 && past[0].at < sampledAt - SPAN_MS) past.shift();
+    if (past.length === 0) rates.delete(key);
   }
 }
 

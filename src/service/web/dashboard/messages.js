@@ -13,13 +13,33 @@ export function tell(text) {
 
 /** Says that something went wrong; stays until it is dismissed. */
 export function warn(text) {
-  show(text, "problem");
+  return show(text, "problem");
+}
+
+/** What is wrong with something that is tried again and again: said once, and no more when it works again. */
+export class Complaint {
+  #text = null;
+  #message = null;
+
+  warn(text) {
+    // What was dismissed is not said again for being still so.
+    if (text === this.#text) return;
+    this.settle();
+    this.#text = text;
+    this.#message = warn(text);
+  }
+
+  settle() {
+    this.#message?.remove();
+    this.#text = this.#message = null;
+  }
 }
 
 function show(text, kind) {
   const box = part("messages");
   for (const old of box.children) {
-    // The same again is no news.
+    // The same again is no news, and is not read out again.
+    if (old.firstChild.textContent === text && kind === "problem") return old;
     if (old.firstChild.textContent === text) old.remove();
   }
   const dismiss = html("button", { type: "button", click: () => message.remove() }, "Dismiss");

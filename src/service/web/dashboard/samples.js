@@ -6,7 +6,7 @@ import { heard, instant } from "/assets/clock.js";
 const SECONDS_MAX = 600;
 const FIELDS = ["reads", "hits", "preload_hits", "waited", "errors", "loads", "preloads", "wasted"];
 
-/** What each second has brought. */
+/** What each second has brought to what is looked at. */
 export class Samples {
   #samples = [];
 
@@ -29,18 +29,23 @@ export class Samples {
     return this.#samples.at(-1)?.at ?? null;
   }
 
-  /** The sums over the last seconds, of a resource or of all. */
-  sum(resource, seconds) {
-    return summed(this.#last(seconds), resource);
+  /** The sums over the last seconds. */
+  sum(seconds) {
+    return summed(this.#last(seconds));
   }
 
   /** Averages per second over the last seconds, in steps that are long enough to be smooth. */
-  points(resource, seconds) {
+  points(seconds) {
     const step = 1000 * (seconds <= 60 ? 1 : seconds <= 300 ? 3 : 5);
-    const groups = Map.groupBy(this.#last(seconds), ({ at }) => Math.floor(at / step));
+    const groups = new Map();
+    for (const sample of this.#last(seconds)) {
+      const nth = Math.floor(sample.at / step);
+      if (!groups.has(nth)) groups.set(nth, []);
+      groups.get(nth).push(sample);
+    }
     return [...groups.values()].map((samples) => {
-      const { seconds: count, wait_p95_ms, ...sums } = summed(samples, resource);
-      const point = { at: samples.at(-1).at, wait_p95_ms };
+      const { seconds: count, load_p95_ms, ...sums } = summed(samples);
+      const point = { at: samples.at(-1).at, load_p95_ms };
       for (const field of FIELDS) point[field] = sums[field] / count;
       return point;
     });
@@ -57,16 +62,16 @@ export class Samples {
   }
 }
 
-const timed = (sample) => ({ ...sample, at: instant(sample.at) });
+const timed = ({ at, figures }) => ({ at: instant(at), figures });
 
-function summed(samples, resource) {
-  const sum = { seconds: samples.length, wait_p95_ms: 0 };
+/** Sums; and of the time that loads take, which has no sum, the latest and the worst. */
+function summed(samples) {
+  const sum = { seconds: samples.length, load_p95_ms: null, worst_load_p95_ms: null };
   for (const field of FIELDS) sum[field] = 0;
-  for (const sample of samples) {
-    const figures = resource === "" ? sample.total : sample.resources[resource];
-    if (figures === undefined) continue;
+  for (const { figures } of samples) {
     for (const field of FIELDS) sum[field] += figures[field];
-    sum.wait_p95_ms = Math.max(sum.wait_p95_ms, figures.wait_p95_ms);
+    sum.load_p95_ms = figures.load_p95_ms ?? sum.load_p95_ms;
+    sum.worst_load_p95_ms = Math.max(sum.worst_load_p95_ms, figures.load_p95_ms) || sum.load_p95_ms;
   }
   return sum;
 }

@@ -6,23 +6,21 @@ import { linear } from "/assets/scale.js";
 const WIDTH = 96;
 const HEIGHT = 20;
 
-/** A line of the last values, from 0 up; `null` where there is none. Told in words too. */
-export function sparkline(values, places, told) {
-  const most = Math.max(...values.filter((value) => value !== null), 0);
-  const x = linear([0, places - 1], [1, WIDTH - 4]);
+/** A line of `{ at, value }` up to now, from 0 up, parted where none came for the time of `gap`. Told in words too. */
+export function sparkline(points, { end, span, gap }, told) {
+  const most = Math.max(...points.map(({ value }) => value), 0);
+  const x = linear([end - span, end], [1, WIDTH - 4]);
   const y = linear([0, most || 1], [HEIGHT - 2, 3]);
-  const from = places - values.length;
   let line = "";
+  let before = -Infinity;
   let last = null;
-  values.forEach((value, nth) => {
-    if (value !== null) {
-      const [px, py] = [x(from + nth).toFixed(1), y(value).toFixed(1)];
-      line += `${last === null ? "M" : "L"}${px} ${py}`;
-      last = [px, py];
-    } else {
-      last = null;
-    }
-  });
+  for (const { at, value } of points) {
+    last = [x(at).toFixed(1), y(value).toFixed(1)];
+    line += `${at - before > gap ? "M" : "L"}${last.join(" ")}`;
+    before = at;
+  }
+  // Where it has ended before now, it ends without a mark.
+  if (end - before > gap) last = null;
   return svg(
     "svg",
     { class: "sparkline", width: WIDTH, height: HEIGHT, role: "img", "aria-label": told },

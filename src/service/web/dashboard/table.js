@@ -1,12 +1,12 @@
 // Tables that are shown again and again: a row stays the same element, so that a focus or a selection in it
 // is not lost.
 
-import { html, part, setText } from "/assets/dom.js";
+import { html, part, Scrolling, setText, unseen } from "/assets/dom.js";
 
 /**
  * A table within the element `id`. A column has a `title`, whether it holds numbers, and either `cell`, which
  * gives the text or the element of a row, or `control`, which makes an element once and gives `{ element, update }`.
- * The first column names the row; `key` tells rows apart.
+ * The first column names the row; `key` tells rows apart. A column without a title is of actions.
  */
 export class Table {
   #rows = new Map();
@@ -14,19 +14,12 @@ export class Table {
   constructor(id, { caption, columns, key, empty, tall = false }) {
     Object.assign(this, { columns, key });
     const titles = columns.map(({ title, number }) =>
-      html("th", { scope: "col", class: number && "number" }, title),
+      html("th", { scope: "col", class: number && "number" }, title === "" ? unseen("Actions") : title),
     );
     this.caption = html("caption", {}, caption);
     this.body = html("tbody");
     this.table = html("table", {}, this.caption, html("thead", {}, html("tr", {}, titles)), this.body);
-    // A box that scrolls can be reached, so that it can be scrolled without a pointer.
-    const box = {
-      class: tall ? "scroll tall" : "scroll",
-      tabindex: "0",
-      role: "region",
-      "aria-label": caption,
-    };
-    this.box = html("div", box, this.table);
+    this.box = new Scrolling(caption, this.table, tall ? "tall" : "").box;
     /** What is said where there are no rows; before the first are shown, it is not known. */
     this.nothing = empty;
     this.empty = html("p", { class: "hint nothing" }, "Not loaded yet.");
@@ -56,6 +49,16 @@ export class Table {
       before = element;
     }
     this.#tellWhetherEmpty(wanted.size);
+  }
+
+  /** The keys of the rows that its box shows. */
+  inView() {
+    const { top, bottom } = this.box.getBoundingClientRect();
+    const isIn = ({ element }) => {
+      const row = element.getBoundingClientRect();
+      return row.bottom > top && row.top < bottom;
+    };
+    return [...this.#rows].filter(([, shown]) => isIn(shown)).map(([key]) => key);
   }
 
   #build() {

@@ -35,5 +35,6 @@
     const select = document.getElementById("theme");
     select.value = root.dataset.theme ?? "";
     select.addEventListener("change", () => choose(select.value));
+    document.getElementById("too-old").hidden = CSS.supports("color", "light-dark(#000, #fff)");
   });
 })();

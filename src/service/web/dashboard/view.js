@@ -11,16 +11,20 @@ export const onChange = (listener) => listeners.add(listener);
 
 const changed = () => listeners.forEach((listener) => listener());
 
-/** Looks at a resource; at all if it is the one looked at. */
-export function toggle(resource) {
-  view.resource = view.resource === resource ? "" : resource;
-  part("resource").value = view.resource;
+function look(resource) {
+  view.resource = resource;
+  part("resource").value = resource;
   changed();
 }
+
+/** Looks at a resource; at all if it is the one looked at. */
+export const toggle = (resource) => look(view.resource === resource ? "" : resource);
 
 /** Offers resources to be chosen, in both places where they are. */
 export function offer(resources, keyed) {
   fill(part("resource"), ["", ...resources]);
+  // What is looked at has gone.
+  if (part("resource").value !== view.resource) look(part("resource").value);
   fill(part("explain-resource"), keyed);
 }
 
@@ -34,10 +38,7 @@ function fill(select, names) {
 
 /** Listens to the choices. */
 export function begin() {
-  part("resource").addEventListener("change", (event) => {
-    view.resource = event.target.value;
-    changed();
-  });
+  part("resource").addEventListener("change", (event) => look(event.target.value));
   part("window").addEventListener("change", (event) => {
     view.seconds = Number(event.target.value);
     changed();
