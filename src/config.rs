@@ -13,7 +13,7 @@ mod memory;
 
 /// The settings of an engine, apart from the policies of its resources.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Config {
     /// What the keys of this engine begin with in L2; engines with different prefixes never see
     /// each other's entries. `shop` and `shop:` are the same. Default: `forewarm`.
@@ -41,7 +41,7 @@ pub struct Config {
 
 /// What an engine learns of reads that follow each other.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct LearningConfig {
     /// The keys whose followers are remembered, over all resources; at most 16,777,216. When there
     /// are more, those read least are forgotten. Default: 65,536, which is about 10 MiB.
@@ -101,7 +101,7 @@ pub enum MissLevel {
 
 /// How the engine deals with its L2.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct L2Config {
     /// The longest that a read waits for an answer of L2 before it goes on without; it asks twice
     /// where a stored value turns out not to be what it needs. Default: 100 ms.

@@ -31,7 +31,7 @@ mod source;
 /// };
 /// ```
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Policy {
     /// The most that the resource keeps in memory. Default: 64 MiB.
     pub capacity: Capacity,

@@ -2,6 +2,7 @@
 
 pub use self::builder::JobBuilder;
 pub use self::context::{JobContext, JobError};
+pub(crate) use self::gap::usual_gap;
 pub use self::job::{Job, JobStatus};
 pub(crate) use self::jobs::Jobs;
 pub use self::log::{Run, RunOutcome, RunReason};
@@ -12,6 +13,7 @@ mod builder;
 mod context;
 mod core;
 mod due;
+mod gap;
 mod job;
 mod jobs;
 mod leases;

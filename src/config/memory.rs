@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 
 /// What an engine remembers across restarts, and when it is ready after one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct MemoryConfig {
     /// The file in which it is remembered: see [`Builder::memory`](crate::Builder::memory). Default:
     /// `None`, nothing is.

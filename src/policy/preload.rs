@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 
 /// What is loaded before anybody asks, and the most that it may cost.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct PreloadPolicy {
     /// What decides. Default: [`PreloadMode::Predicted`].
     pub mode: PreloadMode,
@@ -70,7 +70,7 @@ pub enum PreloadMode {
 /// `patterns_max` keys are known, the one with the lowest stored score is forgotten, which is
 /// usually the newest.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Classic {
     /// What is left of a score after an hour without a read, more than 0 and at most 1. Default:
     /// 0.9.

@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 
 /// What may be asked of a source, and what happens when it fails.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct SourcePolicy {
     /// The longest that a load may take, with waiting for its turn and trying again. There is
     /// always one, since a load without an end would keep its slot for ever. Default: 30 s.

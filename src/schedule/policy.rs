@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 ///
 /// Every knob has a default; start from [`JobPolicy::default`] and change what differs.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct JobPolicy {
     /// When it is due: whenever one of these says so. Without any it runs only when it is told to.
     /// Default: none.

@@ -3,13 +3,13 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use jiff::fmt::friendly::SpanPrinter;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::calendar::{Cron, TimeOfDay, Zone};
 use self::written::Written;
 use crate::error::ConfigError;
+use crate::span;
 
 mod calendar;
 #[cfg(test)]
@@ -190,21 +190,16 @@ fn on_grid(instant: Timestamp, every: Duration, further: i128) -> Option<Timesta
     Timestamp::from_nanosecond(nth.checked_mul(every)?).ok()
 }
 
-/// A span as it is written in settings.
-fn span_text(span: &Duration) -> String {
-    SpanPrinter::new().unsigned_duration_to_string(span)
-}
-
 impl Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Every(every) => write!(f, "every {}", span_text(every)),
+            Kind::Every(every) => write!(f, "every {}", span::text(*every)),
             Kind::Cron(cron) => write!(f, "cron {cron}"),
             Kind::Daily(time, zone) => write!(f, "daily at {time} in {zone}"),
             Kind::DayChange(zone) => write!(f, "when a day begins in {zone}"),
             Kind::OnceAt(at) => write!(f, "once at {at}"),
             Kind::OnceAfter(span) => {
-                write!(f, "once, {} after it was first known", span_text(span))
+                write!(f, "once, {} after it was first known", span::text(*span))
             }
             Kind::AtStart => f.write_str("at the start"),
         }

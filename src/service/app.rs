@@ -1,22 +1,22 @@
 //! The engine that settings describe, with all that it serves.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::jobs::declare_job;
+use self::snapshots::declare_snapshot;
 use self::tier::with_l2;
 use super::document::{Document, Template, trim};
 use super::settings::resource::{AliasSettings, Normalize, RelatedSettings, ResourceSettings};
-use super::settings::snapshot::SnapshotSettings;
 use super::settings::{Settings, SettingsError};
 use super::source::Source;
 use crate::builder::Forewarm;
-use crate::error::{ConfigError, Error, LoadError};
+use crate::error::{ConfigError, Error};
 use crate::resource::{Alias, Resource, ResourceBuilder};
 use crate::snapshot::Snapshot;
 
 mod jobs;
+mod snapshots;
 mod tier;
 
 /// What is cached: documents by texts.
@@ -76,7 +76,7 @@ impl App {
             app.resources.insert(name.clone(), served);
         }
         for (name, snapshot) in &settings.snapshots {
-            let snapshot = app.declare_snapshot(name, snapshot)?;
+            let snapshot = declare_snapshot(&app, name, snapshot)?;
             app.snapshots.insert(name.clone(), snapshot);
         }
         for (name, job) in &settings.jobs {
@@ -165,49 +165,11 @@ impl App {
         let aliases = declared.aliases.keys().cloned().collect();
         Ok(Served { documents: builder.build()?, aliases })
     }
-
-    fn declare_snapshot(
-        &self,
-        name: &str,
-        declared: &SnapshotSettings,
-    ) -> Result<Snapshot<Document>, AppError> {
-        let source = self.source(&format!("snapshots.{name}.source"), &declared.source)?;
-        let collections = Arc::new(declared.collections.clone());
-        let load = move || {
-            let (source, collections) = (source.clone(), Arc::clone(&collections));
-            async move {
-                let mut dataset = serde_json::Map::new();
-                for (name, collection) in &*collections {
-                    let asked = collection.asked(source.kind()).map_err(LoadError::permanent)?;
-                    let rows = source.collect(asked, collection.scalar).await?;
-                    dataset.insert(name.clone(), rows);
-                }
-                Document::of_value(&dataset.into()).map_err(LoadError::permanent)
-            }
-        };
-        let builder = self.forewarm.snapshot::<Document>(name).jitter(declared.jitter);
-        let builder =
-            declared.triggers.iter().fold(builder, |builder, trigger| builder.on(trigger.clone()));
-        let builder = builder.refuse_shrinking(declared.refuse_shrinking, rows_of);
-        Ok(builder.load_with(load).build()?)
-    }
-}
-
-/// The rows of all collections of a dataset.
-fn rows_of(dataset: &Document) -> usize {
-    let collections = dataset.value();
-    let rows =
-        collections.as_object().into_iter().flatten().filter_map(|(_, rows)| rows.as_array());
-    rows.map(Vec::len).sum()
 }
 
 fn alias_of(name: &str, terms: &AliasSettings, source: &Source) -> Alias<String, Document> {
     let field = terms.field.clone();
-    let text_of = move |document: &Document| match document.value().pointer(&field)? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
+    let text_of = move |document: &Document| document.scalar(&field);
     let alias = Alias::new(name, text_of, source.find(&terms.query));
     match terms.normalize {
         Normalize::None => alias,
@@ -222,9 +184,8 @@ fn relate(
     related: &RelatedSettings,
 ) -> Result<DocumentsBuilder, AppError> {
     let template = template("related", &related.key)?;
-    Ok(builder.related(&related.resource, move |id, document: &Document| {
-        expanded(&template, id, document)
-    }))
+    Ok(builder
+        .related(&related.resource, move |id, document: &Document| template.expand(id, document)))
 }
 
 fn tag(builder: DocumentsBuilder, tags: &[String]) -> Result<DocumentsBuilder, AppError> {
@@ -233,18 +194,13 @@ fn tag(builder: DocumentsBuilder, tags: &[String]) -> Result<DocumentsBuilder, A
     }
     let templates = tags.iter().map(|tag| template("tags", tag)).collect::<Result<Vec<_>, _>>()?;
     Ok(builder.tags(move |id: &String, document: &Document| {
-        templates.iter().flat_map(|template| expanded(template, id, document)).collect::<Vec<_>>()
+        templates.iter().flat_map(|template| template.expand(id, document)).collect::<Vec<_>>()
     }))
 }
 
 fn template(field: &str, text: &str) -> Result<Template, ConfigError> {
     Template::parse(text)
         .map_err(|error| ConfigError::new(field, error.to_string(), "use one such as `{id}`"))
-}
-
-fn expanded(template: &Template, id: &str, document: &Document) -> Vec<String> {
-    let value = if template.needs_document() { document.value() } else { serde_json::Value::Null };
-    template.expand(id, &value)
 }
 
 impl Served {

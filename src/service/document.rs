@@ -6,8 +6,6 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use self::sound::Sound;
@@ -15,13 +13,15 @@ use self::sound::Sound;
 pub(crate) use self::template::Template;
 pub(crate) use self::trim::trim;
 
+mod pointer;
 mod sound;
 mod template;
 mod trim;
 
 /// A JSON document: its text as it is answered, and the `ETag` of the text.
 ///
-/// A document that exists is JSON, is UTF-8 and can be read as a [`Value`]. Cloning copies nothing.
+/// A document that exists is JSON, is UTF-8 and can be read as a `serde_json::Value`. It never is, apart
+/// from tests, so that every number and the order of names stay as they came. Cloning copies nothing.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Document {
     text: Bytes,
@@ -51,15 +51,6 @@ impl Document {
         Ok(Self::new(text))
     }
 
-    /// The document that this value is.
-    ///
-    /// # Errors
-    ///
-    /// It is nested more than 127 deep.
-    pub(crate) fn of_value(value: &Value) -> Result<Self, DocumentError> {
-        Self::of(value.to_string().into())
-    }
-
     fn new(text: Bytes) -> Self {
         let etag = etag_of(&text);
         Self { text, etag, source_etag: None }
@@ -86,16 +77,26 @@ impl Document {
         self.source_etag.as_deref()
     }
 
-    /// The text, to be put into another one as it stands.
-    pub(crate) fn raw(&self) -> Box<RawValue> {
-        // It was checked when it was made, by the same rules.
-        serde_json::from_slice(&self.text).unwrap_or_default()
+    /// The text, to be looked into, or put into another one as it stands.
+    pub(crate) fn text(&self) -> &str {
+        // It was checked when it was made.
+        str::from_utf8(&self.text).unwrap_or("null")
+    }
+
+    /// The text, the number or the truth that a JSON pointer leads to, as a text.
+    pub(crate) fn scalar(&self, pointer: &str) -> Option<String> {
+        template::text_of(pointer::find(self.text(), pointer)?)
+    }
+
+    /// How many elements the arrays have that it holds by names.
+    pub(crate) fn count_elements(&self) -> usize {
+        pointer::count_elements(self.text())
     }
 
     /// What it says.
-    pub(crate) fn value(&self) -> Value {
-        // It was checked when it was made, by the same rules.
-        serde_json::from_slice(&self.text).unwrap_or_default()
+    #[cfg(test)]
+    pub(crate) fn value(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.text).unwrap()
     }
 
     /// The length of its text in bytes.
@@ -114,6 +115,11 @@ impl DocumentError {
         };
         Self { problem, line: error.line(), column: error.column() }
     }
+}
+
+/// Whether a text can be a document, or a part of one.
+pub(crate) fn is_json(text: &str) -> bool {
+    Sound::check(text.as_bytes()).is_ok()
 }
 
 fn etag_of(text: &[u8]) -> HeaderValue {
@@ -155,6 +161,7 @@ impl fmt::Debug for Document {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
+    use serde_json::Value;
 
     use super::*;
 

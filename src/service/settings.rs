@@ -10,6 +10,7 @@ use self::job::JobSettings;
 use self::l2::L2Settings;
 use self::log::LogSettings;
 use self::resource::ResourceSettings;
+use self::secret::Secret;
 use self::server::ServerSettings;
 use self::snapshot::SnapshotSettings;
 use self::source::SourceSettings;
@@ -23,6 +24,7 @@ pub(crate) mod job;
 pub(crate) mod l2;
 pub(crate) mod load;
 pub(crate) mod log;
+mod names;
 mod read;
 pub(crate) mod resource;
 pub(crate) mod secret;
@@ -34,7 +36,7 @@ pub(crate) mod source;
 ///
 /// Every field has a default; what is not known is refused.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Settings {
     /// Where and how it listens.
     pub(crate) server: ServerSettings,
@@ -80,20 +82,22 @@ impl Settings {
                 problems.note(Err(ConfigError::new(part, format!("are {count}"), remedy)));
             }
         }
+        problems.all(names::problems("sources", &self.sources));
+        problems.all(names::problems("resources", &self.resources));
+        problems.all(names::problems("snapshots", &self.snapshots));
+        problems.all(names::problems("jobs", &self.jobs));
         for (name, source) in &self.sources {
-            problems.note(check_name("sources", name));
             problems.note(source.check(&format!("sources.{name}")));
         }
         for (name, resource) in &self.resources {
-            problems.note(check_name("resources", name));
             problems.all(resource.problems(name, self));
         }
         for (name, snapshot) in &self.snapshots {
-            problems.note(check_name("snapshots", name));
+            let part = format!("snapshots.{name}.collections");
+            problems.all(names::problems(&part, &snapshot.collections));
             problems.note(snapshot.check(name, self));
         }
         for (name, job) in &self.jobs {
-            problems.note(check_name("jobs", name));
             problems.note(job.check(name, self));
         }
         problems.found
@@ -116,6 +120,19 @@ impl Settings {
         Err(ConfigError::new(field, problem, one_of("declare it, or name", &self.resources)))
     }
 
+    /// Every secret, by its setting.
+    pub(crate) fn secrets(&self) -> Vec<(String, &Secret)> {
+        let tokens = self.auth.tokens.iter().enumerate();
+        let tokens =
+            tokens.map(|(nth, token)| (format!("auth.tokens[{nth}].secret"), &token.secret));
+        let l2 = self.l2.iter().flat_map(L2Settings::secrets);
+        let sources = self.sources.iter().flat_map(|(name, source)| {
+            let within = move |(field, secret)| (format!("sources.{name}.{field}"), secret);
+            source.secrets().into_iter().map(within)
+        });
+        tokens.chain(l2).chain(sources).collect()
+    }
+
     /// Where it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.server.listen
@@ -136,20 +153,6 @@ impl Problems {
     fn all(&mut self, problems: Self) {
         self.found.extend(problems.found);
     }
-}
-
-/// Names stand in paths, keys, labels of metrics and variables of the environment.
-fn check_name(part: &str, name: &str) -> Result<(), ConfigError> {
-    const LENGTH_MAX: usize = 64;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if starts_well && name.len() <= LENGTH_MAX && name.bytes().all(is_plain) {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(LENGTH_MAX).flat_map(char::escape_debug).collect();
-    let remedy =
-        "use 1 to 64 of `a`-`z`, `A`-`Z`, `0`-`9`, `_`, `-` and `.`, a letter or digit first";
-    Err(ConfigError::new(format!("{part}.{shown}"), "has a name that cannot be", remedy))
 }
 
 /// What there is to choose from.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
 use sqlx::{PgPool, SqlitePool};
 
 use super::document::Document;
@@ -115,13 +114,13 @@ impl Source {
         }
     }
 
-    /// All rows of a query, as an array of objects, or of the values of the only column. A source
-    /// that speaks HTTP is asked for what is at a path, which is what it is.
+    /// All rows of a query, as the text of an array of objects, or of the values of the only column. A
+    /// source that speaks HTTP is asked for what is at a path, which is what it is.
     ///
     /// # Errors
     ///
     /// The source cannot answer, or answers with more than a million rows.
-    pub(crate) async fn collect(&self, query: &str, is_scalar: bool) -> Result<Value, LoadError> {
+    pub(crate) async fn collect(&self, query: &str, is_scalar: bool) -> Result<String, LoadError> {
         match &self.place {
             Place::Sqlite(file) => file.collect(query, is_scalar).await,
             Place::Postgres(pool) => postgres::collect(pool, query, is_scalar).await,

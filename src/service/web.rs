@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 use self::audit::Audit;
 use self::guard::Guard;
 use self::hot::HotKeys;
+use self::problem::Problem;
+use self::reload::Digests;
 use self::traffic::Traffic;
 use self::watch::Watch;
-use super::app::App;
+use super::app::{App, Served};
 use super::settings::{Origin, Settings};
 use crate::error::ConfigError;
 
@@ -59,7 +61,8 @@ pub(crate) struct Service {
     hot: HotKeys,
     /// Whether it is about to end: it is not ready any more then.
     leaving: CancellationToken,
-    reloading: tokio::sync::Mutex<()>,
+    /// Held by whoever reads the settings again; what the secrets were that are used.
+    reloading: tokio::sync::Mutex<Digests>,
 }
 
 impl Service {
@@ -75,6 +78,7 @@ impl Service {
         recorded: PrometheusHandle,
     ) -> Result<Self, ConfigError> {
         let guard = Guard::new(&settings)?;
+        let digests = Digests::of(&settings);
         Ok(Self {
             app,
             origin,
@@ -86,13 +90,32 @@ impl Service {
             watch: Watch::default(),
             hot: HotKeys::default(),
             leaving: CancellationToken::new(),
-            reloading: tokio::sync::Mutex::default(),
+            reloading: digests.into(),
         })
     }
 
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
+    }
+
+    /// A resource by its name.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    fn resource(&self, name: &str) -> Result<&Served, Problem> {
+        self.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))
+    }
+
+    /// Refuses keys in a field of a request that are more than a batch may have, or none at all.
+    fn check_keys(&self, field: &str, keys: &[String]) -> Result<(), Problem> {
+        let (count, keys_max) = (keys.len(), self.settings.load().server.batch_keys_max);
+        if count > keys_max {
+            let detail = format!("`{field}` has {count} keys: send {keys_max} at most");
+            return Err(Problem::bad_request(detail));
+        }
+        if keys.iter().any(|key| key.contains('\0')) { Err(asked::nul()) } else { Ok(()) }
     }
 
     /// Does what is to be done again and again; never ends.
@@ -133,11 +156,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .with_state(Arc::clone(service))
 }
 
-async fn not_so() -> problem::Problem {
+async fn not_so() -> Problem {
     let detail = "this path does not take that method: see /openapi.json";
-    problem::Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
-async fn nothing() -> problem::Problem {
-    problem::Problem::not_found("there is nothing at this path: see /openapi.json")
+async fn nothing() -> Problem {
+    Problem::not_found("there is nothing at this path: see /openapi.json")
 }

@@ -5,5 +5,6 @@ mod described;
 mod drain;
 mod guard;
 mod hostile;
+mod injections;
 mod operations;
 mod reload;

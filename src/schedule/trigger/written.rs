@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 
 /// A trigger in settings: one of the fields, and a zone where there is one.
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(super) struct Written {
     #[serde(with = "crate::span::optional", skip_serializing_if = "Option::is_none")]
     every: Option<Duration>,

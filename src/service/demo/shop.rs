@@ -144,8 +144,8 @@ where
 }
 
 fn document(thing: &impl Serialize) -> Result<Document, LoadError> {
-    let value = serde_json::to_value(thing).map_err(LoadError::permanent)?;
-    Document::of_value(&value).map_err(LoadError::permanent)
+    let text = serde_json::to_vec(thing).map_err(LoadError::permanent)?;
+    Document::of(text.into()).map_err(LoadError::permanent)
 }
 
 /// The policy of all resources, whose loads may be shown: nothing is served past its ttl, so that

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use super::{Document, pointer};
 
 /// A text with places, such as `{id}` or `user:{/team/id}`: a key of a related resource, or a tag.
 ///
@@ -80,14 +80,15 @@ impl Template {
     /// The texts that it means for a key and its document: one, or one for each element where a
     /// pointer leads to an array, at most 64. None if a pointer leads to nothing, to null or to an
     /// object.
-    pub(crate) fn expand(&self, key: &str, document: &Value) -> Vec<String> {
+    pub(crate) fn expand(&self, key: &str, document: &Document) -> Vec<String> {
         let mut texts = vec![String::new()];
         for part in &self.0 {
             match part {
                 Part::Text(text) => texts.iter_mut().for_each(|begun| begun.push_str(text)),
                 Part::Id => texts.iter_mut().for_each(|begun| begun.push_str(key)),
                 Part::Pointer(pointer) => {
-                    let found = document.pointer(pointer).map(texts_of).unwrap_or_default();
+                    let found = pointer::find(document.text(), pointer);
+                    let found = found.map(texts_of).unwrap_or_default();
                     let each = texts
                         .iter()
                         .flat_map(|begun| found.iter().map(move |text| format!("{begun}{text}")));
@@ -96,11 +97,6 @@ impl Template {
             }
         }
         texts
-    }
-
-    /// Whether the key alone does not tell what it means.
-    pub(crate) fn needs_document(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Pointer(_)))
     }
 }
 
@@ -127,19 +123,19 @@ pub(crate) fn is_pointer(text: &str) -> bool {
 }
 
 /// What a value is called: nothing, or as many texts as it has elements.
-fn texts_of(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(elements) => elements.iter().filter_map(text_of).take(TEXTS_MAX).collect(),
-        value => text_of(value).into_iter().collect(),
+fn texts_of(value: &str) -> Vec<String> {
+    match pointer::elements(value, usize::MAX) {
+        Some(elements) => elements.into_iter().filter_map(text_of).take(TEXTS_MAX).collect(),
+        None => text_of(value).into_iter().collect(),
     }
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(is_so) => Some(is_so.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+/// A text by what it says, a number or a truth as it is written.
+pub(super) fn text_of(value: &str) -> Option<String> {
+    match value.as_bytes().first()? {
+        b'"' => serde_json::from_str(value).ok(),
+        b'n' | b'[' | b'{' => None,
+        _ => Some(value.to_owned()),
     }
 }
 
@@ -164,14 +160,15 @@ mod tests {
 
     use super::*;
 
-    fn document() -> Value {
-        json!({
+    fn document() -> Document {
+        let value = json!({
             "team": { "id": 7, "a/b": "x", "m~n": true },
             "roles": ["admin", null, 3, { "no": 1 }, "ops"],
             "none": null,
             "empty": [],
             "many": (0..100).collect::<Vec<_>>(),
-        })
+        });
+        Document::of(value.to_string().into()).unwrap()
     }
 
     #[test]
@@ -231,10 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn only_pointers_need_the_document() {
-        for (text, needs) in [("{id}", false), ("x", false), ("{/a}", true), ("{id}{/a}", true)] {
-            assert_eq!(Template::parse(text).unwrap().needs_document(), needs, "{text}");
-        }
+    fn numbers_are_as_they_are_written() {
+        let text = r#"{"price": 1.50, "all": [1180591620717411303424, 1e2, "\u0061"]}"#;
+        let document = Document::of(text.into()).unwrap();
+        let expand = |text| Template::parse(text).unwrap().expand("k", &document);
+        assert_eq!(expand("p:{/price}"), ["p:1.50"]);
+        assert_eq!(expand("{/all}"), ["1180591620717411303424", "1e2", "a"]);
     }
 
     proptest! {

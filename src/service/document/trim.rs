@@ -2,33 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::Document;
+use super::{Document, pointer};
 
 /// The document with at most so many elements of the array at each of these JSON pointers; the empty
 /// pointer leads to the whole document. What is no array, or is not there, is left as it is; and so is
-/// the text, if nothing is too long.
+/// the text of all that stays.
 pub(crate) fn trim(document: Document, lengths: &BTreeMap<String, usize>) -> Document {
-    if lengths.is_empty() {
-        return document;
-    }
-    let mut value = document.value();
-    let mut is_shorter = false;
+    let mut shorter: Option<String> = None;
     for (pointer, &length) in lengths {
-        if let Some(Value::Array(elements)) = value.pointer_mut(pointer)
-            && elements.len() > length
-        {
-            elements.truncate(length);
-            is_shorter = true;
-        }
+        let text = shorter.as_deref().unwrap_or_else(|| document.text());
+        shorter = cut(text, pointer, length).or(shorter);
     }
-    if !is_shorter {
-        return document;
-    }
+    let Some(shorter) = shorter else { return document };
     let source_etag = document.source_etag().map(str::to_owned);
-    // It is no deeper than it was.
-    Document::of_value(&value).map_or(document, |trimmed| trimmed.known_as(source_etag))
+    // It is JSON as it was.
+    Document::of(shorter.into()).map_or(document, |trimmed| trimmed.known_as(source_etag))
+}
+
+/// The text with at most so many elements of an array; `None` if it has no more, or is none.
+fn cut(text: &str, pointer: &str, length: usize) -> Option<String> {
+    let array = pointer::find(text, pointer)?;
+    let kept = pointer::elements(array, length.checked_add(1)?)?;
+    if kept.len() <= length {
+        return None;
+    }
+    let start = place_of(text, array);
+    // Up to the end of the last one that stays, or to what begins the array.
+    let end = match length.checked_sub(1).and_then(|last| kept.get(last)) {
+        Some(last) => place_of(text, last) + last.len(),
+        None => start + 1,
+    };
+    let (before, after) = (text.get(..end)?, text.get(start + array.len()..)?);
+    Some(format!("{before}]{after}"))
+}
+
+/// Where a part of a text begins.
+fn place_of(text: &str, part: &str) -> usize {
+    part.as_ptr().addr() - text.as_ptr().addr()
 }
 
 #[cfg(test)]
@@ -43,13 +53,18 @@ mod tests {
     #[test]
     fn only_the_first_elements_are_kept() {
         type Case<'a> = (&'a str, &'a [(&'a str, usize)], &'a str);
-        let cases: [Case<'_>; 6] = [
-            ("[3, 2, 1]", &[("", 2)], "[3,2]"),
+        let cases: [Case<'_>; 7] = [
+            ("[3, 2, 1]", &[("", 2)], "[3, 2]"),
             ("[3, 2, 1]", &[("", 0)], "[]"),
             ("[3, 2, 1]", &[("", 3)], "[3, 2, 1]"),
-            ("{ \"a\": [1, 2] }", &[("/a", 1), ("/b", 1)], "{\"a\":[1]}"),
+            ("{ \"a\": [1, 2] }", &[("/a", 1), ("/b", 1)], "{ \"a\": [1] }"),
             ("{ \"a\": 1 }", &[("/a", 0), ("", 0)], "{ \"a\": 1 }"),
             ("[[1, 2], [3, 4]]", &[("", 1), ("/0", 1)], "[[1]]"),
+            (
+                "{\"z\":[1.50,1180591620717411303424,0],\"a\":12345678901234567890.123456789}",
+                &[("/z", 2)],
+                "{\"z\":[1.50,1180591620717411303424],\"a\":12345678901234567890.123456789}",
+            ),
         ];
         for (text, lengths, expected) in cases {
             assert_eq!(trimmed(text, lengths).body(), expected, "{text} {lengths:?}");

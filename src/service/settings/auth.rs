@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 /// Without tokens everybody who reaches the service may do everything, and it listens on the loopback
 /// interface only.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct AuthSettings {
     /// Who is known. Default: nobody needs to be.
     pub(crate) tokens: Vec<TokenSettings>,
@@ -23,7 +23,7 @@ pub(crate) struct AuthSettings {
 
 /// A token and what it allows.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct TokenSettings {
     /// What it is called in the audit.
     pub(crate) name: String,

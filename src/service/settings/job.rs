@@ -7,12 +7,13 @@ use serde::Deserialize;
 use super::Settings;
 use super::source::SourceSettings;
 use crate::error::ConfigError;
-use crate::schedule::{JobPolicy, Trigger};
+use crate::schedule::{JobPolicy, Trigger, usual_gap};
+use crate::span;
 use crate::sql::StoredAs;
 
 /// A job: when it is due, and one thing that it does.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct JobSettings {
     /// When it is due. Default: only when it is told to run.
     #[serde(default)]
@@ -35,7 +36,7 @@ pub(crate) struct JobSettings {
 
 /// Renews these keys.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RenewSettings {
     /// Of this resource.
     pub(crate) resource: String,
@@ -45,7 +46,7 @@ pub(crate) struct RenewSettings {
 
 /// Renews the keys that are read most.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RenewHotSettings {
     /// Of this resource.
     pub(crate) resource: String,
@@ -55,7 +56,7 @@ pub(crate) struct RenewHotSettings {
 
 /// Loads keys that will be wanted.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct WarmSettings {
     /// Of this resource.
     pub(crate) resource: String,
@@ -70,7 +71,7 @@ pub(crate) struct WarmSettings {
 
 /// Removes old rows of a table.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RetentionSettings {
     /// In this source.
     pub(crate) source: String,
@@ -123,6 +124,7 @@ impl JobSettings {
             if renew.keys.is_empty() {
                 return Err(ConfigError::new("renew.keys", "are none", "name some"));
             }
+            self.check_interval(&renew.resource, settings)?;
         }
         if let Some(renew) = &self.renew_hot {
             settings.check_resource("renew_hot.resource", &renew.resource)?;
@@ -130,6 +132,7 @@ impl JobSettings {
                 let problem = format!("is {}", renew.count);
                 return Err(ConfigError::new("renew_hot.count", problem, "use 1 to 1000000"));
             }
+            self.check_interval(&renew.resource, settings)?;
         }
         if let Some(warm) = &self.warm {
             warm.check(settings)?;
@@ -138,6 +141,20 @@ impl JobSettings {
             retention.check(settings)?;
         }
         Ok(())
+    }
+
+    /// Refuses to renew so seldom that values expire before they are renewed, in each interval.
+    fn check_interval(&self, resource: &str, settings: &Settings) -> Result<(), ConfigError> {
+        let ttl = settings.resources.get(resource).map(|found| found.policy.ttl);
+        let Some((ttl, gap)) = ttl.zip(usual_gap(&self.triggers)) else { return Ok(()) };
+        if gap < ttl {
+            return Ok(());
+        }
+        let (gap, ttl) = (span::text(gap), span::text(ttl));
+        let problem = format!("are due every {gap}, and values of `{resource}` live for {ttl}");
+        let remedy =
+            format!("renew them more often, or set a longer `resources.{resource}.policy.ttl`");
+        Err(ConfigError::new("triggers", problem, remedy))
     }
 
     /// The policy, with the triggers.

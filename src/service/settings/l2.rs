@@ -21,7 +21,7 @@ pub(crate) enum L2Settings {
 
 /// A file, for the processes of one machine.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct SqliteL2 {
     /// The file; it is created if it is missing.
     pub(crate) path: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct SqliteL2 {
 
 /// A schema in a PostgreSQL database.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct PostgresL2 {
     /// Where it is: `postgres://user@host/database`.
     pub(crate) url: Secret,
@@ -43,7 +43,7 @@ pub(crate) struct PostgresL2 {
 
 /// Redis or Valkey.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RedisL2 {
     /// One server: `redis://user@host:6379/0`.
     pub(crate) url: Option<Secret>,
@@ -71,6 +71,22 @@ impl L2Settings {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(postgres) => check_url("l2.postgres.url", &postgres.url),
             Self::Redis(redis) => redis.check(),
+        }
+    }
+
+    /// Its secrets, by their settings.
+    pub(super) fn secrets(&self) -> Vec<(String, &Secret)> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Postgres(postgres) => vec![("l2.postgres.url".to_owned(), &postgres.url)],
+            Self::Redis(RedisL2 { url, cluster, password, .. }) => {
+                let field = |name: &str| format!("l2.redis.{name}");
+                let cluster = cluster.iter().enumerate();
+                let cluster = cluster.map(|(nth, url)| (field(&format!("cluster[{nth}]")), url));
+                let url = url.iter().map(|url| (field("url"), url));
+                let password = password.iter().map(|password| (field("password"), password));
+                url.chain(cluster).chain(password).collect()
+            }
         }
     }
 }

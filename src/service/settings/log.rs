@@ -8,7 +8,7 @@ use crate::error::ConfigError;
 
 /// What is logged, and how.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct LogSettings {
     /// How a line looks. Default: text.
     pub(crate) format: LogFormat,

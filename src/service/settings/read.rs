@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::Settings;
+use super::names::folded;
 use crate::error::ConfigError;
 
 mod mistakes;
@@ -51,7 +52,10 @@ impl Origin {
         file: impl Into<PathBuf>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        Self { file: file.into(), variables: variables.into_iter().collect() }
+        let mut variables: Vec<_> = variables.into_iter().collect();
+        // What sets a table goes before what sets a key of it, whatever the order of the environment.
+        variables.sort_by_cached_key(|(name, _)| (name.to_ascii_lowercase(), name.clone()));
+        Self { file: file.into(), variables }
     }
 
     /// Reads the settings and checks them, without asking any source.
@@ -157,9 +161,9 @@ impl Written<'_> {
     /// A problem with a field, and where that stands.
     fn found(&self, field: &str, problem: &str) -> String {
         let is_part = |path: &str| {
-            field
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            // Names that variables cannot have are folded, which changes no length.
+            let (start, rest) = field.split_at_checked(path.len()).unwrap_or_default();
+            folded(start) == folded(path) && (rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let variable = self.overlaid.iter().find(|(path, _)| is_part(path));
         self.placed(line_of(self.text, field), variable.map(|(_, name)| name.as_str()), problem)
@@ -175,9 +179,11 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<String, String>
         return Err(format!("names no setting: write it like `{example}`"));
     }
     let Some((last, parents)) = keys.split_last() else { return Err("names no setting".into()) };
-    let mut at = table;
+    let (mut at, mut path) = (table, String::new());
     for key in parents {
-        let inner = at.entry((*key).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        let key = name_in(at, key);
+        path += &format!("{key}.");
+        let inner = at.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
         at = match inner {
             Value::Table(inner) => inner,
             _ => return Err(format!("`{key}` has a value of its own, and no keys below it")),
@@ -189,8 +195,20 @@ fn overlay(table: &mut Table, name: &str, value: &str) -> Result<String, String>
         _ if is_secret(&keys) => Value::Table(Table::from_iter([("env".to_owned(), name.into())])),
         value => value,
     };
-    at.insert((*last).to_owned(), value);
-    Ok(keys.join("."))
+    let last = name_in(at, last);
+    path += &last;
+    at.insert(last, value);
+    Ok(path)
+}
+
+/// What a key of a variable is called in a table: as it is, or as something there whose name variables
+/// cannot have, such as `User` or `user-profile`.
+fn name_in(table: &Table, key: &str) -> String {
+    if table.contains_key(key) {
+        return key.to_owned();
+    }
+    let named = table.keys().find(|name| folded(name) == folded(key));
+    named.map_or_else(|| key.to_owned(), Clone::clone)
 }
 
 /// Whether a key is one of a secret.
@@ -227,11 +245,26 @@ fn without_value(message: &str) -> String {
             "map" => "a table",
             _ => "something else",
         };
-        return format!("is {kind}, and should be {expected}");
+        return format!("is {kind}, and should be {}", in_words(expected));
     }
     match message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, ")) {
         Some((found, expected)) if !is_word(found) => format!("is none of its values, {expected}"),
         _ => message.to_owned(),
+    }
+}
+
+/// What is expected, without the names that types have in Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+            "a whole number"
+        }
+        "f32" | "f64" => "a number",
+        "a string" => "a text",
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other => other,
     }
 }
 

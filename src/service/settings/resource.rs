@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::load::{KeyKind, Load, LoadParts};
 use super::source::SourceSettings;
-use super::{Problems, Settings};
+use super::{Problems, Settings, names};
 use crate::error::ConfigError;
 use crate::policy::{Policy, Store};
 use crate::service::document::Template;
 
 /// A resource: one kind of thing, and the query or path that one of them comes from.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct ResourceSettings {
     /// The source that is asked.
     pub(crate) source: String,
@@ -55,7 +55,7 @@ pub(crate) struct ResourceSettings {
 
 /// Another name of a value.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct AliasSettings {
     /// Where it stands in the document: a JSON pointer such as `/email`.
     pub(crate) field: String,
@@ -79,7 +79,7 @@ pub(crate) enum Normalize {
 
 /// What is wanted with a value.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RelatedSettings {
     /// The resource.
     pub(crate) resource: String,
@@ -89,7 +89,7 @@ pub(crate) struct RelatedSettings {
 
 /// What is loaded at the start.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct SeedSettings {
     /// These keys.
     pub(crate) keys: Vec<String>,
@@ -104,6 +104,7 @@ impl ResourceSettings {
         let mut problems = Problems::default();
         problems.note(self.load(name, settings).map(drop));
         problems.note(self.effective_policy().check(&format!("{path}.policy")));
+        problems.all(names::problems(&format!("{path}.aliases"), &self.aliases));
         for (alias, declared) in &self.aliases {
             let path = format!("{path}.aliases.{alias}");
             problems.note(check_pointer(&format!("{path}.field"), &declared.field));

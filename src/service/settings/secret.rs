@@ -106,6 +106,11 @@ impl Secret {
         if text.is_empty() { Err(SecretError::Empty) } else { Ok(text) }
     }
 
+    /// Whether it stands in a file, which may be written anew at any time.
+    pub(crate) const fn is_in_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// What stands in the settings themselves, if it does.
     pub(crate) fn written(&self) -> Option<&str> {
         match self {

@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 
 /// Where the service listens, and what it lets clients do to it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct ServerSettings {
     /// Address and port. Default: `127.0.0.1:7700`.
     pub(crate) listen: SocketAddr,
@@ -27,7 +27,8 @@ pub(crate) struct ServerSettings {
     pub(crate) client_header: Option<String>,
     /// The most connections at a time; more wait to be accepted. Default: 10,000.
     pub(crate) connections_max: usize,
-    /// The most requests under way at a time; more are refused with 503. Default: 10,000.
+    /// The most requests that wait for something at a time; more are refused with 503, though not what
+    /// memory holds. Default: 10,000.
     pub(crate) requests_max: usize,
     /// The most requests a second of one address, on average; more are refused with 429. `None` for no
     /// limit. Default: none.
@@ -36,6 +37,9 @@ pub(crate) struct ServerSettings {
     pub(crate) body_bytes_max: usize,
     /// The most keys of a batch. Default: 1,000.
     pub(crate) batch_keys_max: usize,
+    /// The most bytes of the values of a batch, together; for what goes beyond, the answer has a problem
+    /// instead of the value. Default: 67,108,864.
+    pub(crate) batch_bytes_max: usize,
     /// The longest that a client may take to send the headers of a request, or none on a connection
     /// that it keeps open. Default: 30 s.
     #[serde(with = "crate::span")]
@@ -63,6 +67,7 @@ impl Default for ServerSettings {
             requests_per_second: None,
             body_bytes_max: 65_536,
             batch_keys_max: 1_000,
+            batch_bytes_max: 64 << 20,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
@@ -94,6 +99,7 @@ impl ServerSettings {
             ("requests_max", self.requests_max, 1 << 20),
             ("body_bytes_max", self.body_bytes_max, 1 << 26),
             ("batch_keys_max", self.batch_keys_max, 100_000),
+            ("batch_bytes_max", self.batch_bytes_max, 1 << 30),
         ] {
             if !(1..=most).contains(&count) {
                 let remedy = format!("use 1 to {most}");

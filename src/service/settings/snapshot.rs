@@ -12,7 +12,7 @@ use crate::schedule::Trigger;
 
 /// A dataset of several collections that belong together.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct SnapshotSettings {
     /// The source that is asked.
     pub(crate) source: String,
@@ -32,7 +32,7 @@ pub(crate) struct SnapshotSettings {
 
 /// A collection: the rows of a query, or what is at a path.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct CollectionSettings {
     /// SQL: the query.
     pub(crate) query: Option<String>,

@@ -27,7 +27,7 @@ pub(crate) enum SourceSettings {
 
 /// An SQLite database in a file.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct SqliteSource {
     /// The file. It need not be there yet when the service starts.
     pub(crate) path: PathBuf,
@@ -48,7 +48,7 @@ pub(crate) struct SqliteSource {
 
 /// A PostgreSQL database.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct PostgresSource {
     /// Where it is, such as `postgres://reader@host:5432/database`. `sslmode=verify-full` in it has
     /// the certificate of the server checked.
@@ -73,7 +73,7 @@ pub(crate) struct PostgresSource {
 
 /// A server that answers with JSON.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct HttpSource {
     /// What the paths of resources are put behind, such as `https://api.example.com/v2`.
     pub(crate) url: String,
@@ -116,6 +116,22 @@ impl SourceSettings {
             Self::Http(source) => ("http", source.check()),
         };
         checked.map_err(|error| error.within(&format!("{path}.{kind}")))
+    }
+
+    /// Its secrets, by their settings within it.
+    pub(super) fn secrets(&self) -> Vec<(String, &Secret)> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Postgres(PostgresSource { url, password, .. }) => {
+                let password =
+                    password.iter().map(|password| ("postgres.password".to_owned(), password));
+                std::iter::once(("postgres.url".to_owned(), url)).chain(password).collect()
+            }
+            Self::Http(http) => {
+                let header = |(name, value)| (format!("http.headers.{name}"), value);
+                http.headers.iter().map(header).collect()
+            }
+        }
     }
 }
 

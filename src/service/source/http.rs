@@ -6,7 +6,6 @@ use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, Url};
-use serde_json::Value;
 
 use self::fault::HttpFault;
 use self::path::Root;
@@ -70,10 +69,10 @@ impl Site {
     }
 
     /// What is at a path, without a key in it.
-    pub(super) async fn collect(&self, path: &str) -> Result<Value, LoadError> {
+    pub(super) async fn collect(&self, path: &str) -> Result<String, LoadError> {
         let url = self.root.at(path).ok_or(HttpFault::Path)?;
         let (document, _) = self.found(self.ask(url, None).await?).await?;
-        Ok(document.value())
+        Ok(document.text().to_owned())
     }
 
     /// Says whether paths like this one lead anywhere.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use futures_util::TryStreamExt as _;
-use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgHasArrayType, PgPoolOptions, PgRow, PgTypeInfo};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Decode, Encode, Executor as _, PgPool, Postgres, Row as _,
@@ -145,35 +144,42 @@ pub(super) async fn find(
 }
 
 pub(super) async fn keys(pool: &PgPool, sql: &str) -> Result<Vec<String>, LoadError> {
-    let keys: Vec<Option<String>> = rows(pool, texts(sql), |row| Ok(row.try_get(0)?)).await?;
-    Ok(keys.into_iter().flatten().collect())
+    let mut keys = Vec::new();
+    each_row(pool, texts(sql), |row| {
+        keys.extend(row.try_get::<Option<String>, _>(0)?);
+        Ok(())
+    })
+    .await?;
+    Ok(keys)
 }
 
-pub(super) async fn collect(pool: &PgPool, sql: &str, is_scalar: bool) -> Result<Value, LoadError> {
-    let value = |row: &PgRow| {
-        let text: &str = row.try_get(0)?;
-        serde_json::from_str::<Value>(text).map_err(|_too_deep| {
-            LoadError::permanent("a row has a number or a depth that nobody can read")
-        })
-    };
-    Ok(rows(pool, documents(sql, is_scalar), value).await?.into())
+pub(super) async fn collect(
+    pool: &PgPool,
+    sql: &str,
+    is_scalar: bool,
+) -> Result<String, LoadError> {
+    let mut array = sql::Array::default();
+    each_row(pool, documents(sql, is_scalar), |row| {
+        array.push(row.try_get(0)?);
+        Ok(())
+    })
+    .await?;
+    Ok(array.end())
 }
 
-/// What is made of each row of a query.
-async fn rows<T>(
+/// Does something with each row of a query.
+async fn each_row(
     pool: &PgPool,
     sql: String,
-    make: impl Fn(&PgRow) -> Result<T, LoadError>,
-) -> Result<Vec<T>, LoadError> {
-    let mut made = Vec::new();
+    mut take: impl FnMut(&PgRow) -> sqlx::Result<()>,
+) -> Result<(), LoadError> {
     let mut rows = query(AssertSqlSafe(sql)).fetch(pool);
+    let mut left = ROWS_MAX;
     while let Some(row) = rows.try_next().await? {
-        if made.len() == ROWS_MAX {
-            return Err(sql::too_many(ROWS_MAX));
-        }
-        made.push(make(&row)?);
+        left = left.checked_sub(1).ok_or_else(|| sql::too_many(ROWS_MAX))?;
+        take(&row)?;
     }
-    Ok(made)
+    Ok(())
 }
 
 pub(super) async fn check(name: &str, pool: &PgPool, load: &SqlLoad) -> Result<(), SourceError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{
     AssertSqlSafe, Column as _, ConnectOptions as _, Decode, Encode, Executor as _, FromRow,
@@ -85,7 +84,7 @@ impl File {
             rows = rows.query_many(AssertSqlSafe(query.clone()), key_column.clone());
         }
         let (declared, is_scalar) = (Arc::clone(&self.declared), load.is_scalar);
-        let rows = rows.map(move |fields| fields.value(&declared, is_scalar).to_string());
+        let rows = rows.map(move |fields| fields.text(&declared, is_scalar));
         sql::documents(rows, load.limit, key_of)
     }
 
@@ -96,30 +95,38 @@ impl File {
     }
 
     pub(super) async fn keys(&self, sql: &str) -> Result<Vec<String>, LoadError> {
-        let rows = self.rows(sql, |row| Ok(Fields::from_row(row)?.into_text())).await?;
-        Ok(rows.into_iter().flatten().collect())
+        let mut keys = Vec::new();
+        self.each_row(sql, |row| {
+            keys.extend(Fields::from_row(row)?.into_text());
+            Ok(())
+        })
+        .await?;
+        Ok(keys)
     }
 
-    pub(super) async fn collect(&self, sql: &str, is_scalar: bool) -> Result<Value, LoadError> {
-        let value = |row: &_| Ok(Fields::from_row(row)?.value(&self.declared, is_scalar));
-        Ok(self.rows(sql, value).await?.into())
+    pub(super) async fn collect(&self, sql: &str, is_scalar: bool) -> Result<String, LoadError> {
+        let mut array = sql::Array::default();
+        self.each_row(sql, |row| {
+            array.push(&Fields::from_row(row)?.text(&self.declared, is_scalar));
+            Ok(())
+        })
+        .await?;
+        Ok(array.end())
     }
 
-    /// What is made of each row of a query.
-    async fn rows<T>(
+    /// Does something with each row of a query.
+    async fn each_row(
         &self,
         sql: &str,
-        make: impl Fn(&SqliteRow) -> sqlx::Result<T>,
-    ) -> Result<Vec<T>, LoadError> {
-        let mut made = Vec::new();
+        mut take: impl FnMut(&SqliteRow) -> sqlx::Result<()>,
+    ) -> Result<(), LoadError> {
         let mut rows = query(AssertSqlSafe(sql)).fetch(&self.pool);
+        let mut left = ROWS_MAX;
         while let Some(row) = rows.try_next().await? {
-            if made.len() == ROWS_MAX {
-                return Err(sql::too_many(ROWS_MAX));
-            }
-            made.push(make(&row)?);
+            left = left.checked_sub(1).ok_or_else(|| sql::too_many(ROWS_MAX))?;
+            take(&row)?;
         }
-        Ok(made)
+        Ok(())
     }
 
     pub(super) async fn check(&self, name: &str, load: &SqlLoad) -> Result<(), SourceError> {

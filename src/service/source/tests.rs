@@ -25,6 +25,10 @@ mod sqlite;
 /// Long enough for whatever ends by itself, on a machine that is busy with other things.
 const IN_TIME: Duration = Duration::from_secs(30);
 
+/// Numbers that are others once they are read as floating point, and names in no order.
+const NUMBERS: &str =
+    r#"{"z": [1.50, 12345678901234567890.123456789, 1180591620717411303424], "a": -0, "m": 1e2}"#;
+
 /// A database, as its owner sees it, and as the service does.
 struct Database<Pool> {
     owner: Pool,
@@ -101,6 +105,19 @@ async fn values(resource: &Resource<String, Document>, keys: &[&str]) -> Vec<Opt
     let value =
         |found: Result<Option<_>, _>| found.unwrap().map(|it: std::sync::Arc<Document>| it.value());
     found.into_iter().map(value).collect()
+}
+
+/// The text of what is found under a key, by itself and among several.
+async fn texts(resource: &Resource<String, Document>, key: &str) -> [String; 2] {
+    let one = resource.get(key).await.unwrap().unwrap().text().to_owned();
+    let _nobody_else = resource.invalidate(key).await;
+    let many = resource.get_many([key, "9"]).await.remove(0).unwrap().unwrap();
+    [one, many.text().to_owned()]
+}
+
+/// All rows of a query.
+async fn collected(source: &Source, sql: &str, is_scalar: bool) -> Value {
+    serde_json::from_str(&source.collect(sql, is_scalar).await.unwrap()).unwrap()
 }
 
 /// An error and its causes, as somebody would print them in every way.

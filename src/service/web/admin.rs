@@ -6,7 +6,6 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Service;
 use super::problem::Problem;
-use crate::service::app::Served;
 
 mod changes;
 mod events;
@@ -30,11 +29,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         events::routes(),
     ];
     parts.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
-}
-
-/// A resource by its name.
-fn resource<'a>(service: &'a Service, name: &str) -> Result<&'a Served, Problem> {
-    service.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))
 }
 
 /// How many of something are asked for.

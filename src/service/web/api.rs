@@ -6,8 +6,6 @@ use utoipa_axum::routes;
 use std::sync::Arc;
 
 use super::Service;
-use super::problem::Problem;
-use crate::service::app::Served;
 
 mod batch;
 mod cache_status;
@@ -24,9 +22,4 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         batch::read_many,
         invalidate::remove_group
     ))
-}
-
-/// A resource by its name.
-fn resource<'a>(service: &'a Service, name: &str) -> Result<&'a Served, Problem> {
-    service.app.resource(name).ok_or_else(|| Problem::not_found("there is no such resource"))
 }

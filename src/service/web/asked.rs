@@ -29,6 +29,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Service>> for Path<T> {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
+        if has_nul(parts.uri.path()) {
+            return Err(nul());
+        }
         let path = extract::Path::from_request_parts(parts, service).await;
         let wrong = |error: PathRejection| Problem::bad_request(error.body_text());
         path.map(|extract::Path(path)| Self(path)).map_err(wrong)
@@ -49,10 +52,24 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Query<T> {
 impl<T: DeserializeOwned> Query<T> {
     /// The query of an address.
     pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        if uri.query().is_some_and(has_nul) {
+            return Err(nul());
+        }
         let query = extract::Query::try_from_uri(uri);
         let wrong = |error: QueryRejection| Problem::bad_request(error.body_text());
         query.map(|extract::Query(query)| Self(query)).map_err(wrong)
     }
+}
+
+/// Whether a part of an address has an encoded zero byte, whatever it is encoded beside.
+fn has_nul(encoded: &str) -> bool {
+    encoded.contains("%00")
+}
+
+/// What is said of a zero byte wherever a key, a tag or a pattern has one. Some databases have no such
+/// text, and some functions of others take it for the end of one: it is nobody's key.
+pub(super) fn nul() -> Problem {
+    Problem::bad_request("a zero byte stands in it, and nothing has one in its name")
 }
 
 /// A body of JSON, within the limits of size and time.

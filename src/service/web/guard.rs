@@ -180,8 +180,9 @@ impl Guard {
     /// A page that is made to reach us under a name of its own has that name as its host; an address
     /// is nobody's name.
     fn is_ours(&self, host: &str) -> bool {
-        let name = host.trim_end_matches(|last: char| last.is_ascii_digit());
-        let name = name.strip_suffix(':').unwrap_or(host);
+        let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let name = host.get(..host.len() - digits).and_then(|name| name.strip_suffix(':'));
+        let name = name.unwrap_or(host);
         let address =
             name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         address.parse::<IpAddr>().is_ok()

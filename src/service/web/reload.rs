@@ -15,6 +15,10 @@ use crate::service::settings::resource::ResourceSettings;
 use crate::service::settings::server::ServerSettings;
 use crate::service::settings::{Settings, SettingsError};
 
+pub(super) use self::digests::Digests;
+
+mod digests;
+
 /// What came of reading the settings again.
 #[derive(Debug, Default, Eq, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Reloaded {
@@ -63,18 +67,26 @@ impl Service {
     /// They cannot be read or cannot work; then nothing has changed.
     pub(crate) async fn reload(&self) -> Result<Reloaded, ReloadError> {
         // One at a time, so that what is noted as changed is.
-        let _alone = self.reloading.lock().await;
+        let mut digests = self.reloading.lock().await;
         let origin = self.origin.as_ref().ok_or(ReloadError::NoFile)?;
-        let written = origin.read()?;
-        let held = self.settings();
+        let (from, held) = (origin.clone(), self.settings());
+        // Files may be where they take long to read, and a worker of the runtime has others to serve.
+        let read = off_worker(move || {
+            let settings = from.read()?;
+            let digests = Digests::of(&settings);
+            Ok::<_, SettingsError>((settings, digests))
+        });
+        let (written, read) = read.await??;
         let mut change = Change::new(&held, written);
+        change.name_rotated(&digests, &read);
         // What is written was checked for itself; what will hold is a mixture: it may listen where
         // the file says no more that it does.
         let problems = change.next.problems();
         if !problems.is_empty() {
             return Err(origin.locate(&problems).into());
         }
-        let guard = Guard::new(&change.next)?;
+        let next = change.next.clone();
+        let guard = off_worker(move || Guard::new(&next)).await??;
         let filter = change.next.log.filter()?;
         self.change_preloads(&mut change)?;
         self.change_jobs(&mut change)?;
@@ -83,6 +95,7 @@ impl Service {
         }
         self.guard.store(guard.into());
         self.settings.store(change.next.into());
+        *digests = digests.taking(&read);
         let Reloaded { changed, needs_restart } = &change.reloaded;
         tracing::info!(?changed, ?needs_restart, "the settings were read again");
         Ok(change.reloaded)
@@ -123,6 +136,14 @@ impl Service {
     }
 }
 
+/// Does what may take long where nobody else waits for it.
+async fn off_worker<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    // It is cut off when the runtime ends.
+    tokio::task::spawn_blocking(work).await.map_err(|_cut_off| Error::ShutDown)
+}
+
 /// From the settings that hold to those that are written.
 struct Change {
     written: Settings,
@@ -140,6 +161,25 @@ impl Change {
         change.take_small();
         change.name_the_rest(held);
         change
+    }
+
+    /// Names secrets whose files hold others than when they were read, unless what they are part of is
+    /// named.
+    fn name_rotated(&mut self, held: &Digests, read: &Digests) {
+        let add = |named: &mut Vec<String>, fields: Vec<String>| {
+            for field in fields {
+                let is_in = |whole: &String| {
+                    let rest = field.strip_prefix(whole.as_str());
+                    rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+                };
+                if !named.iter().any(is_in) {
+                    named.push(field);
+                }
+            }
+        };
+        let (taken, others) = held.differing(read);
+        add(&mut self.reloaded.changed, taken);
+        add(&mut self.reloaded.needs_restart, others);
     }
 
     fn take_server(&mut self) {

@@ -2,6 +2,10 @@
 
 use futures_util::future::join_all;
 
+use super::Service;
+use super::api::Invalidated;
+use super::asked::nul;
+use super::guard::Caller;
 use super::problem::Problem;
 use crate::resource::Delivery;
 use crate::service::app::Documents;
@@ -19,6 +23,24 @@ pub(super) enum Selection {
     All,
 }
 
+/// What is to be done with them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Intent<'a> {
+    /// To see how many memory holds here.
+    Count,
+    /// To invalidate them.
+    Invalidate {
+        /// The name of the resource, where all of it is meant.
+        confirm: Option<&'a str>,
+    },
+}
+
+impl<'a> Intent<'a> {
+    pub(super) const fn of(dry_run: bool, confirm: Option<&'a str>) -> Self {
+        if dry_run { Self::Count } else { Self::Invalidate { confirm } }
+    }
+}
+
 impl Selection {
     /// The one that is given.
     ///
@@ -31,6 +53,9 @@ impl Selection {
         pattern: Option<String>,
         all: bool,
     ) -> Result<Self, Problem> {
+        if [&tag, &pattern].into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(nul());
+        }
         match (keys.is_empty(), tag, pattern, all) {
             (false, None, None, false) => Ok(Self::Keys(keys)),
             (true, Some(tag), None, false) => Ok(Self::Tag(tag)),
@@ -43,7 +68,7 @@ impl Selection {
     }
 
     /// Refuses to take all of a resource for granted.
-    pub(super) fn check_confirmed(&self, name: &str, confirm: Option<&str>) -> Result<(), Problem> {
+    fn check_confirmed(&self, name: &str, confirm: Option<&str>) -> Result<(), Problem> {
         match self {
             Self::All if confirm != Some(name) => {
                 let detail = format!("to invalidate all of it, say so: `confirm` is `{name}`");
@@ -54,7 +79,7 @@ impl Selection {
     }
 
     /// The entries of it that memory holds here.
-    pub(super) fn count(&self, documents: &Documents) -> Result<usize, Problem> {
+    fn count(&self, documents: &Documents) -> Result<usize, Problem> {
         Ok(match self {
             Self::Keys(keys) => {
                 keys.iter().filter(|key| documents.peek(key.as_str()).is_some()).count()
@@ -65,8 +90,30 @@ impl Selection {
         })
     }
 
+    /// Does what is asked for with these keys: only counts them, or invalidates them, if that is
+    /// confirmed where it has to be.
+    pub(super) async fn carry_out(
+        &self,
+        service: &Service,
+        caller: &Caller,
+        documents: &Documents,
+        intent: Intent<'_>,
+    ) -> Result<Invalidated, Problem> {
+        let entries = self.count(documents)?;
+        let confirm = match intent {
+            Intent::Count => return Ok(Invalidated::dry_run(entries)),
+            Intent::Invalidate { confirm } => confirm,
+        };
+        let name = documents.name();
+        self.check_confirmed(name, confirm)?;
+        // Before it is done: who hangs up meanwhile has had it done all the same, or in part.
+        service.audit.note(caller, "invalidate", format!("{} of `{name}`", self.kind()));
+        let delivery = self.invalidate(documents).await?;
+        Ok(Invalidated::by(delivery, Some(entries)))
+    }
+
     /// Invalidates it.
-    pub(super) async fn invalidate(&self, documents: &Documents) -> Result<Delivery, Problem> {
+    async fn invalidate(&self, documents: &Documents) -> Result<Delivery, Problem> {
         match self {
             Self::Keys(keys) => {
                 // All at once, so that they are one question to L2, or few.
@@ -82,7 +129,7 @@ impl Selection {
     }
 
     /// What it is, for the audit; never a key.
-    pub(super) const fn kind(&self) -> &'static str {
+    const fn kind(&self) -> &'static str {
         match self {
             Self::Keys(_) => "keys",
             Self::Tag(_) => "a tag",

@@ -260,7 +260,7 @@ async fn reload(said: &mut Said<'_>, folder: &Path, settings: &str) {
         std::fs::write(&file, &settings).unwrap();
         assert_eq!(said.note("POST", "/admin/reload", None).await, 422, "{settings}");
     }
-    let good = settings.replace("every = \"1h\"", "every = \"2h\"");
+    let good = settings.replace("every = \"1h\"", "every = \"30m\"");
     std::fs::write(&file, good).unwrap();
     assert_eq!(said.note("POST", "/admin/reload", None).await, 200);
 }

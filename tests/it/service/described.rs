@@ -10,9 +10,18 @@ fn differences(at: &str, value: &Value, schema: &Value, document: &Value) -> Vec
         let schema = document.pointer(&name[1..]).unwrap();
         return differences(at, value, schema, document);
     }
-    if let Some(choices) = schema["oneOf"].as_array().filter(|_| !value.is_null()) {
-        let choices = choices.iter().filter(|choice| choice["type"] != "null");
-        return choices.flat_map(|choice| differences(at, value, choice, document)).collect();
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let mut found: Vec<_> =
+            choices.iter().map(|choice| differences(at, value, choice, document)).collect();
+        // It is one of them, or as near to one as can be.
+        found.sort_by_key(Vec::len);
+        return found.into_iter().next().unwrap_or_default();
+    }
+    if !is_of_type(value, &schema["type"]) {
+        return vec![format!("{at} is {value}, and described as {}", schema["type"])];
+    }
+    if let Some(choices) = schema["enum"].as_array().filter(|choices| !choices.contains(value)) {
+        return vec![format!("{at} is {value}, and none of {choices:?}")];
     }
     match value {
         Value::Array(values) => values
@@ -21,6 +30,46 @@ fn differences(at: &str, value: &Value, schema: &Value, document: &Value) -> Vec
             .collect(),
         Value::Object(fields) => of_object(at, fields, schema, document),
         _ => Vec::new(),
+    }
+}
+
+/// Whether a value is of a type, or of one of several; what is described by none may be anything.
+fn is_of_type(value: &Value, described: &Value) -> bool {
+    match described {
+        Value::String(name) => match name.as_str() {
+            "null" => value.is_null(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "string" => value.is_string(),
+            "array" => value.is_array(),
+            "object" => value.is_object(),
+            other => panic!("`{other}` is no type"),
+        },
+        Value::Array(names) => names.iter().any(|name| is_of_type(value, name)),
+        _ => true,
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_a_difference() {
+    let schema = json!({ "properties": {
+        "count": { "type": ["integer", "null"] },
+        "how": { "oneOf": [{ "type": "null" }, { "type": "string", "enum": ["a"] }] },
+        "list": { "type": "array", "items": { "type": "number" } },
+    } });
+    let differing = |value: Value| differences("", &value, &schema, &Value::Null).len();
+    assert_eq!(differing(json!({ "count": 1, "how": "a", "list": [1, 0.5] })), 0);
+    assert_eq!(differing(json!({ "count": null, "how": null, "list": [] })), 0);
+    for wrong in [
+        json!({ "count": 0.5 }),
+        json!({ "count": "1" }),
+        json!({ "how": "b" }),
+        json!({ "how": 1 }),
+        json!({ "list": [1, "2"] }),
+        json!({ "list": null }),
+    ] {
+        assert_eq!(differing(wrong.clone()), 1, "{wrong}");
     }
 }
 

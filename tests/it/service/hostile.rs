@@ -141,8 +141,8 @@ async fn paths_mean_what_they_say() {
     let paths: [(&[u8], u16); 22] = [
         (b"/v1/user/%37", 200),
         (b"/v1/%75ser/7", 200),
-        (b"/v1/user/%00", 404),
-        (b"/v1/user/7%00", 404),
+        (b"/v1/user/%00", 400),
+        (b"/v1/user/7%00", 400),
         (b"/v1/user/%2e%2e%2f", 404),
         (b"/v1/user/..%2f..%2fadmin%2fstats", 404),
         (b"/v1/../admin/stats", 404),

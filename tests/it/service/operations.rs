@@ -142,6 +142,33 @@ async fn figures_keys_and_reasons_are_shown() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_by_what_they_are_for_and_how_they_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let served = Served::start(folder.path(), &settings(), &[]);
+    for path in ["/v1/user/7", "/v1/user/7", "/v1/user/100000", "/v1/nope/1", "/nowhere"] {
+        served.get(path).await;
+    }
+    served.post("/v1/user", &json!({ "keys": ["7"] })).await;
+    let scraped = served.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    for line in [
+        "forewarm_http_requests_total{route=\"read\",status=\"200\"} 2",
+        "forewarm_http_requests_total{route=\"read\",status=\"404\"} 2",
+        "forewarm_http_requests_total{route=\"batch\",status=\"200\"} 1",
+        "forewarm_http_requests_total{route=\"page\",status=\"404\"} 1",
+        "forewarm_http_requests_total{route=\"admin\",status=\"401\"} 0",
+        // The second read of user 7 waited for nothing.
+        "forewarm_http_seconds_count{route=\"read\"} 3",
+        // That of the scrape itself.
+        "forewarm_http_requests_waiting 1",
+    ] {
+        assert!(scraped.lines().any(|scraped| scraped == line), "{line}: {scraped}");
+    }
+    let connections = scraped.lines().find(|line| line.starts_with("forewarm_http_connections "));
+    assert!(connections.is_some_and(|line| !line.ends_with(" 0")), "{connections:?}");
+}
+
+#[tokio::test]
 async fn thresholds_and_budgets_change_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let _shop = make_shop(folder.path()).await;

@@ -18,7 +18,7 @@ async fn what_can_change_does_and_what_cannot_is_named() {
     assert_eq!(served.post("/admin/reload", &json!({})).await, (200, none.clone()));
 
     let changed = settings()
-        .replace("every = \"1h\"", "every = \"2h\"")
+        .replace("every = \"1h\"", "every = \"30m\"")
         .replace(
             "[resources.right]",
             "policy = { preload = { threshold = 0.25 } }\n[resources.right]",
@@ -36,7 +36,7 @@ async fn what_can_change_does_and_what_cannot_is_named() {
     assert_eq!(served.get("/admin/resources").await.1["user"]["preload"]["threshold"], 0.25);
     let jobs = served.get("/admin/scheduled-jobs").await.1;
     let popular = jobs.as_array().unwrap().iter().find(|job| job["id"] == "popular").unwrap();
-    assert_eq!(popular["trigger"], "every 2h");
+    assert_eq!(popular["trigger"], "every 30m");
     served.get("/v1/user/1").await;
     served.logged("\"message\":\"miss\"").await;
 }
@@ -143,12 +143,12 @@ async fn the_environment_is_over_the_file() {
     let _shop = make_shop(folder.path()).await;
     let variables = [
         ("FOREWARM__SERVER__BATCH_KEYS_MAX", "1"),
-        ("FOREWARM__RESOURCES__USER__POLICY__TTL", "17s"),
+        ("FOREWARM__RESOURCES__USER__POLICY__TTL", "17h"),
         ("FOREWARM__JOBS__POPULAR__RENEW__KEYS", "[\"9\"]"),
     ];
     let served = Served::start(folder.path(), &settings(), &variables);
     assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 400);
-    assert_eq!(served.get("/admin/resources").await.1["user"]["policy"]["ttl"], "17s");
+    assert_eq!(served.get("/admin/resources").await.1["user"]["policy"]["ttl"], "17h");
     let wrong = [
         ("FOREWARM__SERVER__BATCH_KEYS_MAX", "none"),
         ("FOREWARM__SERVER__LISTEN__X", "1"),
@@ -160,4 +160,33 @@ async fn the_environment_is_over_the_file() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(name), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_its_file_has_anew_is_named_and_taken_where_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let tokens = ["a-token-a-token-a-token-a-token-a-01", "a-token-a-token-a-token-a-token-a-02"];
+    let (token, key) = (folder.path().join("token"), folder.path().join("key"));
+    std::fs::write(&token, tokens[0]).unwrap();
+    std::fs::write(&key, "key 1").unwrap();
+    let more = format!(
+        "[[auth.tokens]]\nname = 'ops'\nsecret = {{ file = {token:?} }}\nscopes = ['read', 'admin']
+        [sources.quotes.http]\nurl = 'http://127.0.0.1:9'\nheaders.x-key = {{ file = {key:?} }}"
+    );
+    let served = Served::start(folder.path(), &format!("{}{more}", settings()), &[]);
+    let reload = async |token: &str| {
+        let request = served.request("POST", "/admin/reload").bearer_auth(token);
+        answer(request.json(&json!({}))).await
+    };
+    let none = json!({ "changed": [], "needs_restart": [] });
+    assert_eq!(reload(tokens[0]).await, (200, none));
+    std::fs::write(&token, tokens[1]).unwrap();
+    std::fs::write(&key, "key 2").unwrap();
+    let header = json!(["sources.quotes.http.headers.x-key"]);
+    let both = json!({ "changed": ["auth.tokens[0].secret"], "needs_restart": header });
+    assert_eq!(reload(tokens[0]).await, (200, both));
+    // The token has been taken, and the header is still the one of the start.
+    assert_eq!(reload(tokens[0]).await.0, 401);
+    assert_eq!(reload(tokens[1]).await, (200, json!({ "changed": [], "needs_restart": header })));
 }

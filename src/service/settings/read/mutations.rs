@@ -122,27 +122,28 @@ fn any_key(random: &mut Rng) -> String {
     keys[random.usize(..keys.len())].to_owned()
 }
 
-/// Changes a table; gives the part of the settings that it was done to.
-fn mutate(table: &mut Table, random: &mut Rng) -> Keys {
+/// Changes a table; gives the key that it was done to, and the new one beside it if there is one.
+fn mutate(table: &mut Table, random: &mut Rng) -> Option<(Keys, Option<String>)> {
     let mut all = Vec::new();
     values(table, &Vec::new(), &mut all);
     if all.is_empty() {
-        return Vec::new();
+        return None;
     }
     let keys = all[random.usize(..all.len())].clone();
     let (last, parents) = keys.split_last().unwrap();
     let parent = table_at(table, parents);
+    let mut added = None;
     match random.u8(0..6) {
         0 => {
             parent.remove(last);
         }
         1 => {
             let value = parent.remove(last).unwrap();
-            parent.insert(any_key(random), value);
+            parent.insert(added.insert(any_key(random)).clone(), value);
         }
         2 => {
             let value = any_value(random);
-            parent.insert(any_key(random), value);
+            parent.insert(added.insert(any_key(random)).clone(), value);
         }
         3 => {
             // One level more.
@@ -154,7 +155,7 @@ fn mutate(table: &mut Table, random: &mut Rng) -> Keys {
             parent.insert(last.clone(), value);
         }
     }
-    keys
+    Some((keys, added))
 }
 
 /// Breaks a text rather than what it says.
@@ -227,6 +228,114 @@ fn whatever_is_done_to_settings_they_are_taken_or_refused_with_a_place() {
             "the mutants of seed {seed} are harmless: {refused} refused"
         );
     }
+}
+
+/// Whether a problem names a key that was changed: by its path, by that of the table it stands in, or,
+/// where something else refers to it, by what it is called.
+fn names(problem: &str, keys: &Keys, added: Option<&str>) -> bool {
+    // The line may be that of anything.
+    let said = problem.splitn(3, ':').last().unwrap();
+    let (last, parents) = keys.split_last().unwrap();
+    let escaped = |name: &str| name.escape_debug().to_string();
+    let is_named = |name: &str| said.contains(&format!("`{}`", escaped(name)));
+    let is_within = !parents.is_empty() && said.contains(&escaped(&parents.join(".")));
+    let is_itself = said.contains(&keys.join("."));
+    is_itself || is_within || is_named(last) || added.is_some_and(is_named)
+}
+
+#[test]
+fn what_is_refused_names_the_key_that_was_changed() {
+    for (text, seed) in [(EXAMPLE, 3), (FULL, 4)] {
+        let mut random = Rng::with_seed(seed);
+        let table: Table = toml::from_str(text).unwrap();
+        for _ in 0..MUTANTS {
+            let mut mutant = table.clone();
+            let (keys, added) = mutate(&mut mutant, &mut random).unwrap();
+            let Outcome::Refused(problems) = read(&written(&mutant)) else { continue };
+            let named = problems.iter().any(|problem| names(problem, &keys, added.as_deref()));
+            assert!(named, "{keys:?}, {added:?}: {problems:?}");
+        }
+    }
+}
+
+#[test]
+fn no_problem_speaks_of_how_it_is_written_in_rust() {
+    let table: Table = toml::from_str(FULL).unwrap();
+    let mut all = Vec::new();
+    values(&table, &Vec::new(), &mut all);
+    for keys in all {
+        let (last, parents) = keys.split_last().unwrap();
+        for value in [Value::Integer(7), Value::Array(vec![7.into()]), Value::Boolean(true)] {
+            let mut mutant = table.clone();
+            table_at(&mut mutant, parents).insert(last.clone(), value);
+            let Outcome::Refused(problems) = read(&written(&mutant)) else { continue };
+            for problem in problems {
+                let is_told = ["struct ", "enum ", "tuple", "newtype", "u64", "usize", "unit"];
+                assert!(!is_told.iter().any(|word| problem.contains(word)), "{keys:?}: {problem}");
+            }
+        }
+    }
+}
+
+#[test]
+fn variables_are_taken_by_their_names_and_reach_names_that_they_cannot_have() {
+    let text = "
+[sources.Shop.sqlite]
+path = 'shop.db'
+[resources.user-profile]
+source = 'Shop'
+query = 'select 1 where $1 = $1'
+";
+    let read = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Origin::new("forewarm.toml", variables).parse(text)
+    };
+    let table = ("FOREWARM__RESOURCES__USER_PROFILE__POLICY", "{ ttl = '5m', schema = 7 }");
+    let ttl = ("FOREWARM__RESOURCES__USER_PROFILE__POLICY__TTL", "9m");
+    for variables in [[table, ttl], [ttl, table]] {
+        let settings = read(&variables).unwrap();
+        let policy = &settings.resources["user-profile"].policy;
+        assert_eq!((policy.ttl.as_secs(), policy.schema), (540, 7));
+        assert_eq!(settings.resources.len(), 1);
+    }
+    let path = ("FOREWARM__SOURCES__SHOP__SQLITE__PATH", "other.db");
+    assert!(format!("{:?}", read(&[path]).unwrap().sources["Shop"]).contains("other.db"));
+    let wrong = ("FOREWARM__SOURCES__SHOP__SQLITE__CONNECTIONS_MAX", "0");
+    let error = read(&[wrong]).unwrap_err().to_string();
+    assert!(error.starts_with(wrong.0) && error.contains("sources.Shop.sqlite"), "{error}");
+}
+
+#[test]
+fn a_job_that_renews_too_seldom_is_refused_by_its_triggers() {
+    let read = |ttl: &str, triggers: &str, form: &str| {
+        let text = format!(
+            "[sources.shop.sqlite]\npath = 'shop.db'
+            [resources.quote]\nsource = 'shop'\nquery = 'select 1 where $1 = $1'
+            policy = {{ ttl = '{ttl}' }}
+            [jobs.stocks]\ntriggers = [{triggers}]\n{form}"
+        );
+        match Origin::new("forewarm.toml", []).parse(&text) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let renew = "renew = { resource = 'quote', keys = ['A'] }";
+    let hot = "renew_hot = { resource = 'quote', count = 10 }";
+    let every = "{ every = '5m' }, { at_start = true }";
+    let cron = "{ cron = '*/5 9-17 * * 1-5', zone = 'America/New_York' }";
+    for form in [renew, hot] {
+        for triggers in [every, cron] {
+            for ttl in ["1m", "5m"] {
+                let said = read(ttl, triggers, form);
+                assert!(said.starts_with("forewarm.toml:8: `jobs.stocks.triggers`"), "{said}");
+                assert!(said.contains("every 5m") && said.contains(".quote.policy.ttl"), "{said}");
+            }
+            assert_eq!(read("5m 1s", triggers, form), "");
+        }
+        assert_ne!(read("1h", "{ daily_at = '02:00' }", form), "");
+    }
+    assert_eq!(read("1m", "{ at_start = true }", renew), "");
+    assert_eq!(read("1m", every, "warm = { resource = 'quote', keys = ['A'] }"), "");
 }
 
 #[test]

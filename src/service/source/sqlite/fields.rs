@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use sqlx::sqlite::{SqliteColumn, SqliteConnection, SqliteRow};
 use sqlx::{Column as _, ColumnOrigin, FromRow, Row as _, TypeInfo as _, ValueRef as _, query_as};
+
+use crate::service::document::is_json;
 
 /// The fields of a row, in the order of the query.
 pub(super) struct Fields(Vec<Field>);
@@ -19,17 +21,27 @@ struct Field {
 }
 
 impl Fields {
-    /// The row as an object by the names of its columns; or, if it is to be a scalar, the value of
-    /// its first one.
-    pub(super) fn value(self, declared: &Declared, is_scalar: bool) -> Value {
-        let mut fields = self.0.into_iter().map(|Field { name, origin, value }| {
-            let value = if declared.is_json(&origin) { embedded(value) } else { value };
-            (name, value)
-        });
+    /// The row as the text of an object by the names of its columns, of which the last one counts if
+    /// several have the same; or, if it is to be a scalar, that of the value of its first one.
+    pub(super) fn text(self, declared: &Declared, is_scalar: bool) -> String {
+        let said = |field: &Field| match &field.value {
+            // Texts that are JSON stand there as they are, and anything else as a text.
+            Value::String(text) if declared.is_json(&field.origin) && is_json(text) => text.clone(),
+            value => value.to_string(),
+        };
         if is_scalar {
-            return fields.next().map(|(_, value)| value).unwrap_or_default();
+            return self.0.first().map_or_else(|| "null".to_owned(), said);
         }
-        fields.collect::<Map<_, _>>().into()
+        let mut text = String::from("{");
+        for (nth, field) in self.0.iter().enumerate() {
+            if self.0.iter().skip(nth + 1).any(|later| later.name == field.name) {
+                continue;
+            }
+            let comma = if text.len() > 1 { "," } else { "" };
+            let name = Value::from(field.name.as_str());
+            text += &format!("{comma}{name}:{}", said(field));
+        }
+        text + "}"
     }
 
     /// The value of the first column as a text, whatever its type; `None` if it is null.
@@ -39,14 +51,6 @@ impl Fields {
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
         }
-    }
-}
-
-/// A text that is JSON as what it says; anything else as it is.
-fn embedded(value: Value) -> Value {
-    match value.as_str().map(serde_json::from_str) {
-        Some(Ok(said)) => said,
-        Some(Err(_)) | None => value,
     }
 }
 

@@ -48,6 +48,14 @@ impl Server {
     }
 }
 
+/// A secret where it should be, in a file.
+fn secret(text: &str) -> (TempDir, String) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("secret");
+    std::fs::write(&path, text).unwrap();
+    (home, format!("{{ file = {path:?} }}"))
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.serving.abort();
@@ -61,18 +69,22 @@ fn path(path: &str) -> LoadParts<'_> {
 #[tokio::test]
 async fn a_document_is_what_the_server_answers() {
     let server = Server::answering(|_, _| "{ \"price\": 1.50 }").await;
-    let source = server.source("headers = { authorization = 'Bearer s3cret', x-team = 'a' }");
+    let (_home, secret) = secret("Bearer s3cret");
+    let source = server.source(&format!("headers = {{ authorization = {secret}, from = 'a' }}"));
     let quotes = resource(&source, path("/quote/{id}/now")).await;
     let document = quotes.get("BRK.B").await.unwrap().unwrap();
     assert_eq!(document.body(), "{ \"price\": 1.50 }");
     let (uri, headers) = server.asked.lock().pop().unwrap();
     assert_eq!(uri, "/v2/quote/BRK.B/now");
     assert_eq!(headers["authorization"], "Bearer s3cret");
-    assert_eq!(headers["x-team"], "a");
+    assert_eq!(headers["from"], "a");
     assert_eq!(headers["accept"], "application/json");
     assert!(!format!("{source:?}").contains("s3cret"));
     let at = source.collect("/faq", false).await.unwrap();
-    assert_eq!((at, server.asked()), (json!({ "price": 1.5 }), vec!["/v2/faq".to_owned()]));
+    assert_eq!(
+        (at, server.asked()),
+        ("{ \"price\": 1.50 }".to_owned(), vec!["/v2/faq".to_owned()])
+    );
     source.ping().await.unwrap();
 }
 
@@ -232,7 +244,8 @@ async fn redirects_to_others_are_not_followed() {
         }
     })
     .await;
-    let source = server.source("headers = { authorization = 's3cret' }");
+    let (_home, secret) = secret("s3cret");
+    let source = server.source(&format!("headers = {{ authorization = {secret} }}"));
     let quotes = resource(&source, path("/{id}")).await;
     assert_eq!(value(&quotes, "here").await, Some(json!(2)));
     for key in ["out", "away", "round"] {
@@ -290,10 +303,13 @@ async fn what_cannot_be_asked_is_told_before() {
     assert!(source.keys("select 1").await.is_err());
     assert!(source.find("select $1")("x".into()).await.is_err());
     assert!(source.loader(&load(parts("select $1"))).is_err());
+    let (_home, secret) = secret("s3cret\nand more");
+    let two_lines = format!("http = {{ url = 'http://x', headers = {{ a = {secret} }} }}");
     for (expected, settings) in [
         ("url", "http = { url = 'ftp://x' }"),
         ("url", "http = { url = 'http://me:s3cret@x' }"),
-        ("headers.a", "http = { url = 'http://x', headers = { a = \"s3cret\\n\" } }"),
+        ("headers.a", "http = { url = 'http://x', headers = { a = 's3cret' } }"),
+        ("headers.a", &two_lines),
         ("headers.a", "http = { url = 'http://x', headers = { a = { env = 'FOREWARM_NO' } } }"),
     ] {
         let error = Source::open("quotes", &toml::from_str(settings).unwrap()).unwrap_err();

@@ -170,9 +170,9 @@ async fn keys_names_and_collections_are_read() {
     }
     let sql = "select id, name from person where team = 7 order by id";
     let expected = json!([{ "id": 1, "name": "Ada" }, { "id": 2, "name": "Grace" }]);
-    assert_eq!(source.collect(sql, false).await.unwrap(), expected);
+    assert_eq!(collected(source, sql, false).await, expected);
     let values = "select gone from kind union all select 'x' order by 1";
-    assert_eq!(source.collect(values, true).await.unwrap(), json!(["x", null]));
+    assert_eq!(collected(source, values, true).await, json!(["x", null]));
 }
 
 #[tokio::test]
@@ -211,4 +211,23 @@ async fn what_the_server_does_not_take_is_told_without_asking() {
     database.source.check_query(query("select id from person where name = $1", 1)).await.unwrap();
     let error = database.source.check_query(query("select $1::text", 0)).await.unwrap_err();
     assert_eq!(field(&error), "aliases.email.query");
+}
+
+#[tokio::test]
+async fn numbers_and_the_order_of_names_stay_as_the_server_writes_them() {
+    let tables = format!(
+        "create table thing (z bigint primary key, said json, a numeric);
+        insert into thing values (1, '{NUMBERS}', 12345678901234567890.123456789), (2, null, 1.50);"
+    );
+    let database = Database::postgres(&tables).await;
+    let one = "select z, said, a from thing where z = $1";
+    let many = "select z, said, a from thing where z = any($1)";
+    let many = LoadParts { query_many: Some(many), key_column: Some("z"), ..integer(parts(one)) };
+    let things = resource(&database.source, many).await;
+    let row = format!("{{\"z\":1,\"said\":{NUMBERS},\"a\":12345678901234567890.123456789}}");
+    assert_eq!(texts(&things, "1").await, [row.clone(), row.clone()]);
+    let all = database.source.collect("select z, said, a from thing order by z", false).await;
+    assert_eq!(all.unwrap(), format!("[{row},{{\"z\":2,\"said\":null,\"a\":1.50}}]"));
+    let scalars = database.source.collect("select a from thing order by z", true).await;
+    assert_eq!(scalars.unwrap(), "[12345678901234567890.123456789,1.50]");
 }

@@ -159,11 +159,11 @@ async fn a_collection_has_all_rows() {
     let database = Database::sqlite(TABLES).await;
     let sql = "select id, name from person where team = 7 order by id";
     let expected = json!([{ "id": 1, "name": "Ada" }, { "id": 2, "name": "Grace" }]);
-    assert_eq!(database.source.collect(sql, false).await.unwrap(), expected);
+    assert_eq!(collected(&database.source, sql, false).await, expected);
     let ids = "select id from person order by id";
-    assert_eq!(database.source.collect(ids, true).await.unwrap(), json!([1, 2, 3]));
+    assert_eq!(collected(&database.source, ids, true).await, json!([1, 2, 3]));
     let none = "select id from person where false";
-    assert_eq!(database.source.collect(none, false).await.unwrap(), json!([]));
+    assert_eq!(collected(&database.source, none, false).await, json!([]));
 }
 
 #[tokio::test]
@@ -204,4 +204,26 @@ async fn what_the_database_does_not_take_is_told_without_asking() {
     database.source.check_query(query("select 1 where $1", 1)).await.unwrap();
     let error = database.source.check_query(query("select 1 where $1", 0)).await.unwrap_err();
     assert_eq!(field(&error), "aliases.email.query");
+}
+
+#[tokio::test]
+async fn numbers_and_the_order_of_names_stay_as_they_are_stored() {
+    let tables = format!(
+        "create table thing (z integer primary key, said json, a real);
+        insert into thing values (1, '{NUMBERS}', 1e21), (2, ' [ 1.50 ] ', 0.1);"
+    );
+    let database = Database::sqlite(&tables).await;
+    let one = "select z, said, a from thing where z = $1";
+    let many = "select z, said, a from thing where z in (select value from json_each($1))";
+    let many = LoadParts { query_many: Some(many), key_column: Some("z"), ..parts(one) };
+    let things = resource(&database.source, many).await;
+    let row = format!("{{\"z\":1,\"said\":{NUMBERS},\"a\":1e+21}}");
+    assert_eq!(texts(&things, "1").await, [row.clone(), row.clone()]);
+    let all = database.source.collect("select z, said, a from thing order by z", false).await;
+    assert_eq!(all.unwrap(), format!("[{row},{{\"z\":2,\"said\": [ 1.50 ] ,\"a\":0.1}}]"));
+    let scalars = database.source.collect("select said from thing where z = 1", true).await;
+    assert_eq!(scalars.unwrap(), format!("[{NUMBERS}]"));
+    // The last one counts, as it does for who reads what has several.
+    let twice = database.source.collect("select z, a, 7 as z from thing where z = 2", false).await;
+    assert_eq!(twice.unwrap(), "[{\"a\":0.1,\"z\":7}]");
 }

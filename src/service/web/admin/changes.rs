@@ -16,9 +16,8 @@ use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
-use super::super::selection::Selection;
+use super::super::selection::{Intent, Selection};
 use super::super::shapes;
-use super::resource;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
 use utoipa_axum::router::OpenApiRouter;
@@ -112,7 +111,7 @@ async fn tune(
     Extension(caller): Extension<Caller>,
     Json(tuning): Json<Tuning>,
 ) -> Result<Answer<PreloadPolicy>, Problem> {
-    let documents = &resource(&service, &name)?.documents;
+    let documents = &service.resource(&name)?.documents;
     documents.tune(tuning.of(documents.preload_policy()))?;
     service.audit.note(&caller, "tune", format!("preloads of `{name}`"));
     Ok(Answer(documents.preload_policy()))
@@ -155,18 +154,11 @@ async fn invalidate(
     Extension(caller): Extension<Caller>,
     Json(terms): Json<InvalidateTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
-    let documents = &resource(&service, &name)?.documents;
-    check_count(&service, terms.keys.len())?;
+    let documents = &service.resource(&name)?.documents;
+    service.check_keys("keys", &terms.keys)?;
     let selection = Selection::of(terms.keys, terms.tag, terms.pattern, terms.all)?;
-    let entries = selection.count(documents)?;
-    if terms.dry_run {
-        return Ok(Answer(Invalidated::dry_run(entries)));
-    }
-    selection.check_confirmed(&name, terms.confirm.as_deref())?;
-    // Before it is done: who hangs up meanwhile has had it done all the same, or in part.
-    service.audit.note(&caller, "invalidate", format!("{} of `{name}`", selection.kind()));
-    let delivery = selection.invalidate(documents).await?;
-    Ok(Answer(Invalidated::by(delivery, Some(entries))))
+    let intent = Intent::of(terms.dry_run, terms.confirm.as_deref());
+    Ok(Answer(selection.carry_out(&service, &caller, documents, intent).await?))
 }
 
 /// That everything is meant.
@@ -245,8 +237,8 @@ async fn warm(
     Extension(caller): Extension<Caller>,
     Json(terms): Json<WarmTerms>,
 ) -> Result<Answer<Warmed>, Problem> {
-    let documents = &resource(&service, &name)?.documents;
-    check_count(&service, terms.keys.len())?;
+    let documents = &service.resource(&name)?.documents;
+    service.check_keys("keys", &terms.keys)?;
     service.audit.note(&caller, "warm", format!("{} keys of `{name}`", terms.keys.len()));
     // The rate may be so low that it would take for ever. Who asks again goes on with what is left.
     let warming = tokio::time::timeout(WARM_TIMEOUT, documents.preload(terms.keys.iter()));
@@ -256,15 +248,6 @@ async fn warm(
         return Err(problem.retry_after(WARM_TIMEOUT));
     };
     Ok(Answer(Warmed { loaded, absent, held, failed, refused }))
-}
-
-/// Refuses more keys at once than a batch may have.
-fn check_count(service: &Service, count: usize) -> Result<(), Problem> {
-    let keys_max = service.settings().server.batch_keys_max;
-    if count <= keys_max {
-        return Ok(());
-    }
-    Err(Problem::bad_request(format!("`keys` has {count}: send {keys_max} at most")))
 }
 
 /// Reads the settings again: what can change does, and what cannot is named.

@@ -12,7 +12,7 @@ use super::super::asked::{Path, Query};
 use super::super::hot::{HotKeyRow, HotKeys};
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::{Limit, resource};
+use super::Limit;
 use crate::resource::{Explanation, RelatedKey};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -70,7 +70,7 @@ async fn hot(
     let HotTerms { resource: name, limit } = terms;
     let limit = Limit { limit }.count()?;
     if let Some(name) = &name {
-        resource(&service, name)?;
+        service.resource(name)?;
     }
     Ok(Answer(HotKeys::of(service, name, limit).await))
 }
@@ -90,7 +90,7 @@ async fn explain(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Explained>, Problem> {
     let KeyTerms { key } = terms;
-    let explanation = resource(&service, &name)?.documents.explain(key.as_str());
+    let explanation = service.resource(&name)?.documents.explain(key.as_str());
     let summary = explanation.verdict.to_string();
     Ok(Answer(Explained { resource: name, key, summary, explanation }))
 }
@@ -110,5 +110,5 @@ async fn related(
     Query(terms): Query<KeyTerms>,
 ) -> Result<Answer<Vec<RelatedKey>>, Problem> {
     let KeyTerms { key } = terms;
-    Ok(Answer(resource(&service, &name)?.documents.related(key.as_str())))
+    Ok(Answer(service.resource(&name)?.documents.related(key.as_str())))
 }

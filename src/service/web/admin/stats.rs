@@ -12,7 +12,6 @@ use super::super::Service;
 use super::super::asked::Path;
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::resource;
 use crate::policy::{Policy, PreloadPolicy};
 use crate::predictor::PredictionStats;
 use crate::service::app::Served;
@@ -150,7 +149,7 @@ async fn score(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
 ) -> Result<Answer<ScoreCard>, Problem> {
-    let documents = &resource(&service, &name)?.documents;
+    let documents = &service.resource(&name)?.documents;
     let stats = documents.stats();
     Ok(Answer(ScoreCard {
         threshold: documents.preload_policy().threshold,

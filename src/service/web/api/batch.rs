@@ -1,6 +1,6 @@
 //! Reading many values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Extension;
@@ -8,8 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::super::Service;
@@ -17,7 +16,8 @@ use super::super::asked::{Json, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::read::scope;
-use super::resource;
+use crate::error::Error;
+use crate::service::document::Document;
 
 /// Which values.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -29,19 +29,20 @@ pub(super) struct BatchTerms {
 }
 
 /// What was read.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written as a text, of the texts of its values")]
 pub(super) struct Batch {
     /// The values by their keys; `null` where there is no such value.
-    #[schema(value_type = HashMap<String, serde_json::Value>)]
-    values: HashMap<String, Option<Box<RawValue>>>,
-    /// What kept keys from being read.
-    #[schema(value_type = HashMap<String, Problem>)]
-    errors: HashMap<String, serde_json::Value>,
+    values: HashMap<String, serde_json::Value>,
+    /// What kept keys from being read; 413 where the answer would be larger than
+    /// `server.batch_bytes_max`.
+    errors: HashMap<String, Problem>,
 }
 
 /// Reads many values.
 ///
-/// Each is answered by itself: one that cannot be read fails none of the others.
+/// Each is answered by itself: one that cannot be read, or for which the answer has no room, fails none
+/// of the others.
 #[utoipa::path(
     post,
     path = "/v1/{resource}",
@@ -64,34 +65,67 @@ pub(super) async fn read_many(
     headers: HeaderMap,
     Json(terms): Json<BatchTerms>,
 ) -> Result<Response, Problem> {
-    let served = resource(&service, &name)?;
-    let keys_max = service.settings().server.batch_keys_max;
-    if terms.ids.len() > keys_max {
-        let detail = format!("`ids` has {} keys: send {keys_max} at most", terms.ids.len());
-        return Err(Problem::bad_request(detail));
-    }
+    let served = service.resource(&name)?;
+    service.check_keys("ids", &terms.ids)?;
     let reading = served.documents.get_many(terms.ids.iter());
     let read = match scope(&service, &headers, &caller) {
         Some(scope) => scope.run(reading).await,
         None => reading.await,
     };
-    let mut batch = Batch { values: HashMap::new(), errors: HashMap::new() };
-    for (id, read) in terms.ids.into_iter().zip(read) {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let body = written(&terms.ids, read, service.settings().server.batch_bytes_max);
+    Ok(([(CONTENT_TYPE, JSON)], body).into_response())
+}
+
+type Found = Result<Option<Arc<Document>>, Error>;
+
+/// The text of a [`Batch`]: each value as it stands, as long as their texts are no longer than this
+/// together.
+fn written(ids: &[String], read: Vec<Found>, bytes_max: usize) -> String {
+    // Who asks twice is answered once.
+    let mut seen = HashSet::with_capacity(ids.len());
+    let answers = ids.iter().zip(read).filter(|(id, _)| seen.insert(id.as_str()));
+    let (mut values, mut errors) = (Fields::default(), Fields::default());
+    let mut left = bytes_max;
+    for (id, read) in answers {
         match read {
-            Ok(Some(document)) => {
-                batch.values.insert(id, Some(document.raw()));
-            }
-            Ok(None) => {
-                batch.values.insert(id, None);
-            }
-            Err(error) => {
-                batch.errors.insert(id, Problem::from(&error).to_value());
-            }
+            Ok(None) => values.push(id, "null"),
+            Ok(Some(document)) => match left.checked_sub(document.len()) {
+                Some(after) => {
+                    left = after;
+                    values.push(id, document.text());
+                }
+                None => errors.push(id, &too_large(bytes_max).to_value().to_string()),
+            },
+            Err(error) => errors.push(id, &Problem::from(&error).to_value().to_string()),
         }
     }
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let body = serde_json::to_vec(&batch).map_err(|_error| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written")
-    })?;
-    Ok(([(CONTENT_TYPE, JSON)], body).into_response())
+    let (mut text, errors) = (values.0, errors.0);
+    text.insert_str(0, "{\"values\":{");
+    text.push_str("},\"errors\":{");
+    text.push_str(&errors);
+    text.push_str("}}");
+    text
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    let detail = format!(
+        "the values of the batch have more than {bytes_max} bytes together: ask for fewer at once"
+    );
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+/// The fields of an object, as they are written.
+#[derive(Default)]
+struct Fields(String);
+
+impl Fields {
+    fn push(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(&serde_json::Value::from(name).to_string());
+        self.0.push(':');
+        self.0.push_str(value);
+    }
 }

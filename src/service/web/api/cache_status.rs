@@ -54,8 +54,11 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, too
     if read.from != ReadFrom::Source || is_stale {
         headers.insert(AGE, HeaderValue::from(read.age.as_secs()));
     }
-    headers.extend(status.map(|status| (CACHE_STATUS, status)));
-    headers.extend(timing(from, took).map(|timing| (SERVER_TIMING, timing)));
+    for (name, value) in [(CACHE_STATUS, status), (SERVER_TIMING, timing(from, took))] {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
 }
 
 const fn name(from: ReadFrom) -> &'static str {

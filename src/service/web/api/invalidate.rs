@@ -12,8 +12,7 @@ use super::super::Service;
 use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
-use super::super::selection::Selection;
-use super::resource;
+use super::super::selection::{Intent, Selection};
 use crate::resource::{Delivery, InvalidateOptions};
 
 /// What an invalidation has done.
@@ -94,7 +93,7 @@ pub(super) async fn remove(
     Path((name, id)): Path<(String, String)>,
     Query(terms): Query<RemoveTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
-    let served = resource(&service, &name)?;
+    let served = service.resource(&name)?;
     // Databases have no larger ones.
     if terms.min_version.is_some_and(|version| i64::try_from(version).is_err()) {
         let detail = format!("`min_version` is more than {}", i64::MAX);
@@ -134,14 +133,8 @@ pub(super) async fn remove_group(
     Extension(caller): Extension<Caller>,
     Query(terms): Query<GroupTerms>,
 ) -> Result<Answer<Invalidated>, Problem> {
-    let documents = &resource(&service, &name)?.documents;
+    let documents = &service.resource(&name)?.documents;
     let selection = Selection::of(Vec::new(), terms.tag, terms.pattern, terms.all)?;
-    let entries = selection.count(documents)?;
-    if terms.dry_run {
-        return Ok(Answer(Invalidated::dry_run(entries)));
-    }
-    selection.check_confirmed(&name, terms.confirm.as_deref())?;
-    service.audit.note(&caller, "invalidate", format!("{} of `{name}`", selection.kind()));
-    let delivery = selection.invalidate(documents).await?;
-    Ok(Answer(Invalidated::by(delivery, Some(entries))))
+    let intent = Intent::of(terms.dry_run, terms.confirm.as_deref());
+    Ok(Answer(selection.carry_out(&service, &caller, documents, intent).await?))
 }

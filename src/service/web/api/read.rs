@@ -18,7 +18,6 @@ use super::super::asked::{Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::cache_status::{How, describe};
-use super::resource;
 use crate::policy::Store;
 use crate::resource::{Read, ReadOptions};
 use crate::scope::Scope;
@@ -60,7 +59,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
             ("ETag" = String, description = "What the value is known by"),
             ("Age" = u64, description = "The seconds since its load began"),
             ("Cache-Status" = String, description = "Where it comes from (RFC 9211)"),
-            ("Server-Timing" = String, description = "How long that took, in milliseconds"),
+            ("Server-Timing" = String, description = "How long that took, in milliseconds; 0 where nothing was waited for"),
         )),
         (status = 304, description = "It is as the client has it"),
         (status = 400, description = "There is no such alias, or the request cannot be read", body = Problem, content_type = "application/problem+json"),
@@ -134,7 +133,7 @@ pub(in crate::service::web) async fn value(
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let served = resource(service, named.resource)?;
+    let served = service.resource(named.resource)?;
     let wanted = Wanted::of(headers);
     let reading = ask(served, named, wanted);
     let read = match scope(service, headers, caller) {
