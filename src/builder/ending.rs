@@ -75,12 +75,7 @@ impl Forewarm {
         let telling = deadline.min(Instant::now() + TELL_MAX);
         let in_time = self.engine.jobs.end(deadline).await;
         let Some(l2) = &self.engine.l2 else { return in_time };
-        let told = timeout_at(telling, self.deliver_all()).await.is_ok();
-        if !told {
-            tracing::warn!(
-                "L2 could not be told of all invalidations; other engines may read what it holds until it ends by its ttl"
-            );
-        }
+        let told = self.deliver_all_by(telling).await;
         let closing = async {
             l2.leave_nodes(self.engine.prefix.as_str()).await;
             l2.close().await;
@@ -89,6 +84,17 @@ impl Forewarm {
         let is_closed = timeout_at(deadline, closing).await.is_ok();
         tracing::debug!(is_closed, "the use of L2 has ended");
         told && in_time
+    }
+
+    /// Tells L2 until then; gives whether it has heard of everything.
+    async fn deliver_all_by(&self, deadline: Instant) -> bool {
+        let told = timeout_at(deadline, self.deliver_all()).await.is_ok();
+        if !told {
+            tracing::warn!(
+                "L2 could not be told of all invalidations; other engines may read what it holds until it ends by its ttl"
+            );
+        }
+        told
     }
 
     /// Tells L2 until it has heard of everything.

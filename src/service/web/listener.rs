@@ -154,13 +154,7 @@ impl Connections {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
             match listener.accept().await {
                 Ok((stream, address)) => self.take(stream, address, Some(place)),
-                // Nobody else can be accepted either, until some have gone.
-                Err(error) if backlog::is_exhausted(&error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                }
-                // Of one connection, whose client has gone already.
-                Err(error) => tracing::debug!(%error, "a connection was not accepted"),
+                Err(error) => not_accepted(&error).await,
             }
         }
     }
@@ -297,6 +291,15 @@ impl Answering {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+}
+
+/// Says that a connection could not be accepted, and waits if the next one could not be either.
+async fn not_accepted(error: &io::Error) {
+    // Else it is of one connection, whose client has gone already, and no news.
+    if backlog::is_exhausted(error) {
+        tracing::warn!(%error, "a connection could not be accepted");
+        tokio::time::sleep(ACCEPT_AGAIN).await;
     }
 }
 
