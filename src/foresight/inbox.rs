@@ -25,6 +25,8 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct Stripe {
     reads: Mutex<Vec<Sighting>>,
+    /// What takes its place while it is emptied.
+    spare: Mutex<Vec<Sighting>>,
     /// Set while there is no room, so that readers need not take the lock to find that out.
     is_full: AtomicBool,
     dropped: AtomicU64,
@@ -66,7 +68,9 @@ impl Inbox {
 
     /// Takes everything out.
     pub(crate) fn take(&self) -> Vec<Sighting> {
-        self.all().flat_map(Stripe::take).collect()
+        let mut taken = Vec::new();
+        self.all().for_each(|stripe| stripe.take(&mut taken));
+        taken
     }
 
     /// Takes the number of reads that were not learned from since the last call.
@@ -102,15 +106,18 @@ impl Stripe {
         false
     }
 
-    fn take(&self) -> Vec<Sighting> {
-        let mut reads = self.reads.lock();
-        if reads.is_empty() {
-            return Vec::new();
+    fn take(&self, taken: &mut Vec<Sighting>) {
+        let mut spare = self.spare.lock();
+        {
+            let mut reads = self.reads.lock();
+            if reads.is_empty() {
+                return;
+            }
+            self.is_full.store(false, Relaxed);
+            // Exchanged and not copied: readers wait for this lock.
+            std::mem::swap(&mut *reads, &mut spare);
         }
-        self.is_full.store(false, Relaxed);
-        // Exchanged and not copied: readers wait for this lock.
-        let next = Vec::with_capacity(reads.capacity());
-        std::mem::replace(&mut reads, next)
+        taken.append(&mut spare);
     }
 }
 
