@@ -51,6 +51,14 @@ pub(super) enum BrokenOff {
     Told,
 }
 
+impl BrokenOff {
+    /// The same, which is in the log then.
+    fn noted(self) -> Self {
+        tracing::error!("{self}");
+        self
+    }
+}
+
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let origin = Origin::of_process(&options.config);
     let settings = origin.read()?;
@@ -64,26 +72,34 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let (listener, service) = tokio::select! {
-        started = start(origin, settings) => started?,
-        () = signals.end() => {
-            tracing::info!("ended before it had started");
-            return Ok(());
-        }
+    let started = tokio::select! {
+        started = start(origin, settings) => Some(started?),
+        () = signals.end() => None,
+    };
+    let Some((listener, service)) = started else {
+        note_early_end();
+        return Ok(());
     };
     note_address(listener.address());
-    let broken_off = tokio::select! {
-        is_in_order = serve_and_end(listener, &service, &mut signals) => {
-            if is_in_order {
-                return Ok(());
-            }
-            BrokenOff::Late
+    match run_to_end(listener, &service, &mut signals).await? {
+        None => Ok(()),
+        Some(broken_off) => Err(broken_off.noted().into()),
+    }
+}
+
+/// Serves and ends; gives why that was not in order, if it was not.
+async fn run_to_end(
+    listener: Listener,
+    service: &Arc<Service>,
+    signals: &mut Signals,
+) -> Result<Option<BrokenOff>, Failure> {
+    tokio::select! {
+        is_in_order = serve_and_end(listener, service, signals) => {
+            Ok((!is_in_order).then_some(BrokenOff::Late))
         }
-        told = told_again(&service) => told?,
+        told = told_again(service) => told.map(Some),
         never = service.tend() => match never {},
-    };
-    tracing::error!("{broken_off}");
-    Err(broken_off.into())
+    }
 }
 
 async fn start(origin: Origin, settings: Settings) -> Result<(Listener, Arc<Service>), Failure> {
@@ -173,6 +189,10 @@ impl Signals {
             _ = self.hang_up.recv() => Told::HangUp,
         }
     }
+}
+
+fn note_early_end() {
+    tracing::info!("ended before it had started");
 }
 
 fn note_refusal(error: &ReloadError) {

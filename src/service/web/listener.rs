@@ -156,11 +156,11 @@ impl Connections {
                 Ok((stream, address)) => self.take(stream, address, Some(place)),
                 // Nobody else can be accepted either, until some have gone.
                 Err(error) if backlog::is_exhausted(&error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    note_exhausted(&error);
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
                 // Of one connection, whose client has gone already.
-                Err(error) => tracing::debug!(%error, "a connection was not accepted"),
+                Err(_of_one) => {}
             }
         }
     }
@@ -211,6 +211,10 @@ impl Connections {
         }
         timeout_at(until, self.graceful.shutdown()).await.is_ok()
     }
+}
+
+fn note_exhausted(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
 }
 
 fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {
