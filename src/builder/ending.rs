@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::Forewarm;
-use crate::coherence::L2;
 use crate::memory;
 
 /// The times by which the parts of an end must have ended.
@@ -76,15 +75,7 @@ impl Forewarm {
         let telling = deadline.min(Instant::now() + TELL_MAX);
         let in_time = self.engine.jobs.end(deadline).await;
         let Some(l2) = &self.engine.l2 else { return in_time };
-        let told = timeout_at(telling, self.deliver_all()).await.is_ok();
-        if !told {
-            note_untold();
-        }
-        self.close_l2(l2, deadline).await;
-        told && in_time
-    }
-
-    async fn close_l2(&self, l2: &L2, deadline: Instant) {
+        let told = self.deliver_all_by(telling).await;
         let closing = async {
             l2.leave_nodes(self.engine.prefix.as_str()).await;
             l2.close().await;
@@ -92,6 +83,18 @@ impl Forewarm {
         // What has not ended by then ends with the process.
         let is_closed = timeout_at(deadline, closing).await.is_ok();
         tracing::debug!(is_closed, "the use of L2 has ended");
+        told && in_time
+    }
+
+    /// Tells L2 until then; gives whether it has heard of everything.
+    async fn deliver_all_by(&self, deadline: Instant) -> bool {
+        let told = timeout_at(deadline, self.deliver_all()).await.is_ok();
+        if !told {
+            tracing::warn!(
+                "L2 could not be told of all invalidations; other engines may read what it holds until it ends by its ttl"
+            );
+        }
+        told
     }
 
     /// Tells L2 until it has heard of everything.
@@ -118,10 +121,4 @@ impl Forewarm {
         }
         written
     }
-}
-
-fn note_untold() {
-    tracing::warn!(
-        "L2 could not be told of all invalidations; other engines may read what it holds until its ttl ends"
-    );
 }

@@ -51,14 +51,6 @@ pub(super) enum BrokenOff {
     Told,
 }
 
-impl BrokenOff {
-    /// The same, which is in the log then.
-    fn noted(self) -> Self {
-        tracing::error!("{self}");
-        self
-    }
-}
-
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let origin = Origin::of_process(&options.config);
     let settings = origin.read()?;
@@ -81,25 +73,12 @@ async fn serve(origin: Origin, settings: Settings) -> Result<(), Failure> {
         return Ok(());
     };
     note_address(listener.address());
-    match run_to_end(listener, &service, &mut signals).await? {
-        None => Ok(()),
-        Some(broken_off) => Err(broken_off.noted().into()),
-    }
-}
-
-/// Serves and ends; gives why that was not in order, if it was not.
-async fn run_to_end(
-    listener: Listener,
-    service: &Arc<Service>,
-    signals: &mut Signals,
-) -> Result<Option<BrokenOff>, Failure> {
-    tokio::select! {
-        is_in_order = serve_and_end(listener, service, signals) => {
-            Ok((!is_in_order).then_some(BrokenOff::Late))
-        }
-        told = told_again(service) => told.map(Some),
+    let ended = tokio::select! {
+        ended = serve_and_end(listener, &service, &mut signals) => ended,
+        told = told_again(&service) => Err(told?),
         never = service.tend() => match never {},
-    }
+    };
+    Ok(ended.inspect_err(note_broken_off)?)
 }
 
 async fn start(origin: Origin, settings: Settings) -> Result<(Listener, Arc<Service>), Failure> {
@@ -113,8 +92,12 @@ async fn start(origin: Origin, settings: Settings) -> Result<(Listener, Arc<Serv
     Ok((listener, service))
 }
 
-/// Serves until it is told to end, and ends; gives whether all of that was done in time.
-async fn serve_and_end(listener: Listener, service: &Arc<Service>, signals: &mut Signals) -> bool {
+/// Serves until it is told to end, and ends.
+async fn serve_and_end(
+    listener: Listener,
+    service: &Arc<Service>,
+    signals: &mut Signals,
+) -> Result<(), BrokenOff> {
     // One time for all that is to be done at the end: whoever stops the process waits no longer.
     let mut deadlines = None;
     let told = async {
@@ -127,11 +110,12 @@ async fn serve_and_end(listener: Listener, service: &Arc<Service>, signals: &mut
         deadlines.insert(end).work
     };
     let answered = listener.serve(service, told).await;
-    let Some(deadlines) = deadlines else { return answered };
+    // It has not ended by itself.
+    let Some(deadlines) = deadlines else { return Err(BrokenOff::Late) };
     let ending = service.app.shut_down(deadlines);
     match timeout_at(deadlines.all + BEYOND, ending).await {
-        Ok(Ended { work, told, written }) => answered && work && told && written,
-        Err(_late) => false,
+        Ok(Ended { work: true, told: true, written: true }) if answered => Ok(()),
+        _ => Err(BrokenOff::Late),
     }
 }
 
@@ -191,12 +175,16 @@ impl Signals {
     }
 }
 
+fn note_refusal(error: &ReloadError) {
+    tracing::error!(%error, "the settings were not taken; nothing has changed");
+}
+
 fn note_early_end() {
     tracing::info!("ended before it had started");
 }
 
-fn note_refusal(error: &ReloadError) {
-    tracing::error!(%error, "the settings were not taken; nothing has changed");
+fn note_broken_off(broken_off: &BrokenOff) {
+    tracing::error!("{broken_off}");
 }
 
 fn note_address(address: SocketAddr) {

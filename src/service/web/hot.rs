@@ -13,7 +13,7 @@ use crate::clock::{Clock, Moment};
 
 /// What was found lately, by the resource that was asked for or none. To find them looks at each key
 /// in memory: whoever holds the lock does so, one at a time, on a thread where nobody is held up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HotKeys {
     clock: Clock,
     found: Arc<Mutex<BTreeMap<Option<String>, Found>>>,
@@ -41,12 +41,6 @@ pub(crate) struct HotKeyRow {
 
 /// How old an answer may be.
 const LASTS: Duration = Duration::from_secs(2);
-
-impl Default for HotKeys {
-    fn default() -> Self {
-        Self { clock: Clock::system(), found: Arc::default() }
-    }
-}
 
 impl HotKeys {
     /// The first of a resource or of all, highest scores first, as they were within the last two

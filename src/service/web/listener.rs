@@ -154,13 +154,7 @@ impl Connections {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
             match listener.accept().await {
                 Ok((stream, address)) => self.take(stream, address, Some(place)),
-                // Nobody else can be accepted either, until some have gone.
-                Err(error) if backlog::is_exhausted(&error) => {
-                    note_exhausted(&error);
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                }
-                // Of one connection, whose client has gone already.
-                Err(_of_one) => {}
+                Err(error) => not_accepted(&error).await,
             }
         }
     }
@@ -211,10 +205,6 @@ impl Connections {
         }
         timeout_at(until, self.graceful.shutdown()).await.is_ok()
     }
-}
-
-fn note_exhausted(error: &io::Error) {
-    tracing::warn!(%error, "a connection could not be accepted");
 }
 
 fn prepared(stream: TcpStream, write_timeout: Duration) -> TokioIo<Taken> {
@@ -301,6 +291,15 @@ impl Answering {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+}
+
+/// Says that a connection could not be accepted, and waits if the next one could not be either.
+async fn not_accepted(error: &io::Error) {
+    // Else it is of one connection, whose client has gone already, and no news.
+    if backlog::is_exhausted(error) {
+        tracing::warn!(%error, "a connection could not be accepted");
+        tokio::time::sleep(ACCEPT_AGAIN).await;
     }
 }
 

@@ -286,6 +286,10 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
     ];
     let mut served = Served::start(folder.path(), &settings, &variables);
     let mut said = Said { served: &served, text: String::new() };
+    // The dataset is loaded behind the start.
+    while said.open("GET", "/v1/words", None).await == 503 {
+        tokio::task::yield_now().await;
+    }
     for _ in 0..2 {
         read_all(&mut said).await;
         operate(&mut said).await;

@@ -145,7 +145,7 @@ async fn requests_are_counted_by_what_they_are_for_and_how_they_end() {
     for path in ["/v1/user/7", "/v1/user/7", "/v1/user/100000", "/v1/nope/1", "/nowhere"] {
         served.get(path).await;
     }
-    served.post("/v1/user", &json!({ "keys": ["7"] })).await;
+    served.post("/v1/user", &json!({ "ids": ["7"] })).await;
     let scraped = served.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
     for line in [
         "forewarm_http_requests_total{route=\"read\",status=\"200\"} 2",
