@@ -40,7 +40,7 @@ const RENEWING: u64 = 16;
 const RENEWED_OF: u64 = 20;
 
 impl Clients {
-    pub(super) fn start(address: String, rate: u64, counts: &Arc<Counts>) -> Self {
+    pub(super) fn start(address: &str, rate: u64, counts: &Arc<Counts>) -> Self {
         let renewed = rate / RENEWED_OF;
         let began = Instant::now();
         let mut tasks = JoinSet::new();
@@ -52,7 +52,7 @@ impl Clients {
                 let begins =
                     began + every * u32::try_from(nth).unwrap() / u32::try_from(clients).unwrap();
                 let client = Client {
-                    address: address.clone(),
+                    address: address.to_owned(),
                     keeps,
                     pace: Pace { begins, every, nth: 0 },
                     counts: Arc::clone(counts),

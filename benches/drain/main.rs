@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
     server.read_all().await;
 
     let counts = Arc::new(Counts::default());
-    let clients = Clients::start(server.address().to_owned(), rate, &counts);
+    let clients = Clients::start(server.address(), rate, &counts);
     let half = Duration::from_secs(seconds) / 2;
     sleep(half).await;
     rename_wrong(&mut shop).await;
