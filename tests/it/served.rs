@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::Connection as _;
@@ -163,8 +163,7 @@ impl Served {
 
     /// Waits until it has ended.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        while began.elapsed() < IN_TIME {
+        for _ in 0..IN_TIME.as_millis() / TICK.as_millis() {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }

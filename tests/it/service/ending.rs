@@ -71,22 +71,37 @@ async fn name_of_7(served: &Served) -> String {
     served.get("/v1/user/7").await.1["name"].as_str().unwrap_or_default().to_owned()
 }
 
+async fn is_in_l2(folder: &Path) -> bool {
+    let sql = "select count(*) from forewarm_entry where value is not null";
+    let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut l2_of(folder).await).await.unwrap();
+    count > 0
+}
+
+/// Holds L2 up, and invalidates a key meanwhile; gives what holds it up.
+async fn invalidate_while_busy(folder: &Path, served: &Served) -> SqliteConnection {
+    let mut l2 = l2_of(folder).await;
+    sqlx::raw_sql("begin immediate").execute(&mut l2).await.unwrap();
+    let told = crate::served::answer(served.request("DELETE", "/v1/user/7")).await;
+    assert_eq!(told.1["delivery"], "queued", "{told:?}");
+    l2
+}
+
+/// That somebody whose request was broken off has got no answer, and that the log says so.
+async fn assert_broken_off(mut held: TcpStream, served: &mut Served) {
+    let mut answer = Vec::new();
+    drop(held.read_to_end(&mut answer).await);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    assert!(served.whole_log().contains("was broken off"), "{}", served.log());
+}
+
 /// Has L2 miss an invalidation, ends the service, and gives what it ended with.
 async fn end_while_l2_is_busy(folder: &Path, with: &str, silent: Option<&Silent>) -> ExitStatus {
     let mut shop = make_shop(folder).await;
     let mut served = Served::start(folder, with, &[]);
     assert_eq!(name_of_7(&served).await, "user 7");
-    until("L2 holds it", async || {
-        let sql = "select count(*) from forewarm_entry where value is not null";
-        let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut l2_of(folder).await).await.unwrap();
-        count > 0
-    })
-    .await;
+    until("L2 holds it", async || is_in_l2(folder).await).await;
     sqlx::query("update user set name = 'new' where id = 7").execute(&mut shop).await.unwrap();
-    let mut l2 = l2_of(folder).await;
-    sqlx::raw_sql("begin immediate").execute(&mut l2).await.unwrap();
-    let told = crate::served::answer(served.request("DELETE", "/v1/user/7")).await;
-    assert_eq!(told.1["delivery"], "queued", "{told:?}");
+    let mut l2 = invalidate_while_busy(folder, &served).await;
     assert_eq!(served.get("/v1/user/42").await.0, 200);
     let held = match silent {
         Some(silent) => Some(silent.ask(&served).await),
@@ -96,11 +111,8 @@ async fn end_while_l2_is_busy(folder: &Path, with: &str, silent: Option<&Silent>
     served.logged("\"message\":\"ending\"").await;
     sqlx::raw_sql("rollback").execute(&mut l2).await.unwrap();
     let status = served.ended();
-    if let Some(mut held) = held {
-        let mut answer = Vec::new();
-        drop(held.read_to_end(&mut answer).await);
-        assert!(answer.is_empty() || !answer.starts_with(b"HTTP/1.1 200"));
-        assert!(served.whole_log().contains("was broken off"), "{}", served.log());
+    if let Some(held) = held {
+        assert_broken_off(held, &mut served).await;
     }
     status
 }
