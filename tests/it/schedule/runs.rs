@@ -169,6 +169,7 @@ async fn runs_are_counted_by_job_and_outcome() {
     }
     found.sort();
     let expected = [
+        "forewarm_job_interval_seconds hourly 3600",
         "forewarm_job_last_success_timestamp_seconds hourly 7200",
         "forewarm_job_runs_total hourly succeeded 3",
     ];
