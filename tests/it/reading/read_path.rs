@@ -62,6 +62,36 @@ async fn a_read_tells_whose_load_it_waited_for() {
     assert_eq!(source.loads(), 1);
 }
 
+/// C15: `read_held` is a read that memory answers, and nothing at all where it cannot.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_read_without_waiting() {
+    let source = Source::new();
+    let policy = Policy { stale_while_revalidate: Some(secs(30)), ..plain() };
+    let (_engine, items) = items(policy, &source).await;
+    let options = ReadOptions::new();
+    assert!(items.read_held(&1, &options).is_none());
+    others_run().await;
+    assert_eq!((items.stats().total_accesses, source.loads()), (0, 0));
+    items.get(&1).await.unwrap();
+    pass(secs(5)).await;
+    let held = items.read_held(&1, &options).unwrap();
+    assert_eq!(told(&held), (Some(0), ReadFrom::L1, Freshness::Fresh, 5, None));
+    assert_eq!(held.fresh_for, secs(55));
+    for refused in [options.max_age(secs(4)), options.refresh(), options.bypass()] {
+        assert!(items.read_held(&1, &refused).is_none(), "{refused:?}");
+    }
+    assert!(items.read_held(&1, &options.max_age(secs(6))).is_some());
+    let stats = items.stats();
+    assert_eq!((stats.total_accesses, stats.l1_hits, source.loads()), (3, 2, 1));
+    // What is stale is given as well, and renewed behind the reader.
+    pass(secs(60)).await;
+    assert!(items.read_held(&1, &options.fresh_only()).is_none());
+    let stale = items.read_held(&1, &options).unwrap();
+    assert_eq!(told(&stale), (Some(0), ReadFrom::L1, Freshness::Stale, 65, None));
+    others_run().await;
+    assert_eq!((items.stats().l1_stale, source.loads()), (1, 2));
+}
+
 /// C15: `peek` neither loads nor counts nor records, and shows only what may be served.
 #[tokio::test(start_paused = true)]
 async fn a_peek_changes_no_statistic() {

@@ -1,6 +1,6 @@
 //! What is learned within a scope, and how scopes are passed on.
 
-use forewarm::{Config, Forewarm, Resource, Scope};
+use forewarm::{Config, Forewarm, ReadOptions, Resource, Scope};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -14,6 +14,8 @@ enum Way {
     Unsaid,
     Scope,
     GetIn,
+    /// By a function within the scope, once the key is held.
+    Enter,
     /// With the scope of another engine.
     Foreign,
 }
@@ -41,6 +43,14 @@ impl Ground {
             Way::Unsaid => self.items.get(&key).await,
             Way::Scope => self.forewarm.scope(&client, self.items.get(&key)).await,
             Way::GetIn => self.items.get_in(&self.forewarm.scope_of(&client), &key).await,
+            Way::Enter => {
+                let scope = self.forewarm.scope_of(&client);
+                let options = ReadOptions::new();
+                match scope.enter(|| self.items.read_held(&key, &options)) {
+                    Some(held) => Ok(held.value),
+                    None => scope.run(self.items.get(&key)).await,
+                }
+            }
             Way::Foreign => self.other.scope(&client, self.items.get(&key)).await,
         };
         got.unwrap();
@@ -62,7 +72,7 @@ impl Ground {
 /// C08: what two clients read in turn is learned apart, if it is said who reads.
 #[tokio::test(start_paused = true)]
 async fn the_reads_of_two_clients_are_told_apart() {
-    for way in [Way::Scope, Way::GetIn] {
+    for way in [Way::Scope, Way::GetIn, Way::Enter] {
         let ground = Ground::new().await;
         ground.two_clients(way).await;
         let found = [1, 2, 11, 12].map(|key| followers(&ground.items, key));
@@ -89,7 +99,7 @@ async fn a_scope_of_another_engine_counts_as_none() {
 #[tokio::test(start_paused = true)]
 async fn a_read_in_a_scope_is_a_read_run_in_it() {
     let mut learned = Vec::new();
-    for way in [Way::Scope, Way::GetIn] {
+    for way in [Way::Scope, Way::GetIn, Way::Enter] {
         let ground = Ground::new().await;
         ground.two_clients(way).await;
         learned.push(ground.forewarm.learned_pairs(100));
