@@ -41,11 +41,15 @@ fn main() {
     println!("round  forewarm us, req/s     bare us, req/s    bare again us    ratio   yardstick");
     let (mut ratios, mut yardsticks, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
-        let (one, two, three) = (
-            ours.measure("/v1/user/7", seconds),
-            bare.measure("/v1/user/7", seconds),
-            again.measure("/v1/user/7", seconds),
-        );
+        // In another order each time: what comes first or second is not always the same.
+        let servers = [&ours, &bare, &again];
+        let mut order = [0, 1, 2];
+        fastrand::shuffle(&mut order);
+        let mut figures = servers.map(|_| None);
+        for nth in order {
+            figures[nth] = Some(servers[nth].measure("/v1/user/7", seconds));
+        }
+        let [one, two, three] = figures.map(Option::unwrap);
         let (ratio, yardstick) = (one.micros / two.micros, three.micros / two.micros);
         println!(
             "{round:>5}  {:>11.2} {:>8.0}  {:>8.2} {:>8.0}  {:>14.2}  {ratio:>7.3} {yardstick:>9.3}",

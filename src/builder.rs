@@ -28,7 +28,7 @@ use crate::tier::{AnyTier, Tier};
 use crate::upkeep;
 
 #[cfg_attr(not(feature = "service"), expect(unused_imports, reason = "used by the service"))]
-pub(crate) use self::ending::{Deadlines, Ended};
+pub(crate) use self::ending::{Deadlines, Ended, LAST_MIN};
 
 mod ending;
 

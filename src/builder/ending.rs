@@ -28,7 +28,7 @@ pub(crate) struct Ended {
 }
 
 /// The least time that L2 and the file of the memory get, if the work has taken all.
-const LAST_MIN: Duration = Duration::from_secs(1);
+pub(crate) const LAST_MIN: Duration = Duration::from_secs(1);
 /// The longest that L2 is tried at the end.
 const TELL_MAX: Duration = Duration::from_secs(5);
 /// The rest between two tries.
@@ -99,16 +99,21 @@ impl Forewarm {
 
     /// Tells L2 until it has heard of everything.
     async fn deliver_all(&self) {
-        loop {
-            let mut is_done = true;
-            for resource in self.engine.resources() {
-                is_done &= resource.deliver_queued().await;
-            }
-            if is_done {
-                return;
-            }
+        if self.deliver_queued().await {
+            return;
+        }
+        tracing::info!("L2 does not take what it has missed; it is tried again");
+        while !self.deliver_queued().await {
             tokio::time::sleep(TELL_AGAIN).await;
         }
+    }
+
+    async fn deliver_queued(&self) -> bool {
+        let mut is_done = true;
+        for resource in self.engine.resources() {
+            is_done &= resource.deliver_queued().await;
+        }
+        is_done
     }
 
     /// Writes what is to be remembered, a last time; gives whether that ended in time.

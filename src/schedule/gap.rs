@@ -13,12 +13,13 @@ const LOOKED_AT: usize = 200;
 const BEGIN: i64 = 1_767_571_200;
 
 /// How long it usually is from one time that these are due to the next, taken together: the median, so
-/// that nights and weekends, where a pattern leaves them out, do not count. `None` if they are due once
-/// at most.
+/// that nights and weekends, where a pattern leaves them out, do not count. `None` if none of them is due again
+/// and again.
 pub(crate) fn usual_gap(triggers: &[Trigger]) -> Option<Duration> {
     let begin = Timestamp::from_second(BEGIN).ok()?;
     let mut due = begin;
-    let next = |after| triggers.iter().filter_map(|trigger| trigger.next(after, begin)).min();
+    let recurring = || triggers.iter().filter(|trigger| trigger.recurs());
+    let next = |after| recurring().filter_map(|trigger| trigger.next(after, begin)).min();
     let mut gaps = Vec::new();
     while gaps.len() < LOOKED_AT
         && let Some(next) = next(due)
@@ -39,12 +40,14 @@ mod tests {
     #[test]
     fn it_is_what_lies_between_two_times_as_a_rule() {
         const MINUTE: Duration = Duration::from_mins(1);
+        let once = |at| Trigger::once_at(Timestamp::from_second(at).unwrap());
         let every = |minutes| Trigger::every(minutes * MINUTE).unwrap();
         let cron = |pattern| Trigger::cron(pattern, "America/New_York").unwrap();
         let daily = |hour| Trigger::daily_at(hour, 0, "Europe/Berlin").unwrap();
         let cases = [
             (vec![], None),
             (vec![Trigger::at_start()], None),
+            (vec![once(1_800_000_000), once(1_900_000_000)], None),
             (vec![every(5)], Some(5 * MINUTE)),
             (vec![every(5), every(60), Trigger::at_start()], Some(5 * MINUTE)),
             (vec![cron("*/5 9-17 * * 1-5")], Some(5 * MINUTE)),

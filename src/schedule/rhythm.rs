@@ -16,8 +16,13 @@ pub(super) struct Rhythm {
     last_success: Option<Timestamp>,
 }
 
-/// As many instants are looked at: a week of what is due on working days, with its longest gap.
+/// As many instants are looked at one by one: a week of what is due once on working days.
 const INSTANTS: usize = 8;
+/// So far is looked ahead for nights and weekends at which what is due more often is not, in steps.
+const AHEAD: SignedDuration = SignedDuration::from_hours(8 * 24);
+const STEP: SignedDuration = SignedDuration::from_hours(1);
+/// The most instants within a step that are looked at.
+const WITHIN_STEP: usize = 4_000;
 
 impl Rhythm {
     /// Follows these triggers from now on.
@@ -56,15 +61,38 @@ impl Rhythm {
 }
 
 fn longest_gap(triggers: &[Trigger], now: Timestamp) -> Option<SignedDuration> {
+    let next = |after| triggers.iter().filter_map(|trigger| trigger.next(after, now)).min();
     let (mut at, mut longest) = (None, None);
     for _ in 0..INSTANTS {
-        let next =
-            triggers.iter().filter_map(|trigger| trigger.next(at.unwrap_or(now), now)).min()?;
+        let next = next(at.unwrap_or(now))?;
         if let Some(before) = at.replace(next) {
             longest = longest.max(Some(next.duration_since(before)));
         }
     }
-    longest
+    longest.max(gap_ahead(next, now))
+}
+
+/// The longest gap of the days to come, or one that is shorter by a step at most: the one in which a look
+/// every step of the way has found the longest wait.
+fn gap_ahead(
+    next: impl Fn(Timestamp) -> Option<Timestamp>,
+    now: Timestamp,
+) -> Option<SignedDuration> {
+    let steps = (1..).map_while(|nth| now.checked_add(STEP.checked_mul(nth)?).ok());
+    let looks = steps.take_while(|look| look.duration_since(now) <= AHEAD);
+    let waits = looks.filter_map(|look| Some((next(look)?.duration_since(look), look)));
+    let (wait, look) = waits.max()?;
+    // From the last instant before that look.
+    let mut last = look.checked_sub(STEP).ok()?;
+    for _ in 0..WITHIN_STEP {
+        match next(last).filter(|next| *next <= look) {
+            Some(next) => last = next,
+            None => break,
+        }
+    }
+    // Where the gap begins before the step does, what was looked for one by one is no shorter.
+    let begins_here = last > look.checked_sub(STEP).ok()?;
+    Some(if begins_here { wait + look.duration_since(last) } else { wait })
 }
 
 #[cfg(test)]
@@ -83,6 +111,9 @@ mod tests {
         assert_eq!(gap(&[cron("0 2 * * *")]), hours(24));
         assert_eq!(gap(&[cron("0 2 * * 1-5")]), hours(72));
         assert_eq!(gap(&[cron("0 2 * * 1")]), hours(7 * 24));
+        // Nights and weekends, whenever it is looked at: Friday at 17:55 to Monday at 9:00.
+        let office = SignedDuration::from_mins(63 * 60 + 5);
+        assert_eq!(gap(&[cron("*/5 9-17 * * 1-5")]), Some(office));
         // The more frequent one is not hidden by the other.
         assert_eq!(gap(&[cron("0 2 * * 1"), cron("0 * * * *")]), hours(1));
         assert_eq!(gap(&[Trigger::at_start()]), None);

@@ -145,6 +145,11 @@ impl Trigger {
         }
     }
 
+    /// Whether it is due again and again.
+    pub(crate) const fn recurs(&self) -> bool {
+        !matches!(self.0, Kind::OnceAt(_) | Kind::OnceAfter(_) | Kind::AtStart)
+    }
+
     /// The last instant later than `after` and not later than `until` at which it is due.
     pub(crate) fn last(
         &self,

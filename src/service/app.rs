@@ -173,7 +173,7 @@ impl App {
 
 fn alias_of(name: &str, terms: &AliasSettings, source: &Source) -> Alias<String, Document> {
     let field = terms.field.clone();
-    let text_of = move |document: &Document| document.scalar(&field);
+    let text_of = move |document: &Document| document.name(&field);
     let alias = Alias::new(name, text_of, source.find(&terms.query));
     match terms.normalize {
         Normalize::None => alias,

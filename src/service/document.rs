@@ -83,9 +83,11 @@ impl Document {
         str::from_utf8(&self.text).unwrap_or("null")
     }
 
-    /// The text, the number or the truth that a JSON pointer leads to, as a text.
-    pub(crate) fn scalar(&self, pointer: &str) -> Option<String> {
-        template::text_of(pointer::find(self.text(), pointer)?)
+    /// The text or the number that a JSON pointer leads to, as a text: a name of what it is of. `true` and
+    /// `false` name nothing.
+    pub(crate) fn name(&self, pointer: &str) -> Option<String> {
+        let found = pointer::find(self.text(), pointer)?;
+        template::text_of(found).filter(|_| !found.starts_with(['t', 'f']))
     }
 
     /// How many elements the arrays have that it holds by names.
@@ -190,6 +192,14 @@ mod tests {
             assert!(Document::of(text.to_owned().into()).is_err(), "{text:.20}");
         }
         assert!(Document::of(Bytes::from_static(b"\"\xff\"")).is_err(), "no UTF-8");
+    }
+
+    #[test]
+    fn texts_and_numbers_are_names_and_nothing_else_is() {
+        let document = Document::of(r#"{"a":"x","b":1e2,"c":false,"d":true,"e":null}"#.into());
+        let document = document.unwrap();
+        let names = ["/a", "/b", "/c", "/d", "/e", "/f"].map(|place| document.name(place));
+        assert_eq!(names, [Some("x".to_owned()), Some("1e2".to_owned()), None, None, None, None]);
     }
 
     #[test]

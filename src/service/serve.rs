@@ -14,7 +14,7 @@ use super::console::Failure;
 use super::settings::{Origin, Settings};
 use super::web::{Listener, ReloadError, Service};
 use super::{exporter, logs};
-use crate::builder::{Deadlines, Ended};
+use crate::builder::{Deadlines, Ended, LAST_MIN};
 
 /// Serves what a file of settings describes.
 ///
@@ -123,8 +123,9 @@ async fn serve_and_end(
 /// rest is kept for L2 and the file of what was learned, whatever they take.
 fn deadlines_of(drain_timeout: Duration) -> Deadlines {
     let now = Instant::now();
-    let rest = REST_MAX.min(drain_timeout / 4);
-    Deadlines { work: now + drain_timeout.saturating_sub(rest), all: now + drain_timeout }
+    let rest = REST_MAX.min(drain_timeout / 4).max(LAST_MIN);
+    let work = now + drain_timeout.saturating_sub(rest);
+    Deadlines { work, all: work + rest }
 }
 
 /// Waits until it is told to end once more after it was.
@@ -153,7 +154,11 @@ impl Signals {
     /// Waits until it is told to end; reads the settings again whenever it is told so.
     async fn wait_for_end(&mut self, service: &Service) {
         while self.next().await == Told::HangUp {
-            service.reload().await.err().inspect(note_refusal);
+            // Files may be where they take long to read: who says so meanwhile ends it all the same.
+            tokio::select! {
+                reloaded = service.reload() => drop(reloaded.inspect_err(note_refusal)),
+                () = self.end() => break,
+            }
         }
         tracing::info!("ending");
     }

@@ -141,7 +141,7 @@ impl Guard {
         self.check_rate(client)?;
         let is_open = self.tokens.is_empty();
         let (name, is_known) = match Access::of(request.method(), request.uri().path()) {
-            Access::Public => (&self.anybody, is_open || self.recognise(&signs, client).is_ok()),
+            Access::Public => (&self.anybody, is_open || self.is_known(&signs, peer)),
             Access::Needs(..) if is_open => (&self.anybody, true),
             Access::Needs(_, Some(part)) if self.public.contains(&part) => (&self.anybody, false),
             Access::Needs(scope, _) => (&self.identify(&signs, scope, client)?.name, true),
@@ -158,6 +158,17 @@ impl Guard {
             return Err(Why::Scope.refuse(Problem::new(StatusCode::FORBIDDEN, detail)));
         }
         Ok(token)
+    }
+
+    /// Whether who asks for what is public has a token as well. A wrong one is answered, and counted.
+    fn is_known(&self, signs: &Signs<'_>, peer: SocketAddr) -> bool {
+        let recognised = self.recognise(signs, client_of(peer.ip()));
+        if let Err(Refusal { why, .. }) = &recognised
+            && signs.authorization.is_some()
+        {
+            self.refusals.note(*why, peer.ip(), self.clock.now());
+        }
+        recognised.is_ok()
     }
 
     fn recognise(&self, signs: &Signs<'_>, from: IpAddr) -> Result<&Token, Refusal> {

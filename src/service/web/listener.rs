@@ -164,7 +164,12 @@ impl Connections {
     fn take_waiting(&self, listener: TcpListener) {
         let Ok(listener) = listener.into_std() else { return };
         for _ in 0..BACKLOG {
-            let Ok((stream, address)) = listener.accept() else { return };
+            let (stream, address) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if backlog::is_over(&error) => return,
+                // Of one connection, whose client has gone already.
+                Err(_gone) => continue,
+            };
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             match stream {
                 Ok(stream) => self.take(stream, address, None),
@@ -234,7 +239,7 @@ impl Answering {
     /// Answers at once what can be. Nothing is counted, boxed or routed for a hit.
     fn call(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
         let route = Route::of(request.method(), request.uri().path());
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| self.decide(&request)));
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| self.decide(route, &request)));
         match decided.unwrap_or_else(|_panic| ControlFlow::Break(gone_wrong().answer())) {
             ControlFlow::Break(answer) => {
                 let answer = self.finished(route, answer.map(Either::Left));
@@ -253,7 +258,11 @@ impl Answering {
     }
 
     /// The answer, if it is there; or who it is whose request has to wait for one.
-    fn decide(&self, request: &Request<Incoming>) -> ControlFlow<Response<Full<Bytes>>, Caller> {
+    fn decide(
+        &self,
+        route: Route,
+        request: &Request<Incoming>,
+    ) -> ControlFlow<Response<Full<Bytes>>, Caller> {
         let Shared { service, requests_max, .. } = &*self.shared;
         let admitted = service.guard.load().admit(request, self.peer);
         let caller = match admitted {
@@ -264,7 +273,8 @@ impl Answering {
         let held = named.and_then(|named| held(service, named, request.headers(), &caller));
         match held {
             Some(answer) => ControlFlow::Break(answer),
-            None if service.traffic.waiting() >= *requests_max => {
+            // Who is asked whether it lives is not killed because a source is slow.
+            None if route != Route::Health && service.traffic.waiting() >= *requests_max => {
                 let detail = "too many requests are under way";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
                 ControlFlow::Break(problem.retry_after(Duration::from_secs(1)).answer())

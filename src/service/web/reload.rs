@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 use super::Service;
 use super::problem::Problem;
 use crate::error::{ConfigError, Error};
+use crate::policy::PreloadPolicy;
+use crate::schedule::{Job, Trigger};
+use crate::service::app::Served;
 use crate::service::settings::job::JobSettings;
 use crate::service::settings::resource::ResourceSettings;
 use crate::service::settings::server::ServerSettings;
@@ -78,6 +81,8 @@ impl Service {
         let (written, read) = read.await??;
         let mut change = Change::new(&held, written);
         change.name_rotated(&digests, &read);
+        let preloads = self.take_preloads(&mut change);
+        let rescheduled = self.take_triggers(&mut change);
         // What is written was checked for itself; what will hold is a mixture: it may listen where
         // the file says no more that it does.
         let problems = change.next.problems();
@@ -87,8 +92,12 @@ impl Service {
         let (guard, next) = (self.guard.load_full(), change.next.clone());
         let guard = off_worker(move || guard.renewed(&next)).await??;
         let filter = change.next.log.filter()?;
-        self.change_preloads(&mut change)?;
-        self.change_jobs(&mut change)?;
+        for (served, preload) in preloads {
+            served.documents.tune(preload)?;
+        }
+        for (job, triggers) in rescheduled {
+            job.reschedule(triggers)?;
+        }
         if change.next.log.level != held.log.level {
             crate::service::logs::set(filter);
         }
@@ -100,7 +109,9 @@ impl Service {
         Ok(change.reloaded)
     }
 
-    fn change_preloads(&self, change: &mut Change) -> Result<(), ConfigError> {
+    /// Takes over what is loaded ahead; gives what is to be told to resources.
+    fn take_preloads(&self, change: &mut Change) -> Vec<(&Served, PreloadPolicy)> {
+        let mut taken = Vec::new();
         for (name, written) in &change.written.resources {
             let Some(held) = change.next.resources.get_mut(name) else { continue };
             let field = format!("resources.{name}.policy.preload");
@@ -113,25 +124,27 @@ impl Service {
                 change.reloaded.needs_restart.push(field);
                 continue;
             }
-            served.documents.tune(preload.clone())?;
             held.policy.preload = preload.clone();
             change.reloaded.changed.push(field);
+            taken.push((served, preload.clone()));
         }
-        Ok(())
+        taken
     }
 
-    fn change_jobs(&self, change: &mut Change) -> Result<(), Error> {
-        let jobs = self.app.forewarm.jobs();
-        for (name, written) in &change.written.jobs {
-            let job = jobs.iter().find(|job| job.name() == name);
-            let Some((held, job)) = change.next.jobs.get_mut(name).zip(job) else { continue };
+    /// Takes over when jobs are due; gives what is to be told to them.
+    fn take_triggers(&self, change: &mut Change) -> Vec<(Job, Vec<Trigger>)> {
+        let mut taken = Vec::new();
+        for job in self.app.forewarm.jobs() {
+            let name = job.name();
+            let Some(written) = change.written.jobs.get(name) else { continue };
+            let Some(held) = change.next.jobs.get_mut(name) else { continue };
             if held.triggers != written.triggers {
-                job.reschedule(written.triggers.clone())?;
                 held.triggers.clone_from(&written.triggers);
                 change.reloaded.changed.push(format!("jobs.{name}.triggers"));
+                taken.push((job, written.triggers.clone()));
             }
         }
-        Ok(())
+        taken
     }
 }
 
@@ -260,7 +273,7 @@ fn differing<T: PartialEq>(
 
 fn fixed_of_resource(resource: &ResourceSettings) -> ResourceSettings {
     let mut fixed = resource.clone();
-    fixed.policy.preload = crate::policy::PreloadPolicy::default();
+    fixed.policy.preload = PreloadPolicy::default();
     fixed
 }
 

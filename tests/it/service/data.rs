@@ -318,6 +318,26 @@ async fn what_is_no_key_is_refused_wherever_keys_are_taken() {
 }
 
 #[tokio::test]
+async fn the_strictest_word_of_a_reader_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shop = make_shop(folder.path()).await;
+    let open = settings().replace("[server]", "[server]\nreload_min_age = \"0s\"");
+    let served = Served::start(folder.path(), &open, &[]);
+    served.get("/v1/user/7").await;
+    for (nth, wanted) in ["no-cache, max-age=3600", "max-age=3600, no-cache"].iter().enumerate() {
+        let name = format!("name {nth}");
+        let rename = sqlx::query("update user set name = ? where id = 7").bind(&name);
+        rename.execute(&mut shop).await.unwrap();
+        let asked = served.request("GET", "/v1/user/7").header("cache-control", *wanted);
+        let user: Value = asked.send().await.unwrap().json().await.unwrap();
+        assert_eq!(user["name"], name, "{wanted}");
+    }
+    // And what is not asked from the source is found where it is held.
+    let held = served.request("GET", "/v1/user/7").header("cache-control", "only-if-cached");
+    assert_eq!(held.send().await.unwrap().json::<Value>().await.unwrap()["name"], "name 1");
+}
+
+#[tokio::test]
 async fn a_reader_cannot_go_past_the_cache_as_often_as_they_like() {
     let folder = tempfile::tempdir().unwrap();
     let mut shop = make_shop(folder.path()).await;

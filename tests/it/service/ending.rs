@@ -108,7 +108,8 @@ async fn end_while_l2_is_busy(folder: &Path, with: &str, silent: Option<&Silent>
         None => None,
     };
     served.signal("TERM");
-    served.logged("\"message\":\"ending\"").await;
+    // All else has ended by then, so nothing but the end can still tell it.
+    served.logged("it is tried again").await;
     sqlx::raw_sql("rollback").execute(&mut l2).await.unwrap();
     let status = served.ended();
     if let Some(held) = held {

@@ -1,8 +1,10 @@
 //! Reading the settings again.
 
+use std::os::unix::fs::OpenOptionsExt as _;
+
 use serde_json::json;
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop, until_some};
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")
@@ -135,6 +137,26 @@ async fn a_hang_up_reads_them_too_and_a_bad_file_keeps_it_serving() {
     served.signal("HUP");
     served.logged("the settings were read again").await;
     assert_eq!(served.post("/v1/user", &json!({ "ids": ["1", "2"] })).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_to_its_end_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let _shop = make_shop(folder.path()).await;
+    let mut served = Served::start(folder.path(), &settings(), &[]);
+    let file = folder.path().join("forewarm.toml");
+    std::fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    served.signal("HUP");
+    // It waits for a writer that never comes.
+    let mut options = std::fs::OpenOptions::new();
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+    options.write(true).custom_flags(nonblocking);
+    // There is no writer without a reader.
+    let _writer = until_some("it reads the file", async || options.open(&file).ok()).await;
+    served.signal("TERM");
+    assert!(served.ended().success());
 }
 
 #[tokio::test]

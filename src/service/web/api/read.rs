@@ -115,10 +115,10 @@ pub(in crate::service::web) fn held<B: From<Bytes>>(
 ) -> Option<http::Response<B>> {
     let served = service.app.resource(named.resource)?;
     let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
-    if wanted.is_only_if_cached {
-        return None;
-    }
-    let reading = || served.documents.read_held(named.id, &wanted.options);
+    let reading = || match wanted.is_only_if_cached {
+        true => served.documents.peek(named.id),
+        false => served.documents.read_held(named.id, &wanted.options),
+    };
     let read = match scope(service, headers, caller) {
         Some(scope) => scope.enter(reading),
         None => reading(),
@@ -165,7 +165,7 @@ fn answer<B: From<Bytes>>(
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     }
     let how = How {
-        is_reload: wanted.is_reload,
+        is_reload: wanted.max_age.is_some(),
         is_kept: served.documents.policy().store != Store::Nowhere,
     };
     describe(response.headers_mut(), read, how, took);
@@ -232,29 +232,34 @@ fn about<B: From<Bytes>>(document: &Document, body: Bytes) -> http::Response<B> 
 struct Wanted {
     options: ReadOptions,
     is_only_if_cached: bool,
-    /// Whether what is held is not good enough, or may not be.
-    is_reload: bool,
+    /// The oldest that it accepts, by the strictest of its words.
+    max_age: Option<Duration>,
     /// Whether the client names values that it holds.
     is_conditional: bool,
 }
 
 impl Wanted {
     /// What the headers say. What is younger than the age that is given is not loaded again.
-    fn of(headers: &HeaderMap, min_age: impl Fn() -> Duration) -> Self {
+    fn of(headers: &HeaderMap, min_age: impl FnOnce() -> Duration) -> Self {
         let mut wanted = Self::default();
         // In one go: to look up what most requests do not have costs more than to pass by what they
         // have.
         for (name, value) in headers {
             match *name {
-                CACHE_CONTROL => wanted.take_directives(value, &min_age),
+                CACHE_CONTROL => wanted.take_directives(value),
                 IF_NONE_MATCH => wanted.is_conditional = true,
                 _ => {}
             }
         }
+        if let Some(max_age) = wanted.max_age {
+            let age = max_age.max(min_age());
+            let options = wanted.options;
+            wanted.options = if age.is_zero() { options.refresh() } else { options.max_age(age) };
+        }
         wanted
     }
 
-    fn take_directives(&mut self, value: &HeaderValue, min_age: impl Fn() -> Duration) {
+    fn take_directives(&mut self, value: &HeaderValue) {
         for directive in value.to_str().unwrap_or_default().split(',') {
             let (name, argument) = match directive.trim().split_once('=') {
                 Some((name, argument)) => (name.trim(), argument.trim()),
@@ -262,23 +267,19 @@ impl Wanted {
             };
             let argument = argument.trim_matches('"').parse::<u64>();
             if name.eq_ignore_ascii_case("no-cache") {
-                let min_age = min_age();
-                self.options = if min_age.is_zero() {
-                    self.options.refresh()
-                } else {
-                    self.options.max_age(min_age)
-                };
-                self.is_reload = true;
+                self.accept_at_most(Duration::ZERO);
             } else if name.eq_ignore_ascii_case("only-if-cached") {
                 self.is_only_if_cached = true;
             } else if let Ok(seconds) = argument
                 && name.eq_ignore_ascii_case("max-age")
             {
-                let age = Duration::from_secs(seconds).max(min_age());
-                self.options = self.options.max_age(age);
-                self.is_reload = true;
+                self.accept_at_most(Duration::from_secs(seconds));
             }
         }
+    }
+
+    fn accept_at_most(&mut self, age: Duration) {
+        self.max_age = Some(self.max_age.map_or(age, |held| held.min(age)));
     }
 }
 

@@ -50,6 +50,11 @@ pub(super) fn is_exhausted(error: &io::Error) -> bool {
     )
 }
 
+/// Whether accepting has come to its end: nobody waits, or nobody else could be accepted.
+pub(super) fn is_over(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || is_exhausted(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
