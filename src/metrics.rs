@@ -78,7 +78,6 @@ pub(crate) const STARTED: &str = "forewarm_start_timestamp_seconds";
 pub(crate) const JOB_RUNS: &str = "forewarm_job_runs_total";
 pub(crate) const JOB_LAST_SUCCESS: &str = "forewarm_job_last_success_timestamp_seconds";
 pub(crate) const JOB_INTERVAL: &str = "forewarm_job_interval_seconds";
-#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "counted by the service"))]
 pub(crate) const HTTP_REFUSED: &str = "forewarm_http_refused_total";
 pub(crate) const HTTP_REQUESTS: &str = "forewarm_http_requests_total";
 pub(crate) const HTTP_SECONDS: &str = "forewarm_http_seconds";

@@ -2,6 +2,7 @@
 
 pub use self::builder::JobBuilder;
 pub use self::context::{JobContext, JobError};
+#[cfg(feature = "service")]
 pub(crate) use self::gap::usual_gap;
 pub use self::job::{Job, JobStatus};
 pub(crate) use self::jobs::Jobs;
@@ -13,6 +14,7 @@ mod builder;
 mod context;
 mod core;
 mod due;
+#[cfg(feature = "service")]
 mod gap;
 mod job;
 mod jobs;

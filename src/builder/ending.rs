@@ -18,6 +18,7 @@ pub(crate) struct Deadlines {
 
 /// What of an end was done by its deadlines.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "the service says what it was"))]
 pub(crate) struct Ended {
     /// All work ended by itself.
     pub(crate) work: bool,

@@ -146,6 +146,7 @@ impl Trigger {
     }
 
     /// Whether it is due again and again.
+    #[cfg(feature = "service")]
     pub(crate) const fn recurs(&self) -> bool {
         !matches!(self.0, Kind::OnceAt(_) | Kind::OnceAfter(_) | Kind::AtStart)
     }
