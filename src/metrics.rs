@@ -229,7 +229,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         HTTP_REFUSED,
         &["why"],
-        "Requests to the service that were refused before anything was asked of them: a header is missing or there twice (header), the name is not ours (host), a page of another site asks (site), too many came from the address (rate), there is no token (no_token), it is not known (token), nor were many before it (tokens), it lacks the scope (scope), or what would change something is not said to be JSON (content_type)",
+        "Requests to the service that were refused before anything was asked of them: a header is missing or there twice (header), the name is not ours (host), a page of another site asks (site), too many came from the address (rate), there is no token (no_token), it is not known (token), nor were many before it (tokens), or it lacks the scope (scope)",
     ),
     counter(
         HTTP_REQUESTS,

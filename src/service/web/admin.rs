@@ -31,11 +31,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
     parts.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }
 
-/// What there is to say where the path says all. It has to be said to be JSON all the same, which no form
-/// of another site's page can say.
-#[derive(Debug, utoipa::ToSchema)]
-struct Nothing {}
-
 /// How many of something are asked for.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -86,29 +86,54 @@ impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
         if !is_json(&parts.headers) {
             return Err(not_json());
         }
-        let bytes = read(body, service).await?;
-        // Serde would take an array for the fields in their order.
-        if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(Problem::bad_request("the body is no JSON object"));
-        }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let detail = match path.as_str() {
-                "." => format!("the body cannot be read: {}", error.inner()),
-                path => format!("the body cannot be read at `{path}`: {}", error.inner()),
-            };
-            Problem::bad_request(detail)
-        })?;
-        // What is behind the value was not meant for us.
-        json.end()
-            .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-        Ok(Self(read))
+        object(&read(body, service).await?).map(Self)
     }
 }
 
+/// No body, or an empty object: the path says all. It has to be said to be JSON all the same, which no
+/// form of another site's page can say, also where neither `Origin` nor `Sec-Fetch-Site` is sent.
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+impl FromRequest<Arc<Service>> for Nothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(not_json());
+        }
+        let bytes = read(request.into_body(), service).await?;
+        match bytes.trim_ascii() {
+            b"" | b"null" => Ok(Self {}),
+            text => object(text),
+        }
+    }
+}
+
+/// What a text of JSON says, which has to be an object.
+fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // Serde would take an array for the fields in their order.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::bad_request("the body is no JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let detail = match path.as_str() {
+            "." => format!("the body cannot be read: {}", error.inner()),
+            path => format!("the body cannot be read at `{path}`: {}", error.inner()),
+        };
+        Problem::bad_request(detail)
+    })?;
+    // What is behind the value was not meant for us.
+    json.end()
+        .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+    Ok(read)
+}
+
 /// Whether a request is said to be JSON.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).is_some_and(|kind| {
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
         kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
@@ -116,7 +141,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// That a request is not said to be JSON.
-pub(super) fn not_json() -> Problem {
+fn not_json() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "send `Content-Type: application/json`, also without a body",

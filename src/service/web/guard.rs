@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::access::Access;
-use super::asked::{self, is_json};
 use super::problem::Problem;
 use super::refusals::{Refusal, Refusals, Why};
 use crate::clock::Clock;
@@ -146,7 +145,6 @@ impl Guard {
             Access::Needs(_, Some(part)) if self.public.contains(&part) => (&self.anybody, false),
             Access::Needs(scope, _) => (&self.identify(&signs, scope, client)?.name, true),
         };
-        check_kind(request)?;
         let generation = self.generation;
         Ok(Caller { name: Arc::clone(name), address: peer, is_known, generation })
     }
@@ -312,17 +310,6 @@ impl<'a> Signs<'a> {
         let access = Access::of(request.method(), request.uri().path());
         self.mode.map(HeaderValue::as_bytes) == Some(b"navigate") && access == Access::Public
     }
-}
-
-/// Refuses what would change something and is not said to be JSON, whether it has a body or not: no form
-/// of another site's page can say so, also where neither `Origin` nor `Sec-Fetch-Site` is sent.
-fn check_kind<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let changes =
-        matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    if !changes || request.uri().path().starts_with("/v1/") || is_json(request.headers()) {
-        return Ok(());
-    }
-    Err(Why::ContentType.refuse(asked::not_json()))
 }
 
 /// Whom an address belongs to. One of IPv6 is one of the 2^64 that a client has at least.

@@ -35,8 +35,6 @@ pub(super) enum Why {
     Tokens,
     /// Its token may not do this.
     Scope,
-    /// It would change something, and is not said to be JSON.
-    ContentType,
 }
 
 /// Counts requests that are refused, and says so in the log, but not each time.
@@ -56,7 +54,7 @@ const LINES_PER_SECOND: f64 = 0.2;
 const LINES_AT_ONCE: usize = 10;
 
 impl Why {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::Header,
         Self::Host,
         Self::Site,
@@ -65,7 +63,6 @@ impl Why {
         Self::Token,
         Self::Tokens,
         Self::Scope,
-        Self::ContentType,
     ];
 
     const fn label(self) -> &'static str {
@@ -78,14 +75,13 @@ impl Why {
             Self::Token => "token",
             Self::Tokens => "tokens",
             Self::Scope => "scope",
-            Self::ContentType => "content_type",
         }
     }
 
     /// Whether somebody may be trying what they should not. Without a token comes everybody who opens
     /// the dashboard.
     const fn is_suspicious(self) -> bool {
-        !matches!(self, Self::NoToken | Self::ContentType)
+        !matches!(self, Self::NoToken)
     }
 
     /// A refusal for this reason.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop, until};
 
 const READ: &str = "read-token-read-token-read-token-0001";
 const WRITE: &str = "write-token-write-token-write-token-02";
@@ -375,6 +375,7 @@ async fn what_it_is_made_of_is_told_to_who_has_a_token() {
             None => request,
         })
     };
+    until("what it begins with is warm", async || asked(None).await.0 == 200).await;
     for token in [None, Some("wrong")] {
         let (status, said) = asked(token).await;
         assert_eq!((status, said), (200, json!({ "ready": true, "state": "up" })), "{token:?}");

@@ -12,14 +12,13 @@ use utoipa::ToSchema;
 
 use super::super::Service;
 use super::super::api::Invalidated;
-use super::super::asked::{Json, Path};
+use super::super::asked::{Json, Nothing, Path};
 use super::super::guard::Caller;
 use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::super::reload::Reloaded;
 use super::super::selection::{Intent, Selection};
 use super::super::shapes;
-use super::Nothing;
 use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::resource::Preloaded;
 use utoipa_axum::router::OpenApiRouter;
@@ -255,7 +254,7 @@ async fn warm(
 }
 
 /// Reads the settings again: what can change does, and what cannot is named.
-#[utoipa::path(post, path = "/admin/reload", tag = "admin", request_body = Option<Nothing>, responses(
+#[utoipa::path(post, path = "/admin/reload", tag = "admin", request_body = Nothing, responses(
     (status = 200, description = "What was changed, and what needs a restart", body = Reloaded),
     (status = 409, description = "The settings are not from a file", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "The settings cannot work; nothing was changed", body = Problem, content_type = "application/problem+json"),
@@ -264,6 +263,7 @@ async fn warm(
 async fn reload(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    _: Nothing,
 ) -> Result<Answer<Reloaded>, Problem> {
     let reloaded = service.reload().await?;
     service.audit.note(&caller, "reload", "the settings");

@@ -11,11 +11,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::Service;
-use super::super::asked::{Path, Query};
+use super::super::asked::{Nothing, Path, Query};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::{Limit, Nothing};
+use super::Limit;
 use crate::schedule::{Job, JobStatus, Run};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -115,7 +115,7 @@ async fn list(State(service): State<Arc<Service>>) -> Answer<Vec<JobStatus>> {
 /// It waits for its turn where as many runs are under way as may be.
 #[utoipa::path(post, path = "/admin/jobs/{id}/trigger", tag = "admin",
     params(("id" = String, Path, description = "The job")),
-    request_body = Option<Nothing>,
+    request_body = Nothing,
     responses(
         (status = 202, description = "A run was asked for", body = Triggered),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
@@ -128,6 +128,7 @@ async fn trigger(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
+    _: Nothing,
 ) -> Result<(StatusCode, Answer<Triggered>), Problem> {
     let run_id = job(&service, &id)?.trigger()?.to_string();
     service.audit.note(&caller, "trigger", format!("job `{id}`"));
@@ -138,7 +139,7 @@ async fn trigger(
 /// Stops running a job here when it is due.
 #[utoipa::path(post, path = "/admin/jobs/{id}/pause", tag = "admin",
     params(("id" = String, Path, description = "The job")),
-    request_body = Option<Nothing>,
+    request_body = Nothing,
     responses(
         (status = 200, description = "It is paused", body = Paused),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
@@ -149,6 +150,7 @@ async fn pause(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
+    _: Nothing,
 ) -> Result<Answer<Paused>, Problem> {
     job(&service, &id)?.pause();
     service.audit.note(&caller, "pause", format!("job `{id}`"));
@@ -158,7 +160,7 @@ async fn pause(
 /// Ends a pause.
 #[utoipa::path(post, path = "/admin/jobs/{id}/resume", tag = "admin",
     params(("id" = String, Path, description = "The job")),
-    request_body = Option<Nothing>,
+    request_body = Nothing,
     responses(
         (status = 200, description = "It is not paused", body = Paused),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
@@ -169,6 +171,7 @@ async fn resume(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
+    _: Nothing,
 ) -> Result<Answer<Paused>, Problem> {
     job(&service, &id)?.resume();
     service.audit.note(&caller, "resume", format!("job `{id}`"));

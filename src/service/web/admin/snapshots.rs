@@ -10,11 +10,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 
 use super::super::Service;
-use super::super::asked::Path;
+use super::super::asked::{Nothing, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::shapes;
-use super::Nothing;
 use crate::service::document::Document;
 use crate::service::settings::snapshot::STATUS_FIELDS;
 use crate::snapshot::{Snapshot, SnapshotStatus};
@@ -51,7 +50,7 @@ async fn show(
 /// Renews a snapshot now, here and on the other nodes.
 #[utoipa::path(post, path = "/admin/snapshots/{name}/refresh", tag = "admin",
     params(("name" = String, Path, description = "The snapshot")),
-    request_body = Option<Nothing>,
+    request_body = Nothing,
     responses(
         (status = 200, description = "The snapshot as it is now", body = shapes::ShownSnapshot),
         (status = 404, description = "There is no such snapshot", body = Problem, content_type = "application/problem+json"),
@@ -65,6 +64,7 @@ async fn refresh(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
+    _: Nothing,
 ) -> Result<Response, Problem> {
     let snapshot = snapshot(&service, &name)?;
     service.audit.note(&caller, "refresh", format!("snapshot `{name}`"));

@@ -1,9 +1,10 @@
 //! What is the same for all routes: who is let in.
 
 use axum::http::Method;
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, HeaderBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 
 use crate::service::web::access::Access;
 
@@ -20,6 +21,9 @@ const OF_ALL: [(&str, &str); 6] = [
 /// The answers to what is no request that can be taken, which have no body.
 const OF_WIRE: [(&str, &str); 2] =
     [("414", "The target is too long"), ("431", "The headers are too many or too large")];
+
+/// What is no name: nothing at all, and what has control characters.
+const NAME: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
 
 /// The headers that come with a status, wherever it is answered.
 const HEADERS: [(&str, &str, &str); 3] = [
@@ -46,6 +50,15 @@ pub(super) fn complete(document: &mut OpenApi) {
 
 fn complete_operation(operation: &mut Operation, access: Access) {
     complete_responses(operation, access);
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && schema.schema_type == SchemaType::Type(Type::String)
+            && parameter.parameter_in != ParameterIn::Header
+        {
+            schema.pattern.get_or_insert_with(|| NAME.to_owned());
+        }
+    }
     for (status, name, description) in HEADERS {
         if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
             let header = HeaderBuilder::new().description(Some(description)).build();
