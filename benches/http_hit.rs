@@ -22,6 +22,9 @@ use std::process::{Child, Command, Stdio};
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 
+#[path = "drain/process.rs"]
+mod process;
+
 /// What is answered: a row of a table, as JSON.
 const BODY: &str = r#"{"email":"u7@example.com","id":7,"name":"user 7","team_id":0}"#;
 
@@ -122,18 +125,8 @@ impl Server {
             query = "select id, name, email, team_id from user where id = $1"
             policy = { ttl = "1h" }
         "#;
-        std::fs::write(folder.join("forewarm.toml"), settings).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
-        command.arg("serve").current_dir(folder).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| {
-            let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            event["address"].as_str().map(str::to_owned)
-        });
-        // Somebody has to read what it logs.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.unwrap() }
+        let (child, address) = process::serve(folder, settings);
+        Self { child, address }
     }
 
     /// Has it asked for some seconds over 64 connections.

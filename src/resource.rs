@@ -209,7 +209,7 @@ where
         Q: Eq + Hash + Sync + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.core.fence.hash(key);
-        let see = |entry: &Arc<Entry<K, V>>| f(entry.value().map(AsRef::as_ref));
+        let see = |entry: &Entry<K, V>| f(entry.value().map(AsRef::as_ref));
         let see = match self.core.look(Lookup::new(hash, key), see) {
             Ok(seen) => return Ok(seen),
             Err(see) => see,
@@ -323,7 +323,7 @@ where
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
-        F: FnOnce(&Arc<Entry<K, V>>) -> R,
+        F: FnOnce(&Entry<K, V>) -> R,
     {
         let now = self.clock.recent();
         // Asked before the entry is looked for: what is confirmed as of then may be served to one
@@ -354,9 +354,12 @@ where
         Q: Eq + Hash + ?Sized,
     {
         if wanted == Wanted::default() {
-            let (entry, recent) = (self.look(lookup, Arc::clone).ok()?, self.clock.recent());
-            let now = if entry.is_calm(recent) { recent } else { self.clock.now() };
-            return Some(Read::of(&entry, ReadFrom::L1, None, now));
+            let tell = |entry: &Entry<K, V>| {
+                let recent = self.clock.recent();
+                let now = if entry.is_calm(recent) { recent } else { self.clock.now() };
+                Read::of(entry, ReadFrom::L1, None, now)
+            };
+            return self.look(lookup, tell).ok();
         }
         let now = self.clock.now();
         let entry = self.fence.l1().read(lookup, (), |entry, ()| Arc::clone(entry)).ok()?;

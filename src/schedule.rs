@@ -14,7 +14,6 @@ mod builder;
 mod context;
 mod core;
 mod due;
-#[cfg(feature = "service")]
 mod gap;
 mod job;
 mod jobs;

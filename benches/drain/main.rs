@@ -27,6 +27,7 @@ use self::clients::{Clients, Counts};
 use self::server::{KEYS, Server, WRONG, lock_l2, make_database, rename_wrong, unlock_l2};
 
 mod clients;
+mod process;
 mod server;
 
 #[tokio::main]

@@ -1,14 +1,15 @@
 //! The service, and what it is in front of.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use super::process::serve;
 
 /// The keys that there are, and how many of them, the last ones, are invalidated.
 pub(super) const KEYS: u64 = 1_000;
@@ -41,20 +42,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(folder: &Path) -> Self {
-        std::fs::write(folder.join("forewarm.toml"), SETTINGS).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forewarm"));
-        command.arg("serve").current_dir(folder).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| {
-            let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            event["address"].as_str().map(str::to_owned)
-        });
-        // Somebody has to read what it logs.
-        std::thread::spawn(move || lines.for_each(drop));
+        let (child, address) = serve(folder, SETTINGS);
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, address: address.unwrap(), client }
+        Self { child, address, client }
     }
 
     pub(super) fn address(&self) -> &str {

@@ -12,11 +12,13 @@ use self::sound::Sound;
 
 pub(crate) use self::template::Template;
 pub(crate) use self::trim::trim;
+pub(crate) use self::written::{Array, Object};
 
 mod pointer;
 mod sound;
 mod template;
 mod trim;
+mod written;
 
 /// A JSON document: its text as it is answered, and the `ETag` of the text.
 ///

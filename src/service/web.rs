@@ -15,7 +15,6 @@ use self::guard::Guard;
 use self::health::Checkup;
 use self::hot::HotKeys;
 use self::problem::Problem;
-use self::refusals::Refusals;
 use self::reload::Digests;
 use self::traffic::Traffic;
 use self::watch::Watch;
@@ -83,7 +82,6 @@ impl Service {
         recorded: PrometheusHandle,
     ) -> Result<Self, ConfigError> {
         let guard = Guard::new(&settings)?;
-        Refusals::describe();
         let digests = Digests::of(&settings);
         Ok(Self {
             app,
@@ -115,7 +113,7 @@ impl Service {
         self.app.resource(name).ok_or_else(|| Problem::not_found("Resource not found"))
     }
 
-    /// Refuses keys in a field of a request that are more than a batch may have, or none at all.
+    /// Refuses more keys in a field of a request than a batch may have, and a zero byte in any.
     fn check_keys(&self, field: &str, keys: &[String]) -> Result<(), Problem> {
         let (count, keys_max) = (keys.len(), self.settings.load().server.batch_keys_max);
         if count > keys_max {

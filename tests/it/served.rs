@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(crate) struct Served {
     address: String,
     log: Arc<Mutex<String>>,
     hearing: Option<JoinHandle<()>>,
+    /// Is closed when there is no more to hear.
+    heard_all: Mutex<Receiver<()>>,
     client: reqwest::Client,
 }
 
@@ -92,7 +95,10 @@ impl Served {
         let log = Arc::new(Mutex::new(String::new()));
         let (address, client) = (String::new(), client());
         // From here on it is killed if it does not do what it should.
-        let mut served = Self { child, address, log: Arc::clone(&log), hearing: None, client };
+        let (hears, heard_all) = mpsc::channel();
+        let heard_all = Mutex::new(heard_all);
+        let (hearing, kept) = (None, Arc::clone(&log));
+        let mut served = Self { child, address, log: kept, hearing, heard_all, client };
         let address = loop {
             let mut line = String::new();
             let length = lines.read_line(&mut line).unwrap();
@@ -105,6 +111,7 @@ impl Served {
         };
         let heard = Arc::clone(&log);
         served.hearing = Some(std::thread::spawn(move || {
+            let _until_the_end: mpsc::Sender<()> = hears;
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = lines.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]);
@@ -161,15 +168,11 @@ impl Served {
         self.log()
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, which ends what it logs.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        for _ in 0..IN_TIME.as_millis() / TICK.as_millis() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            std::thread::sleep(TICK);
-        }
-        panic!("it does not end: {}", self.log());
+        let waited = self.heard_all.get_mut().unwrap().recv_timeout(IN_TIME);
+        assert_ne!(waited, Err(RecvTimeoutError::Timeout), "it does not end: {}", self.log());
+        self.child.wait().unwrap()
     }
 }
 

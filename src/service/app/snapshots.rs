@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use super::{App, AppError};
 use crate::error::LoadError;
-use crate::service::document::Document;
+use crate::service::document::{Document, Object};
 use crate::service::settings::snapshot::{CollectionSettings, SnapshotSettings};
 use crate::service::source::Source;
 use crate::snapshot::Snapshot;
@@ -53,19 +53,13 @@ async fn dataset(
     source: &Source,
     collections: &BTreeMap<String, CollectionSettings>,
 ) -> Result<String, LoadError> {
-    let mut text = String::from("{");
+    let mut object = Object::new();
     for (name, collection) in collections {
         let asked = collection.asked(source.kind()).map_err(LoadError::permanent)?;
         let rows = source.collect(asked, collection.scalar).await?;
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text += &serde_json::to_string(name).map_err(LoadError::permanent)?;
-        text.push(':');
-        text += rows.trim();
+        object.push(name, rows.trim());
     }
-    text.push('}');
-    Ok(text)
+    Ok(object.end())
 }
 
 /// How many rows all collections of a dataset have, for the ones that were asked about last.

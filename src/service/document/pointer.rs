@@ -22,7 +22,7 @@ pub(super) fn find<'a>(text: &'a str, pointer: &str) -> Option<&'a str> {
 
 /// The first parts of an array, as they are written, up to so many; `None` if it is no array.
 pub(super) fn elements(text: &str, most: usize) -> Option<Vec<&str>> {
-    read(Elements(most), text)
+    read(Elements(most), text).map(|(first, _)| first)
 }
 
 /// The number of the parts of each array that an object holds by itself.
@@ -109,10 +109,11 @@ impl Visitor<'_> for IsName<'_> {
     }
 }
 
+/// The first elements of an array, up to so many, and how many it has.
 struct Elements(usize);
 
 impl<'a> DeserializeSeed<'a> for Elements {
-    type Value = Vec<&'a str>;
+    type Value = (Vec<&'a str>, usize);
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -120,7 +121,7 @@ impl<'a> DeserializeSeed<'a> for Elements {
 }
 
 impl<'a> Visitor<'a> for Elements {
-    type Value = Vec<&'a str>;
+    type Value = (Vec<&'a str>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
@@ -133,8 +134,11 @@ impl<'a> Visitor<'a> for Elements {
         {
             found.push(item.get());
         }
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found)
+        let mut count = found.len();
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok((found, count))
     }
 }
 
@@ -170,33 +174,7 @@ struct Count(usize);
 impl<'a> Deserialize<'a> for Count {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(read(CountVisitor, raw.get()).unwrap_or_default()))
-    }
-}
-
-struct CountVisitor;
-
-impl<'a> DeserializeSeed<'a> for CountVisitor {
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<usize, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for CountVisitor {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut items: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while items.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
+        Ok(Self(read(Elements(0), raw.get()).map_or(0, |(_, count)| count)))
     }
 }
 

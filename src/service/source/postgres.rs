@@ -13,6 +13,7 @@ use super::keys::integer;
 use super::{DocumentLoader, Query, ROWS_MAX, SourceError, sql};
 use crate::error::{ConfigError, LoadError};
 use crate::key::Key;
+use crate::service::document::Array;
 use crate::service::settings::load::{KeyKind, ManyLoad, SqlLoad};
 use crate::service::settings::source::PostgresSource;
 use crate::sql::SqlLoader;
@@ -158,7 +159,7 @@ pub(super) async fn collect(
     sql: &str,
     is_scalar: bool,
 ) -> Result<String, LoadError> {
-    let mut array = sql::Array::default();
+    let mut array = Array::new();
     each_row(pool, documents(sql, is_scalar), |row| {
         array.push(row.try_get(0)?);
         Ok(())

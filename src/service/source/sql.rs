@@ -28,23 +28,6 @@ fn document(text: String) -> sqlx::Result<Document> {
     Document::of(text.into()).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// An array of JSON that is made of texts of JSON.
-#[derive(Debug, Default)]
-pub(super) struct Array(String);
-
-impl Array {
-    pub(super) fn push(&mut self, element: &str) {
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
-        self.0.push_str(element);
-    }
-
-    /// Its text.
-    pub(super) fn end(mut self) -> String {
-        self.0.push_str(if self.0.is_empty() { "[]" } else { "]" });
-        self.0
-    }
-}
-
 /// A query as part of another one: without what ends it.
 pub(super) fn trimmed(query: &str) -> &str {
     query.trim_end_matches(|c: char| c.is_whitespace() || c == ';')

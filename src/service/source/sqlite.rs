@@ -17,6 +17,7 @@ use super::keys::integer;
 use super::{DocumentLoader, Query, ROWS_MAX, SourceError, sql};
 use crate::error::{ConfigError, LoadError};
 use crate::key::Key;
+use crate::service::document::Array;
 use crate::service::settings::load::{KeyKind, ManyLoad, SqlLoad};
 use crate::service::settings::source::SqliteSource;
 use crate::sql::{KeyList, SqlLoader};
@@ -105,7 +106,7 @@ impl File {
     }
 
     pub(super) async fn collect(&self, sql: &str, is_scalar: bool) -> Result<String, LoadError> {
-        let mut array = sql::Array::default();
+        let mut array = Array::new();
         self.each_row(sql, |row| {
             array.push(&Fields::from_row(row)?.text(&self.declared, is_scalar));
             Ok(())

@@ -54,6 +54,24 @@ pub(crate) struct Caller {
     pub(crate) generation: u64,
 }
 
+/// Who sent a request that is let in, for as long as the guard is at hand: what is answered at once takes
+/// nothing along, which would count references in a place that all threads share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted<'a> {
+    name: &'a Arc<str>,
+    address: SocketAddr,
+    is_known: bool,
+    generation: u64,
+}
+
+impl Admitted<'_> {
+    /// The same for longer.
+    pub(crate) fn caller(&self) -> Caller {
+        let Self { name, address, is_known, generation } = *self;
+        Caller { name: Arc::clone(name), address, is_known, generation }
+    }
+}
+
 /// A token, which is known by its digest only.
 #[derive(Eq, PartialEq)]
 struct Token {
@@ -112,6 +130,11 @@ impl Guard {
         })
     }
 
+    /// Brings the figures to the `metrics` facade.
+    pub(super) fn publish(&self) {
+        self.refusals.publish();
+    }
+
     /// Grows with each change of who is let in.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
@@ -126,14 +149,14 @@ impl Guard {
         &self,
         request: &Request<B>,
         peer: SocketAddr,
-    ) -> Result<Caller, Problem> {
+    ) -> Result<Admitted<'_>, Problem> {
         self.judge(request, peer).map_err(|Refusal { why, problem }| {
             self.refusals.note(why, peer.ip(), self.clock.now());
             problem
         })
     }
 
-    fn judge<B>(&self, request: &Request<B>, peer: SocketAddr) -> Result<Caller, Refusal> {
+    fn judge<B>(&self, request: &Request<B>, peer: SocketAddr) -> Result<Admitted<'_>, Refusal> {
         let signs = Signs::of(request.headers())?;
         self.check_host(request, &signs)?;
         let client = client_of(peer.ip());
@@ -145,8 +168,7 @@ impl Guard {
             Access::Needs(_, Some(part)) if self.public.contains(&part) => (&self.anybody, false),
             Access::Needs(scope, _) => (&self.identify(&signs, scope, client)?.name, true),
         };
-        let generation = self.generation;
-        Ok(Caller { name: Arc::clone(name), address: peer, is_known, generation })
+        Ok(Admitted { name, address: peer, is_known, generation: self.generation })
     }
 
     fn identify(&self, signs: &Signs<'_>, scope: Scope, from: IpAddr) -> Result<&Token, Refusal> {

@@ -117,5 +117,6 @@ async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
     service.app.forewarm.publish_metrics();
     service.traffic.publish();
+    service.guard.load().publish();
     ([(CONTENT_TYPE, TEXT_FORMAT)], service.recorded.render())
 }

@@ -264,13 +264,13 @@ impl Answering {
         request: &Request<Incoming>,
     ) -> ControlFlow<Response<Full<Bytes>>, Caller> {
         let Shared { service, requests_max, .. } = &*self.shared;
-        let admitted = service.guard.load().admit(request, self.peer);
-        let caller = match admitted {
-            Ok(caller) => caller,
+        let guard = service.guard.load();
+        let admitted = match guard.admit(request, self.peer) {
+            Ok(admitted) => admitted,
             Err(problem) => return ControlFlow::Break(problem.answer()),
         };
         let named = plain(request);
-        let held = named.and_then(|named| held(service, named, request.headers(), &caller));
+        let held = named.and_then(|named| held(service, named, request.headers(), self.peer));
         match held {
             Some(answer) => ControlFlow::Break(answer),
             // Who is asked whether it lives is not killed because a source is slow.
@@ -279,14 +279,14 @@ impl Answering {
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
                 ControlFlow::Break(problem.retry_after(Duration::from_secs(1)).answer())
             }
-            None => ControlFlow::Continue(caller),
+            None => ControlFlow::Continue(admitted.caller()),
         }
     }
 
     async fn ask(&self, request: Request<Incoming>, caller: Caller) -> Response<Body> {
         let Shared { service, router, .. } = &*self.shared;
         if let Some(named) = plain(&request) {
-            return value(service, named, request.headers(), &caller).await.into_response();
+            return value(service, named, request.headers(), self.peer).await.into_response();
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(caller);

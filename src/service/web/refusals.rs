@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::problem::Problem;
 use crate::clock::Moment;
 use crate::limits::Bucket;
-use crate::metrics::HTTP_REFUSED;
+use crate::metrics::{Counters, Event, HTTP_REFUSED};
 
 /// A request that is refused.
 #[derive(Debug)]
@@ -39,7 +39,10 @@ pub(super) enum Why {
 
 /// Counts requests that are refused, and says so in the log, but not each time.
 #[derive(Debug)]
-pub(super) struct Refusals(Mutex<Said>);
+pub(super) struct Refusals {
+    counts: Counters<Why>,
+    said: Mutex<Said>,
+}
 
 #[derive(Debug)]
 struct Said {
@@ -90,29 +93,45 @@ impl Why {
     }
 }
 
+impl Event for Why {
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn metric(self) -> &'static str {
+        HTTP_REFUSED
+    }
+
+    fn labels(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        std::iter::once(("why", self.label()))
+    }
+}
+
 impl Default for Refusals {
     fn default() -> Self {
         let lines = Bucket::new(LINES_PER_SECOND, LINES_AT_ONCE);
-        Self(Mutex::new(Said { lines, unsaid: 0 }))
+        Self { counts: Counters::new(), said: Mutex::new(Said { lines, unsaid: 0 }) }
     }
 }
 
 impl Refusals {
-    /// Has all counters be there before anything is counted.
-    pub(super) fn describe() {
-        for why in Why::ALL {
-            ::metrics::counter!(HTTP_REFUSED, "why" => why.label()).increment(0);
-        }
+    /// Brings the figures to the `metrics` facade.
+    pub(super) fn publish(&self) {
+        self.counts.publish(&[]);
     }
 
     /// Counts a request that was refused.
     pub(super) fn note(&self, why: Why, address: IpAddr, now: Moment) {
-        ::metrics::counter!(HTTP_REFUSED, "why" => why.label()).increment(1);
+        self.counts.one(why);
         if !why.is_suspicious() {
             return;
         }
         let unsaid = {
-            let mut said = self.0.lock();
+            let mut said = self.said.lock();
             if !said.lines.take(now) {
                 said.unsaid += 1;
                 return;

@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use sqlx::sqlite::{SqliteColumn, SqliteConnection, SqliteRow};
 use sqlx::{Column as _, ColumnOrigin, FromRow, Row as _, TypeInfo as _, ValueRef as _, query_as};
 
-use crate::service::document::is_json;
+use crate::service::document::{Object, is_json};
 
 /// The fields of a row, in the order of the query.
 pub(super) struct Fields(Vec<Field>);
@@ -32,16 +32,13 @@ impl Fields {
         if is_scalar {
             return self.0.first().map_or_else(|| "null".to_owned(), said);
         }
-        let mut text = String::from("{");
+        let mut object = Object::new();
         for (nth, field) in self.0.iter().enumerate() {
-            if self.0.iter().skip(nth + 1).any(|later| later.name == field.name) {
-                continue;
+            if !self.0.iter().skip(nth + 1).any(|later| later.name == field.name) {
+                object.push(&field.name, &said(field));
             }
-            let comma = if text.len() > 1 { "," } else { "" };
-            let name = Value::from(field.name.as_str());
-            text += &format!("{comma}{name}:{}", said(field));
         }
-        text + "}"
+        object.end()
     }
 
     /// The value of the first column as a text, whatever its type; `None` if it is null.

@@ -14,7 +14,7 @@ use super::super::asked::{Nothing, Path};
 use super::super::guard::Caller;
 use super::super::problem::Problem;
 use super::super::shapes;
-use crate::service::document::Document;
+use crate::service::document::{Document, Object};
 use crate::service::settings::snapshot::STATUS_FIELDS;
 use crate::snapshot::{Snapshot, SnapshotStatus};
 use utoipa_axum::router::OpenApiRouter;
@@ -81,20 +81,15 @@ fn snapshot<'a>(service: &'a Service, name: &str) -> Result<&'a Snapshot<Documen
 fn shown(snapshot: &Snapshot<Document>) -> Response {
     let status = snapshot.status();
     let held = snapshot.get();
-    let collections = held.as_ref().and_then(|document| fields_of(document.text()));
-    let mut text = format!("{{{}", collections.unwrap_or_default());
+    let mut object = match &held {
+        Some(dataset) => Object::beginning_with(dataset.text()),
+        None => Object::new(),
+    };
     for (field, time) in STATUS_FIELDS.iter().zip([status.last_updated_at, status.next_refresh_at])
     {
-        let comma = if text.len() > 1 { "," } else { "" };
         let time = time.map_or_else(|| "null".to_owned(), |time| format!("\"{time}\""));
-        text += &format!("{comma}\"{field}\":{time}");
+        object.push(field, &time);
     }
-    text.push('}');
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    ([(CONTENT_TYPE, JSON)], text).into_response()
-}
-
-/// What stands between the braces of an object.
-fn fields_of(text: &str) -> Option<&str> {
-    text.trim().strip_prefix('{')?.strip_suffix('}')
+    ([(CONTENT_TYPE, JSON)], object.end()).into_response()
 }

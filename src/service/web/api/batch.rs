@@ -18,7 +18,7 @@ use super::super::key::check_key;
 use super::super::problem::Problem;
 use super::read::scope;
 use crate::error::Error;
-use crate::service::document::Document;
+use crate::service::document::{Document, Object};
 
 /// Which values.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -68,7 +68,7 @@ pub(super) async fn read_many(
 ) -> Result<Response, Problem> {
     let served = service.resource(&name)?;
     service.check_keys("ids", &terms.ids)?;
-    let (mut ids, mut seen, mut refused) = (terms.ids, HashSet::new(), Fields::default());
+    let (mut ids, mut seen, mut refused) = (terms.ids, HashSet::new(), Object::new());
     // Who asks twice is answered once.
     ids.retain(|id| seen.insert(id.clone()));
     ids.retain(|id| match check_key(&served.documents, id) {
@@ -79,7 +79,7 @@ pub(super) async fn read_many(
         }
     });
     let reading = served.documents.get_many(ids.iter());
-    let read = match scope(&service, &headers, &caller) {
+    let read = match scope(&service, &headers, caller.address) {
         Some(scope) => scope.run(reading).await,
         None => reading.await,
     };
@@ -92,8 +92,8 @@ type Found = Result<Option<Arc<Document>>, Error>;
 
 /// The text of a [`Batch`]: each value as it stands, as long as their texts are no longer than this
 /// together.
-fn written(ids: &[String], read: Vec<Found>, refused: Fields, bytes_max: usize) -> String {
-    let (mut values, mut errors, mut left) = (Fields::default(), refused, bytes_max);
+fn written(ids: &[String], read: Vec<Found>, refused: Object, bytes_max: usize) -> String {
+    let (mut values, mut errors, mut left) = (Object::new(), refused, bytes_max);
     for (id, read) in ids.iter().zip(read) {
         match read {
             Ok(None) => values.push(id, "null"),
@@ -107,12 +107,10 @@ fn written(ids: &[String], read: Vec<Found>, refused: Fields, bytes_max: usize) 
             Err(error) => errors.push(id, &Problem::from(&error).to_value().to_string()),
         }
     }
-    let (mut text, errors) = (values.0, errors.0);
-    text.insert_str(0, "{\"values\":{");
-    text.push_str("},\"errors\":{");
-    text.push_str(&errors);
-    text.push_str("}}");
-    text
+    let mut batch = Object::new();
+    batch.push("values", &values.end());
+    batch.push("errors", &errors.end());
+    batch.end()
 }
 
 fn too_large(bytes_max: usize) -> Problem {
@@ -120,19 +118,4 @@ fn too_large(bytes_max: usize) -> Problem {
         "the values of the batch have more than {bytes_max} bytes together: ask for fewer at once"
     );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-}
-
-/// The fields of an object, as they are written.
-#[derive(Default)]
-struct Fields(String);
-
-impl Fields {
-    fn push(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push(',');
-        }
-        self.0.push_str(&serde_json::Value::from(name).to_string());
-        self.0.push(':');
-        self.0.push_str(value);
-    }
 }

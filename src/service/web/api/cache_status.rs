@@ -23,17 +23,17 @@ pub(super) struct How {
 }
 
 /// Says how an answer was come by.
-pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, took: Duration) {
+pub(super) fn describe<V>(
+    headers: &mut HeaderMap,
+    read: &Read<V>,
+    how: How,
+    took: Option<Duration>,
+) {
     let (from, is_stale) = (name(read.from), read.freshness == Freshness::Stale);
     let status = match (read.from, is_stale) {
         (ReadFrom::L1 | ReadFrom::L2, false) => {
             let ttl = read.fresh_for.as_secs();
-            Line::default()
-                .text("forewarm; hit; ttl=")
-                .number(ttl)
-                .text("; detail=")
-                .text(from)
-                .value()
+            hit(ttl, from)
         }
         // A stale value that is served meanwhile: not even a second of its lifetime is left.
         (ReadFrom::L1 | ReadFrom::L2, true) => {
@@ -47,7 +47,7 @@ pub(super) fn describe<V>(headers: &mut HeaderMap, read: &Read<V>, how: How, too
             let why = if how.is_reload { "request" } else { "miss" };
             let stored = if read.fresh_for.is_zero() || !how.is_kept { "" } else { "; stored" };
             let collapsed = if read.joined.is_some() { "; collapsed" } else { "" };
-            Line::default().text("forewarm; fwd=").text(why).text(stored).text(collapsed).value()
+            HeaderValue::try_from(format!("forewarm; fwd={why}{stored}{collapsed}")).ok()
         }
     };
     // What has just come from the source has no age (RFC 9111, 5.1).
@@ -69,40 +69,19 @@ const fn name(from: ReadFrom) -> &'static str {
     }
 }
 
-/// How long it took, in milliseconds. What was answered at once took no time worth a look at a clock.
-fn timing(from: &'static str, took: Duration) -> Option<HeaderValue> {
-    if took.is_zero() {
-        return Some(HeaderValue::from_static("l1;dur=0"));
+/// A hit. It is written without formatting, which would cost more than the hit.
+fn hit(ttl: u64, from: &str) -> Option<HeaderValue> {
+    let (mut line, mut number) = (SmallVec::<[u8; 64]>::new(), itoa::Buffer::new());
+    for part in ["forewarm; hit; ttl=", number.format(ttl), "; detail=", from] {
+        line.extend_from_slice(part.as_bytes());
     }
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let (millis, rest) = (micros / 1_000, micros % 1_000);
-    let zeros = if rest < 10 {
-        "00"
-    } else if rest < 100 {
-        "0"
-    } else {
-        ""
-    };
-    let mut line = Line::default();
-    line.text(from).text(";dur=").number(millis).text(".").text(zeros).number(rest).value()
+    HeaderValue::from_bytes(&line).ok()
 }
 
-/// A value of a header that is written without a text of its own, and without formatting: both would
-/// cost a hit more than the hit.
-#[derive(Default)]
-struct Line(SmallVec<[u8; 64]>);
-
-impl Line {
-    fn text(&mut self, text: &str) -> &mut Self {
-        self.0.extend_from_slice(text.as_bytes());
-        self
-    }
-
-    fn number(&mut self, number: u64) -> &mut Self {
-        self.text(itoa::Buffer::new().format(number))
-    }
-
-    fn value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_bytes(&self.0).ok()
-    }
+/// How long it took, in milliseconds. What memory had was not worth a look at a clock.
+fn timing(from: &'static str, took: Option<Duration>) -> Option<HeaderValue> {
+    let Some(took) = took else { return Some(HeaderValue::from_static("l1;dur=0")) };
+    let micros = took.as_micros();
+    let text = format!("{from};dur={}.{:03}", micros / 1_000, micros % 1_000);
+    HeaderValue::try_from(text).ok()
 }

@@ -1,5 +1,6 @@
 //! Reading one value.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ pub(super) async fn read(
         Some(_) => Query::of(&uri)?.0,
     };
     let named = Named { resource: &name, id: &id, alias: terms.alias.as_deref() };
-    value(&service, named, &headers, &caller).await
+    value(&service, named, &headers, caller.address).await
 }
 
 /// What a value is asked for by.
@@ -111,7 +112,7 @@ pub(in crate::service::web) fn held<B: From<Bytes>>(
     service: &Service,
     named: Named<'_>,
     headers: &HeaderMap,
-    caller: &Caller,
+    peer: SocketAddr,
 ) -> Option<http::Response<B>> {
     let served = service.app.resource(named.resource)?;
     let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
@@ -119,11 +120,11 @@ pub(in crate::service::web) fn held<B: From<Bytes>>(
         true => served.documents.peek(named.id),
         false => served.documents.read_held(named.id, &wanted.options),
     };
-    let read = match scope(service, headers, caller) {
+    let read = match scope(service, headers, peer) {
         Some(scope) => scope.enter(reading),
         None => reading(),
     };
-    Some(answer(served, headers, wanted, &read?, Duration::ZERO))
+    Some(answer(served, headers, wanted, &read?, None))
 }
 
 /// Reads a value.
@@ -131,27 +132,27 @@ pub(in crate::service::web) async fn value(
     service: &Service,
     named: Named<'_>,
     headers: &HeaderMap,
-    caller: &Caller,
+    peer: SocketAddr,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     let served = service.resource(named.resource)?;
     check_key(&served.documents, named.id)?;
     let wanted = Wanted::of(headers, || service.settings.load().server.reload_min_age);
     let reading = ask(served, named, wanted);
-    let read = match scope(service, headers, caller) {
+    let read = match scope(service, headers, peer) {
         Some(scope) => scope.run(reading).await?,
         None => reading.await?,
     };
-    Ok(answer(served, headers, wanted, &read, began.elapsed()))
+    Ok(answer(served, headers, wanted, &read, Some(began.elapsed())))
 }
 
-/// The answer that a read is, which took so long.
+/// The answer that a read is, which took so long; none where nothing was waited for.
 fn answer<B: From<Bytes>>(
     served: &Served,
     headers: &HeaderMap,
     wanted: Wanted,
     read: &Read<Document>,
-    took: Duration,
+    took: Option<Duration>,
 ) -> http::Response<B> {
     let mut response = match &read.value {
         None => Problem::not_found("there is no such value").answer(),
@@ -160,14 +161,12 @@ fn answer<B: From<Bytes>>(
         }
         Some(document) => whole(document),
     };
-    if served.documents.policy().store == Store::Nowhere {
+    let is_kept = served.documents.policy().store != Store::Nowhere;
+    if !is_kept {
         // What is kept nowhere here is kept nowhere on its way either.
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     }
-    let how = How {
-        is_reload: wanted.max_age.is_some(),
-        is_kept: served.documents.policy().store != Store::Nowhere,
-    };
+    let how = How { is_reload: wanted.max_age.is_some(), is_kept };
     describe(response.headers_mut(), read, how, took);
     response
 }
@@ -304,11 +303,11 @@ async fn ask(served: &Served, named: Named<'_>, wanted: Wanted) -> Result<Read<D
 }
 
 /// The client whose read this is.
-pub(super) fn scope(service: &Service, headers: &HeaderMap, caller: &Caller) -> Option<Scope> {
+pub(super) fn scope(service: &Service, headers: &HeaderMap, peer: SocketAddr) -> Option<Scope> {
     let forewarm = &service.app.forewarm;
     match &service.settings.load().server.client_header {
         Some(name) => headers.get(name).map(|client| forewarm.scope_of(client.as_bytes())),
-        None => Some(forewarm.scope_of(&caller.address)),
+        None => Some(forewarm.scope_of(&peer)),
     }
 }
 
