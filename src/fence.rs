@@ -306,7 +306,7 @@ where
     /// Records a read of a key that was not served from memory at once.
     fn record(&self, absent: &mut Table, hash: u64, held: Option<&Entry<K, V>>, now: Moment) {
         if let Some(held) = held {
-            self.recorder.record(held.reads(), now);
+            self.recorder.record(held.reads(), now, 1);
         } else {
             let past = self.recorder.with_read(absent.look(hash), now);
             absent.keep(hash, &past);

@@ -126,6 +126,12 @@ impl Foresight {
         learner.retarget(resource, of.target());
     }
 
+    /// Whether there are hits of nobody enough until the learner looks again: so many are a sample.
+    #[inline]
+    pub(crate) fn is_sated(&self) -> bool {
+        self.inbox.is_sated()
+    }
+
     /// Takes note of a read.
     pub(crate) fn note(&self, sighting: Sighting) {
         if self.learner.get().is_none() {

@@ -75,6 +75,8 @@
 // Words: no async, no I/O.
 mod clock;
 mod config;
+#[cfg(not(shuttle))]
+mod current;
 mod entry;
 mod error;
 mod key;

@@ -31,7 +31,7 @@ impl Recording {
     #[inline]
     pub fn read_resident(&self, nth: usize) {
         if let Some(reads) = self.resident.get(nth) {
-            self.recorder.record(reads, self.clock.recent());
+            self.recorder.record_hit(reads, self.clock.recent(), nth as u64);
         }
     }
 

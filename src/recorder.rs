@@ -37,6 +37,9 @@ pub(crate) struct Recorder {
     learns_at: AtomicU64,
 }
 
+/// Of a busy key, one read in as many is recorded, and stands for all.
+const SAMPLED: u16 = 16;
+
 /// A turn, in parts.
 const PARTS: u64 = 1 << 20;
 /// One hit in `2^DRAWN_LOG2` is noted for learning, and stands for that many: noting costs four
@@ -68,20 +71,26 @@ impl Recorder {
         }
     }
 
-    /// Records a read of a resident key.
+    /// Records a hit, the `nth` of its thread. Those of a key that is busy are told by a sample: a
+    /// word that all threads write at each read costs them more than the read.
     #[inline]
-    pub(crate) fn record(&self, reads: &Reads, now: Moment) {
-        let turn = self.turn.load(Relaxed);
-        let weight = self.time.weight(now.as_micros());
-        let (before, after) = reads.record(now, weight, turn);
-        if reads.draws(after, DRAWN_LOG2) {
-            self.note_drawn(before, after);
+    pub(crate) fn record_hit(&self, reads: &Reads, now: Moment, nth: u64) {
+        if !reads.is_busy(now) {
+            self.record(reads, now, 1);
+        } else if is_sampled(nth) {
+            self.record(reads, now, SAMPLED);
         }
     }
 
-    #[cold]
-    fn note_drawn(&self, before: Recent, after: Recent) {
-        self.worth.note(before, after, DRAWN);
+    /// Records `count` reads of a resident key.
+    #[inline(never)]
+    pub(crate) fn record(&self, reads: &Reads, now: Moment, count: u16) {
+        let turn = self.turn.load(Relaxed);
+        let weight = self.time.weight(now.as_micros());
+        let (before, after) = reads.record(count, now, weight, turn);
+        if reads.draws(after, DRAWN_LOG2) {
+            self.worth.note(before, after, DRAWN * f64::from(count));
+        }
     }
 
     /// Records a read of a key that is not resident; gives its past with that read.
@@ -140,6 +149,14 @@ impl Recorder {
     pub(crate) fn time(&self) -> &Decay {
         &self.time
     }
+}
+
+/// Whether the `nth` is one of the sample, which is spread evenly over every arithmetic progression, so
+/// that keys read in turns are sampled alike (Weyl, "Über die Gleichverteilung von Zahlen mod. Eins",
+/// 1916).
+#[inline]
+const fn is_sampled(nth: u64) -> bool {
+    nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 == 0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of it is wanted")]

@@ -370,9 +370,10 @@ where
     /// Records and counts a read of a calm entry.
     #[inline]
     fn note_hit(&self, entry: &Entry<K, V>, now: Moment) {
-        self.fence.recorder().record(entry.reads(), now);
         let is_found = entry.value().is_some();
-        self.tally.reads.one(if is_found { ReadOutcome::L1Hit } else { ReadOutcome::L1Absent });
+        let outcome = if is_found { ReadOutcome::L1Hit } else { ReadOutcome::L1Absent };
+        let nth = self.tally.reads.one(outcome);
+        self.fence.recorder().record_hit(entry.reads(), now, nth);
         if entry.is_unread()
             || self.ahead.watches_reads()
             || LevelFilter::current() >= LevelFilter::DEBUG

@@ -46,6 +46,12 @@ impl Scope {
         local::current()
     }
 
+    /// Whether the caller runs in a scope.
+    #[inline]
+    pub(crate) fn is_current() -> bool {
+        local::current().is_some()
+    }
+
     /// Runs a future in this scope.
     pub fn run<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         local::scope(self, future)
@@ -65,22 +71,26 @@ impl Scope {
 /// The scope of the task that is running.
 #[cfg(not(shuttle))]
 mod local {
-    use super::Scope;
+    use std::cell::Cell;
 
-    tokio::task_local! {
-        static SCOPE: Scope;
+    use super::Scope;
+    use crate::current;
+
+    thread_local! {
+        static SCOPE: Cell<Option<Scope>> = const { Cell::new(None) };
     }
 
+    #[inline]
     pub(super) fn current() -> Option<Scope> {
-        SCOPE.try_with(|scope| *scope).ok()
+        SCOPE.get()
     }
 
     pub(super) fn scope<F: Future>(scope: Scope, future: F) -> impl Future<Output = F::Output> {
-        SCOPE.scope(scope, future)
+        current::within(&SCOPE, Some(scope), future)
     }
 
     pub(super) fn enter<R>(scope: Scope, function: impl FnOnce() -> R) -> R {
-        SCOPE.sync_scope(scope, function)
+        current::enter(&SCOPE, Some(scope), function)
     }
 }
 

@@ -110,7 +110,7 @@ impl Decay {
 pub(crate) struct Reads {
     score_bits: AtomicU64,
     recent_bits: AtomicU64,
-    last_micros: AtomicU64,
+    last_bits: AtomicU64,
     /// Moving average of the time between reads, in seconds; NaN until there were two.
     gap_bits: AtomicU32,
     /// Lets keys that are read alike draw differently.
@@ -137,7 +137,7 @@ impl Past {
     pub(crate) fn with_read(self, now: Moment, score: f64, turn: u32) -> Self {
         Self {
             score: self.score + score,
-            recent: self.recent.with_read(turn),
+            recent: self.recent.with_reads(1.0, turn),
             last: now,
             gap_secs: next_gap(self.gap_secs, self.last, now),
         }
@@ -168,7 +168,7 @@ impl Reads {
         Self {
             score_bits: AtomicU64::new(past.score.to_bits()),
             recent_bits: AtomicU64::new(past.recent.to_bits()),
-            last_micros: AtomicU64::new(past.last.as_micros()),
+            last_bits: AtomicU64::new(past.last.to_bits()),
             gap_bits: AtomicU32::new(past.gap_secs.to_bits()),
             salt: 0,
         }
@@ -180,19 +180,31 @@ impl Reads {
         Self { salt: hash as u32, ..self }
     }
 
-    /// Notes a read at `now` and in `turn`, of this weight; gives the recent reads before it, and
-    /// with it.
+    /// Notes `count` reads at `now` and in `turn`, of this weight each; gives the recent reads before
+    /// them, and with them.
     #[inline]
-    pub(crate) fn record(&self, now: Moment, score: f64, turn: u32) -> (Recent, Recent) {
-        add(&self.score_bits, score);
+    pub(crate) fn record(
+        &self,
+        count: u16,
+        now: Moment,
+        score: f64,
+        turn: u32,
+    ) -> (Recent, Recent) {
+        add(&self.score_bits, score * f64::from(count));
         let before = self.recent();
-        let after = before.with_read(turn);
+        let after = before.with_reads(f32::from(count), turn);
         self.recent_bits.store(after.to_bits(), Relaxed);
-        let last = Moment::from_micros(self.last_micros.load(Relaxed));
-        let gap = next_gap(f32::from_bits(self.gap_bits.load(Relaxed)), last, now);
+        let gap = next_gap(f32::from_bits(self.gap_bits.load(Relaxed)), self.last(), now);
         self.gap_bits.store(gap.to_bits(), Relaxed);
-        self.last_micros.store(now.as_micros(), Relaxed);
+        self.last_bits.store(now.to_bits(), Relaxed);
         (before, after)
+    }
+
+    /// Whether it has been read much of late, and just before: so what one read adds changes nothing,
+    /// neither to the count nor to the rate.
+    #[inline]
+    pub(crate) fn is_busy(&self, now: Moment) -> bool {
+        now.micros_since(self.last()) < BUSY_GAP_MICROS && self.recent().reads >= BUSY_FROM
     }
 
     /// Whether a read is drawn, one in `2^one_in_log2`: as if at random, and the same in each run.
@@ -206,9 +218,14 @@ impl Reads {
         Past {
             score: f64::from_bits(self.score_bits.load(Relaxed)),
             recent: self.recent(),
-            last: Moment::from_micros(self.last_micros.load(Relaxed)),
+            last: self.last(),
             gap_secs: f32::from_bits(self.gap_bits.load(Relaxed)),
         }
+    }
+
+    #[inline]
+    fn last(&self) -> Moment {
+        Moment::from_bits(self.last_bits.load(Relaxed))
     }
 
     /// The reads that decide evictions.
@@ -222,6 +239,11 @@ impl Reads {
         scale(&self.score_bits, by);
     }
 }
+
+/// From as many reads of late on, a key is busy while its reads come as fast as this.
+const BUSY_FROM: f32 = 256.0;
+/// A few ticks of the clock that hits read.
+const BUSY_GAP_MICROS: u64 = 16_000;
 
 #[inline]
 fn add(bits: &AtomicU64, weight: f64) {
@@ -237,11 +259,12 @@ fn scale(bits: &AtomicU64, by: f64) {
 /// The average gap after a read at `now`: each new gap weighs a tenth. Gaps under a millisecond
 /// count as one, since a key read that often is hot whatever the figure.
 #[inline]
+#[expect(clippy::cast_precision_loss, reason = "a gap, whose last digits do not matter")]
 pub(crate) fn next_gap(gap_secs: f32, last: Moment, now: Moment) -> f32 {
     if last == Moment::NEVER {
         return f32::NAN;
     }
-    let newest = now.since(last).as_secs_f32().max(0.001);
+    let newest = (now.micros_since(last) as f32 * 1e-6).max(0.001);
     if gap_secs.is_nan() { newest } else { 0.9 * gap_secs + 0.1 * newest }
 }
 
@@ -267,7 +290,7 @@ mod tests {
         let reads = Reads::new(Past::NONE);
         for secs in reads_secs {
             let now = Moment::START.plus(Duration::from_secs(*secs));
-            reads.record(now, decay.weight(now.as_micros()), 0);
+            reads.record(1, now, decay.weight(now.as_micros()), 0);
         }
         let recorded = decay.count(reads.past().score, now_secs * 1_000_000);
         let defined = reads_secs
@@ -307,7 +330,7 @@ mod tests {
         let reads = Reads::new(Past::NONE);
         let read = |position: u64| {
             let weight = decay.weight(position);
-            reads.record(Moment::from_micros(position), weight, 0);
+            reads.record(1, Moment::from_micros(position), weight, 0);
         };
         read(8_990);
         read(9_000);

@@ -62,24 +62,32 @@ impl Chain {
 /// The chain of the task that is running.
 #[cfg(not(shuttle))]
 mod local {
+    use std::cell::Cell;
     use std::sync::Arc;
 
     use super::Chain;
+    use crate::current;
 
     tokio::task_local! {
         static CHAIN: Arc<Chain>;
     }
 
-    pub(super) fn current() -> Option<Arc<Chain>> {
-        CHAIN.try_with(Arc::clone).ok()
+    thread_local! {
+        /// Whether there is a chain, for hits.
+        static IS_LOAD: Cell<bool> = const { Cell::new(false) };
     }
 
+    pub(super) fn current() -> Option<Arc<Chain>> {
+        is_current().then(|| CHAIN.try_with(Arc::clone).ok()).flatten()
+    }
+
+    #[inline]
     pub(super) fn is_current() -> bool {
-        CHAIN.try_with(|_| ()).is_ok()
+        IS_LOAD.get()
     }
 
     pub(super) fn scope<F: Future>(chain: Arc<Chain>, load: F) -> impl Future<Output = F::Output> {
-        CHAIN.scope(chain, load)
+        current::within(&IS_LOAD, true, CHAIN.scope(chain, load))
     }
 }
 

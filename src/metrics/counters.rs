@@ -85,19 +85,24 @@ impl<E: Event> OwnedCounters<E> {
         Self { blocks: ThreadLocal::new(), published, events: PhantomData }
     }
 
-    /// Counts one event.
+    /// Counts one event; gives how many of them this thread has counted.
     #[inline]
-    pub(crate) fn one(&self, event: E) {
-        let block = self.blocks.get_or(Self::block);
-        if let Some(count) = block.get(event.index()) {
-            // Nobody else writes this word, so the increment needs no locked instruction.
-            count.store(count.load(Relaxed) + 1, Relaxed);
-        }
+    pub(crate) fn one(&self, event: E) -> u64 {
+        let Some(block) = self.blocks.get() else { return self.first(event) };
+        let Some(count) = block.get(event.index()) else { return 0 };
+        // Nobody else writes this word, so the increment needs no locked instruction.
+        let counted = count.load(Relaxed) + 1;
+        count.store(counted, Relaxed);
+        counted
     }
 
+    /// Counts the first event of a thread.
     #[cold]
-    fn block() -> CachePadded<Box<[AtomicU64]>> {
-        CachePadded::new(E::all().map(|_| AtomicU64::new(0)).collect())
+    #[inline(never)]
+    fn first(&self, event: E) -> u64 {
+        let block = || CachePadded::new(E::all().map(|_| AtomicU64::new(0)).collect());
+        self.blocks.get_or(block);
+        self.one(event)
     }
 
     pub(crate) fn get(&self, event: E) -> u64 {

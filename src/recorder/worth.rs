@@ -101,14 +101,8 @@ impl Worth {
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a small number, and none below zero"
-    )]
     fn kind(&self, reads: Recent) -> Option<&Kind> {
-        let octave = reads.reads.log2().ceil().max(0.0) as usize;
-        self.kinds.get(octave.min(KINDS - 1))
+        self.kinds.get(octave(reads.reads).min(KINDS - 1))
     }
 }
 
@@ -162,15 +156,25 @@ fn best_rate(lasting: &[f64], from: usize) -> f64 {
     best
 }
 
-/// The place among the ages of one in turns.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a small number, and none below zero"
-)]
+/// The least whole number of which 2 to its power is no less than `reads`: from the bits of a float,
+/// since hits ask, and a logarithm costs more than all else that is noted of them.
+const fn octave(reads: f32) -> usize {
+    // A power of two itself belongs to the octave below.
+    let exponent = (reads.to_bits().saturating_sub(1) >> 23) as usize;
+    exponent.saturating_sub(126)
+}
+
+/// The place among the ages of one in turns: the thirds of octaves of `1 + age / UNIT` before it, from
+/// the bits of that number.
 fn place(age: u32) -> usize {
-    let octaves = (1.0 + f64::from(age) / f64::from(UNIT)).log2();
-    ((AGES_PER_OCTAVE * octaves) as usize).min(AGES - 1)
+    const THIRD: u32 = 2_705_659_853; // 2^31 * 2^(1/3), rounded up
+    const TWO_THIRDS: u32 = 3_408_917_802; // 2^31 * 2^(2/3), rounded up
+    let units = age.saturating_add(UNIT);
+    let zeros = units.leading_zeros();
+    let octaves = u32::BITS - 1 - zeros - UNIT.ilog2();
+    let mantissa = units << zeros;
+    let thirds = u32::from(mantissa >= THIRD) + u32::from(mantissa >= TWO_THIRDS);
+    ((3 * octaves + thirds) as usize).min(AGES - 1)
 }
 
 /// Where an age begins, in turnovers.
@@ -264,8 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn reads_are_counted_in_octaves() {
+        for (reads, expected) in
+            [(0.0, 0), (0.3, 0), (1.0, 0), (1.01, 1), (2.0, 1), (2.01, 2), (4.0, 2), (4_095.9, 12)]
+        {
+            assert_eq!(octave(reads), expected, "{reads}");
+        }
+    }
+
+    #[test]
     fn ages_are_placed_between_their_edges() {
-        for age in [0, 1, 3, 4, 64, 1_000, 200_000] {
+        for age in (0..10_000).chain([200_000]) {
             let turnovers = f64::from(age) / f64::from(TURNS_PER_TURNOVER);
             let nth = place(age);
             assert!(edge(nth) <= turnovers && turnovers < edge(nth + 1), "{age} at {nth}");

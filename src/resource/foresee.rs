@@ -59,7 +59,16 @@ where
     V: Send + Sync + 'static,
 {
     /// Tells the learner of a read that memory answered.
+    #[inline]
     pub(super) fn note_held(&self, entry: &Entry<K, V>, now: Moment, was_preload: bool) {
+        let is_needed = was_preload || !self.foreseeing.foresight.is_sated() || Scope::is_current();
+        if is_needed {
+            self.note_answered(entry, now, was_preload);
+        }
+    }
+
+    #[inline(never)]
+    fn note_answered(&self, entry: &Entry<K, V>, now: Moment, was_preload: bool) {
         let is_foreseen = was_preload && entry.why().trigger.is_some();
         let answer = if is_foreseen { Answer::Foreseen } else { Answer::Held };
         self.note_sighting(entry.hash(), now, answer, || None);

@@ -33,14 +33,17 @@ impl Recent {
     /// The reads as of `turn`.
     #[inline]
     pub(crate) fn reads_at(self, turn: u32) -> f32 {
-        self.reads * decay(self.age(turn))
+        match self.age(turn) {
+            0 => self.reads,
+            age => self.reads * decay(age),
+        }
     }
 
-    /// The same and one read more.
+    /// The same and `count` reads more.
     #[inline]
     #[must_use]
-    pub(crate) fn with_read(self, turn: u32) -> Self {
-        Self { reads: self.reads_at(turn) + 1.0, turn }
+    pub(crate) fn with_reads(self, count: f32, turn: u32) -> Self {
+        Self { reads: self.reads_at(turn) + count, turn }
     }
 
     #[inline]
@@ -72,14 +75,14 @@ mod tests {
 
     #[test]
     fn reads_halve_with_each_half_life() {
-        let once = Recent::NONE.with_read(7);
+        let once = Recent::NONE.with_reads(1.0, 7);
         for (age, left) in
             [(0, 1.0), (256, 0.957_603), (257, 0.957_441), (4_096, 0.5), (8_192, 0.25)]
         {
             let reads = once.reads_at(7 + age);
             assert!((reads - left).abs() < 2e-5, "{reads} after {age}");
         }
-        assert_eq!(once.with_read(7 + 4_096), Recent { reads: 1.5, turn: 7 + 4_096 });
+        assert_eq!(once.with_reads(1.0, 7 + 4_096), Recent { reads: 1.5, turn: 7 + 4_096 });
     }
 
     #[test]
