@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crossbeam_utils::CachePadded;
+use thread_local::ThreadLocal;
+
 use crate::score::{Recent, TURNS_PER_TURNOVER};
 
 /// The worth of entries, by how often they were read of late and how long ago the last time.
@@ -17,17 +20,25 @@ use crate::score::{Recent, TURNS_PER_TURNOVER};
 #[derive(Debug)]
 pub(crate) struct Worth {
     kinds: [Kind; KINDS],
+    /// What each thread has noted. Words that all of them wrote would be the only ones at a hit.
+    noted: ThreadLocal<CachePadded<[Gaps; KINDS]>>,
 }
 
-/// What is known of the keys that were read about this often. Sums are floats, as bits; a read
-/// that is lost where two threads meet does no harm.
+/// What is known of the keys that were read about this often.
 #[derive(Debug)]
 struct Kind {
-    begun: AtomicU64,
-    ended: [AtomicU64; AGES],
+    /// The gaps that count, of which old ones fade.
+    gaps: Gaps,
+    /// Those that the threads had noted when it was learned from them last.
+    learned: Gaps,
     /// What an entry of this age is worth, in reads per turnover.
     worth: [AtomicU32; AGES],
 }
+
+/// How many gaps ended at which age, and last how many began. Floats, as bits, with one writer at a
+/// time.
+#[derive(Debug)]
+struct Gaps([AtomicU64; AGES + 1]);
 
 /// What has been seen so far.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +55,8 @@ pub(crate) struct Seen {
 const KINDS: usize = 12;
 /// Ages are thirds of octaves, from a 48th of a turnover to 3,600 turnovers.
 const AGES: usize = 48;
+/// The place of those that began.
+const BEGUN: usize = AGES;
 const AGES_PER_OCTAVE: f64 = 3.0;
 /// The unit of ages, in turns.
 const UNIT: u32 = TURNS_PER_TURNOVER / 16;
@@ -56,11 +69,11 @@ const SPAN_MIN: f64 = 0.5;
 impl Worth {
     pub(crate) fn new() -> Self {
         let kind = |_| Kind {
-            begun: AtomicU64::new(0),
-            ended: std::array::from_fn(|_| AtomicU64::new(0)),
+            gaps: Gaps::new(),
+            learned: Gaps::new(),
             worth: std::array::from_fn(|_| AtomicU32::new(0)),
         };
-        let worth = Self { kinds: std::array::from_fn(kind) };
+        let worth = Self { kinds: std::array::from_fn(kind), noted: ThreadLocal::new() };
         worth.learn(Seen { turnovers: 1.0, window: 1.0, kept: 1.0 });
         worth
     }
@@ -70,43 +83,73 @@ impl Worth {
         if reads.reads <= 0.0 {
             return 0.0;
         }
-        let worth = self.kind(reads).and_then(|kind| kind.worth.get(place(reads.age(turn))));
+        let kind = self.kinds.get(kind(reads));
+        let worth = kind.and_then(|kind| kind.worth.get(place(reads.age(turn))));
         worth.map_or(0.0, |worth| f64::from(f32::from_bits(worth.load(Relaxed))))
     }
 
     /// Notes a read, which stands for `weight` reads.
     pub(crate) fn note(&self, before: Recent, after: Recent, weight: f64) {
+        let noted = self.noted.get_or(|| CachePadded::new(std::array::from_fn(|_| Gaps::new())));
         if before.reads > 0.0
-            && let Some(ended) =
-                self.kind(before).and_then(|kind| kind.ended.get(place(before.age(after.turn))))
+            && let Some(gaps) = noted.get(kind(before))
         {
-            store(ended, load(ended) + weight);
+            gaps.add(place(before.age(after.turn)), weight);
         }
-        if let Some(kind) = self.kind(after) {
-            store(&kind.begun, load(&kind.begun) + weight);
+        if let Some(gaps) = noted.get(kind(after)) {
+            gaps.add(BEGUN, weight);
         }
     }
 
     /// Judges anew by what was noted.
     pub(crate) fn learn(&self, seen: Seen) {
         let mut reads = 1.0;
-        for kind in &self.kinds {
+        for (nth, kind) in self.kinds.iter().enumerate() {
+            kind.take_in(|| self.noted.iter().filter_map(move |noted| noted.get(nth)));
             let lasting = kind.lasting(reads, seen);
             for (from, worth) in kind.worth.iter().enumerate() {
                 #[expect(clippy::cast_possible_truncation, reason = "a rate")]
                 worth.store((best_rate(&lasting, from) as f32).to_bits(), Relaxed);
             }
-            kind.fade(seen.kept);
+            kind.gaps.fade(seen.kept);
             reads *= 2.0;
         }
     }
+}
 
-    fn kind(&self, reads: Recent) -> Option<&Kind> {
-        self.kinds.get(octave(reads.reads).min(KINDS - 1))
+impl Gaps {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; AGES + 1])
+    }
+
+    fn of(&self, place: usize) -> f64 {
+        self.0.get(place).map_or(0.0, load)
+    }
+
+    #[inline]
+    fn add(&self, place: usize, weight: f64) {
+        if let Some(count) = self.0.get(place) {
+            store(count, load(count) + weight);
+        }
+    }
+
+    fn fade(&self, kept: f64) {
+        for count in &self.0 {
+            store(count, load(count) * kept);
+        }
     }
 }
 
 impl Kind {
+    /// Adds what the threads have noted since the last time.
+    fn take_in<'a, G: Iterator<Item = &'a Gaps>>(&self, noted: impl Fn() -> G) {
+        for (place, learned) in self.learned.0.iter().enumerate() {
+            let now: f64 = noted().map(|gaps| gaps.of(place)).sum();
+            self.gaps.add(place, now - load(learned));
+            store(learned, now);
+        }
+    }
+
     /// The share of the gaps that last at least to the begin of each age, by the estimator of
     /// Kaplan and Meier (1958).
     ///
@@ -116,10 +159,10 @@ impl Kind {
     fn lasting(&self, reads: f64, seen: Seen) -> Vec<f64> {
         let gap = seen.window / (reads + 1.0);
         let imagined = |age: f64| IMAGINED * gap / (gap + age);
-        let begun = load(&self.begun);
+        let begun = self.gaps.of(BEGUN);
         let (mut seen_lasting, mut lasting) = (1.0, 1.0);
         let mut all = vec![1.0];
-        for (nth, ended) in self.ended.iter().enumerate() {
+        for (nth, ended) in self.gaps.0.iter().take(AGES).enumerate() {
             let (from, to) = (edge(nth), edge(nth + 1));
             // Of the gaps that began of late, nobody knows yet how long they last.
             let waiting = begun * (1.0 - from / seen.turnovers).max(0.0) * seen_lasting;
@@ -132,12 +175,6 @@ impl Kind {
             all.push(lasting);
         }
         all
-    }
-
-    fn fade(&self, kept: f64) {
-        for count in self.ended.iter().chain([&self.begun]) {
-            store(count, load(count) * kept);
-        }
     }
 }
 
@@ -154,6 +191,11 @@ fn best_rate(lasting: &[f64], from: usize) -> f64 {
         }
     }
     best
+}
+
+/// The place among the kinds of keys with these reads.
+fn kind(reads: Recent) -> usize {
+    octave(reads.reads).min(KINDS - 1)
 }
 
 /// The least whole number of which 2 to its power is no less than `reads`: from the bits of a float,

@@ -81,8 +81,9 @@ async fn reads_from_many_threads_are_all_counted() {
     assert_eq!(stats.total_accesses, 2 * TASKS * READS);
     assert_eq!(stats.l1_hits + stats.misses, 2 * TASKS * READS);
     for task in 1..=TASKS {
-        // Its first read may have been made while others made room; no other task reads it.
-        assert!(close(score(&items, task), 5_000.0), "{task}: {}", score(&items, task));
+        // No other task reads it. What comes after its first 256 reads is told by a sample.
+        let score = score(&items, task);
+        assert!((score - 5_000.0).abs() < 50.0, "{task}: {score}");
     }
 }
 

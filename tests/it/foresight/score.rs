@@ -27,7 +27,8 @@ async fn last_week_ranks_below_the_last_minute() {
     tokio::time::sleep(secs(30)).await;
     let hot = items.hot_keys(2);
     assert_eq!((hot[0].key, hot[1].key), (2, 1));
-    assert!((hot[0].score - 500.0).abs() < 1.0, "{hot:?}");
+    // What comes after its first 256 reads is told by a sample.
+    assert!((hot[0].score - 500.0).abs() < 20.0, "{hot:?}");
     assert!((hot[1].score - 1.0).abs() < 0.001, "{hot:?}");
 }
 
