@@ -23,11 +23,18 @@ use self::figure::Figure;
 use self::goal::{GOALS, Goal};
 use self::turns::Effort;
 
+mod absent;
 mod figure;
 mod goal;
+mod growth;
 mod hits;
+mod hot_keys;
+mod instructions;
 mod keys;
+mod memory;
 mod misses;
+mod system3;
+mod tick;
 mod turns;
 mod world;
 
@@ -46,6 +53,15 @@ struct Options {
     /// Does a little of everything, to see that it works.
     #[arg(long)]
     test: bool,
+    /// Reads in this way and ends: what callgrind is to count.
+    #[arg(long, hide = true)]
+    read: Option<instructions::Way>,
+    /// Fills this cache, and prints what an entry takes.
+    #[arg(long, hide = true)]
+    fill: Option<memory::Filled>,
+    /// How many reads or entries that are to be.
+    #[arg(long, hide = true, default_value_t = 1_000)]
+    count: usize,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -53,6 +69,14 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(way) = options.read {
+        instructions::read(way, options.count);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(filled) = options.fill {
+        println!("{}", memory::fill(filled, options.count).unwrap_or(f64::NAN));
+        return ExitCode::SUCCESS;
+    }
     let effort = if options.test { Effort::TRIAL } else { Effort::FULL };
     let mut figures = Vec::new();
     for goal in GOALS.iter().filter(|goal| options.wants(goal)) {
@@ -62,7 +86,7 @@ fn main() -> ExitCode {
     if options.json {
         println!("{}", serde_json::to_string_pretty(&figures).unwrap());
     } else {
-        println!("{}", table(&figures));
+        println!("{}\n{}", table(&figures), growth::plot(&figures));
     }
     let is_missed = figures.iter().any(|figure| figure.ok == Some(false));
     ExitCode::from(u8::from(is_missed && !options.test))

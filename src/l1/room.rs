@@ -64,6 +64,11 @@ impl<K, V> Room<K, V> {
         self.proven.iter().chain(self.staged.iter())
     }
 
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.proven.len() + self.staged.len()
+    }
+
     /// Whether this is the room that has an entry of the hot segment.
     pub(crate) fn holds(&self, entry: &Arc<Entry<K, V>>) -> bool {
         self.proven.holds(entry) || self.staged.holds(entry)
