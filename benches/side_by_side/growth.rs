@@ -68,10 +68,11 @@ fn recorded_miss(effort: Effort, keys: usize) -> Figure {
     let hashes: Vec<u64> = (0..keys).map(|_| random.u64(..)).collect();
     let mut recording = Recording::new(keys);
     hashes.iter().for_each(|hash| recording.read_absent(*hash));
-    let stream = uniform(keys, effort.reads, 7);
+    let places = uniform(keys, effort.reads, 7);
+    let stream: Vec<u64> = places.iter().map(|place| hashes[*place as usize]).collect();
     let cost = |_round: usize| {
         let began = cpu_time();
-        stream.iter().for_each(|place| recording.read_absent(hashes[*place as usize]));
+        stream.iter().for_each(|hash| recording.read_absent(*hash));
         per_operation(cpu_time() - began, stream.len())
     };
     let cost = median((0..effort.rounds).map(cost).collect());

@@ -53,13 +53,13 @@ struct Options {
     /// Does a little of everything, to see that it works.
     #[arg(long)]
     test: bool,
-    /// Reads in this way and ends: what callgrind is to count.
+    /// Does this and ends: what callgrind is to look at.
     #[arg(long, hide = true)]
-    read: Option<instructions::Way>,
+    run: Option<instructions::Work>,
     /// Fills this cache, and prints what an entry takes.
     #[arg(long, hide = true)]
     fill: Option<memory::Filled>,
-    /// How many reads or entries that are to be.
+    /// How many times, or entries.
     #[arg(long, hide = true, default_value_t = 1_000)]
     count: usize,
     /// Given by cargo.
@@ -69,8 +69,8 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(way) = options.read {
-        instructions::read(way, options.count);
+    if let Some(work) = options.run {
+        instructions::run(work, options.count);
         return ExitCode::SUCCESS;
     }
     if let Some(filled) = options.fill {

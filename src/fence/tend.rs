@@ -145,7 +145,7 @@ where
         let mut due = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            due.append(&mut shard.room.take_due(now));
+            shard.room.take_due(now, &mut due);
             self.expect_due(shard.room.next_due());
         }
         due

@@ -29,9 +29,9 @@ impl<K, V> Room<K, V> {
         Self { proven: Slots::new(), staged: Slots::new(), wheel: Wheel::new(bucket) }
     }
 
-    /// Takes the entries that are due at `now`.
-    pub(crate) fn take_due(&mut self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
-        self.wheel.take_due(now)
+    /// Takes the entries that are due at `now`, and adds them to `taken`.
+    pub(crate) fn take_due(&mut self, now: Moment, taken: &mut Vec<Arc<Entry<K, V>>>) {
+        self.wheel.take_due(now, taken);
     }
 
     /// Lets an entry of the hot segment come due at `due`, or up to a bucket later.
