@@ -1,10 +1,47 @@
 //! Ways into the crate for the benchmarks in `benches/`, which no user sees.
 
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::key::Key;
 use crate::recorder::{Recorder, Table};
+use crate::resource::Resource;
 use crate::score::{Past, Reads};
+
+/// A hit without what is done for it: the maps of memory give the value of a key.
+#[inline]
+pub fn bare_hit<K, V, Q>(resource: &Resource<K, V>, key: &Q) -> Option<Arc<V>>
+where
+    K: Key + Borrow<Q>,
+    V: Send + Sync + 'static,
+    Q: Eq + Hash + ?Sized,
+{
+    resource.bare_hit(key)
+}
+
+/// Records a read of a key that is not resident, by its hash, as a miss does it: under the lock of
+/// its shard.
+pub fn record_absent<K, V>(resource: &Resource<K, V>, hash: u64)
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    resource.record_absent(hash);
+}
+
+/// Whether the hot segment holds a key.
+#[must_use]
+pub fn is_hot<K, V, Q>(resource: &Resource<K, V>, key: &Q) -> bool
+where
+    K: Key + Borrow<Q>,
+    V: Send + Sync + 'static,
+    Q: Hash + ?Sized,
+{
+    resource.is_hot(key)
+}
 
 /// The recording of reads, without the cache around it.
 #[derive(Debug)]
@@ -38,9 +75,8 @@ impl Recording {
     /// Records a read of a key that is not resident, by its hash.
     #[inline]
     pub fn read_absent(&mut self, hash: u64) {
-        let past = self.absent.look(hash);
-        let past = self.recorder.with_read(past, self.clock.recent());
-        self.absent.keep(hash, &past);
+        let now = self.clock.recent();
+        self.absent.update(hash, |past| self.recorder.with_read(past, now));
     }
 
     /// The score of a resident key.

@@ -37,6 +37,7 @@ pub use self::write::{Delivery, InvalidateOptions};
 
 mod ahead;
 mod alias;
+mod bare;
 mod batch;
 mod builder;
 mod bundle;
