@@ -11,23 +11,24 @@
 //! compared with whatever is found, joined or stored after it.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
 use crate::clock::Moment;
 use crate::entry::Entry;
-use crate::l1::{L1, Lookup, Room};
+use crate::l1::{L1, Lookup, Placed, Room};
 use crate::metrics::Eviction;
 use crate::recorder::{Recorder, Table};
 use crate::score::Past;
 use crate::sync::Mutex;
 
+pub(crate) use self::flights::Flight;
+use self::flights::Flights;
 use self::gate::Gates;
 pub(crate) use self::gate::Ticket;
 pub(crate) use self::groups::Group;
@@ -36,6 +37,7 @@ pub(crate) use self::lags::Lagging;
 use self::lags::Lags;
 use self::turnover::Turnover;
 
+mod flights;
 mod gate;
 mod groups;
 mod hottest;
@@ -50,8 +52,9 @@ pub(crate) struct Fence<K, V, T> {
     shards: Box<[Mutex<Shard<K, V, T>>]>,
     l1: L1<K, V>,
     groups: Groups,
-    /// Until when the source may lag behind for any key.
-    lagging_until: AtomicU64,
+    /// Until when the source may lag behind for all keys, and for one of them at least.
+    all_lag_until: AtomicU64,
+    one_lags_until: AtomicU64,
     recorder: Recorder,
     hasher: FixedState,
     flights: AtomicUsize,
@@ -66,46 +69,16 @@ pub(crate) struct Fence<K, V, T> {
 
 /// What one lock protects: everything there is of the keys whose hashes lead here.
 struct Shard<K, V, T> {
-    /// The flights that may still store and be joined.
-    flights: HashMap<K, Arc<Flight<T>>, FixedState>,
+    flights: Flights<K, T>,
     /// The keys that are not to be read from L2.
     gates: Gates<K>,
     /// The keys whose source lags behind.
     lags: Lags<K>,
     room: Room<K, V>,
+    /// The entries stored so far.
+    stored: u64,
     /// The reads of keys that have no entry.
     absent: Table,
-}
-
-/// A load of one key that is under way.
-#[derive(Debug)]
-pub(crate) struct Flight<T> {
-    /// Written under the lock of the key's shard.
-    is_poisoned: AtomicBool,
-    /// The generation of groups in which it began.
-    generation: u64,
-    load: T,
-}
-
-impl<T> Flight<T> {
-    pub(crate) const fn load(&self) -> &T {
-        &self.load
-    }
-
-    /// Whether an invalidation came since it began. What it brings may go to those who waited for
-    /// it from before, and nowhere else.
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.is_poisoned.load(Relaxed)
-    }
-
-    /// The generation of groups in which it began.
-    pub(crate) const fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    fn poison(&self) {
-        self.is_poisoned.store(true, Relaxed);
-    }
 }
 
 /// What a flight carries.
@@ -161,7 +134,7 @@ pub(crate) enum Boarding<K, V, T> {
     /// Memory has what is wanted after all.
     Held(Arc<Entry<K, V>>),
     /// A load is under way.
-    Joined(Arc<Flight<T>>),
+    Joined(Arc<Flight<K, T>>),
     /// A load begins, and the caller makes it.
     Started(Start<K, V, T>),
     /// There are too many.
@@ -170,7 +143,7 @@ pub(crate) enum Boarding<K, V, T> {
 
 /// A load that begins.
 pub(crate) struct Start<K, V, T> {
-    pub(crate) flight: Arc<Flight<T>>,
+    pub(crate) flight: Arc<Flight<K, T>>,
     /// The entry held so far.
     pub(crate) held: Option<Arc<Entry<K, V>>>,
     /// Whether the key may be read from L2.
@@ -209,10 +182,11 @@ where
         let hasher = FixedState::with_seed(terms.seed);
         let shard = |_| {
             Mutex::new(Shard {
-                flights: HashMap::with_hasher(hasher.clone()),
+                flights: Flights::new(),
                 gates: Gates::new(hasher.clone()),
                 lags: Lags::new(hasher.clone()),
                 room: Room::new(terms.bucket),
+                stored: 0,
                 absent: Table::new(terms.tracked_keys.div_ceil(SHARDS)),
             })
         };
@@ -220,7 +194,8 @@ where
             shards: (0..SHARDS).map(shard).collect(),
             l1,
             groups: Groups::new(),
-            lagging_until: AtomicU64::new(0),
+            all_lag_until: AtomicU64::new(0),
+            one_lags_until: AtomicU64::new(0),
             recorder,
             hasher,
             flights: AtomicUsize::new(0),
@@ -266,13 +241,14 @@ where
         begin: impl FnOnce() -> T,
     ) -> Boarding<K, V, T> {
         let Caller { key, hash, read_at, wish } = caller;
+        let lookup = Lookup::new(hash, key);
         // What is found to be void is dropped outside the lock.
         let mut void = None;
         self.with_shard(hash, |shard| {
-            let held = match self.l1.find(Lookup::new(hash, key)) {
+            let held = match self.l1.find(lookup) {
                 Some(held) if self.confirm(&held) => Some(held),
                 found => {
-                    void = found.and_then(|_| self.take_out(shard, Lookup::new(hash, key)));
+                    void = found.and_then(|_| self.take_out(shard, lookup));
                     None
                 }
             };
@@ -284,21 +260,22 @@ where
             {
                 return Boarding::Held(Arc::clone(held));
             }
-            if let Some(flight) = shard.flights.get(key) {
-                let is_void = self.groups.voids_key(flight.generation, || key.to_string());
-                if !is_void && (terms.joins)(&flight.load) {
-                    flight.load.join(wish);
+            if let Some(flight) = shard.flights.find(lookup) {
+                let is_void = self.groups.voids_key(flight.generation(), || key.to_string());
+                if !is_void && (terms.joins)(flight.load()) {
+                    flight.load().join(wish);
                     return Boarding::Joined(Arc::clone(flight));
                 }
-                Self::poison(shard, key);
+                Self::poison(shard, lookup);
             }
             if self.flights.fetch_add(1, Relaxed) >= self.flights_max {
                 self.flights.fetch_sub(1, Relaxed);
                 return Boarding::Full;
             }
-            let (is_poisoned, generation) = (AtomicBool::new(false), self.groups.generation());
-            let flight = Arc::new(Flight { is_poisoned, generation, load: begin() });
-            shard.flights.insert(key.clone(), Arc::clone(&flight));
+            let (name, generation) = ((key.clone(), hash), self.groups.generation());
+            let absent_at = held.is_none().then_some(shard.stored);
+            let flight = Flight::new(name, generation, absent_at, begin());
+            shard.flights.insert(&flight);
             let is_gate_open = shard.gates.is_open(key);
             Boarding::Started(Start { flight, held, is_gate_open })
         })
@@ -323,53 +300,51 @@ where
     /// `make` makes the entry of what is known of the key's reads. It runs under the lock.
     pub(crate) fn land(
         &self,
-        flight: &Arc<Flight<T>>,
-        key: &K,
-        hash: u64,
+        flight: &Arc<Flight<K, T>>,
         make: impl FnOnce(Past) -> NewEntry<K, V>,
     ) -> Landing<K, V> {
-        self.with_shard(hash, |shard| {
-            self.leave(shard, flight, key);
-            let new = make(self.past(shard, key, hash));
+        self.with_shard(flight.hash(), |shard| {
+            self.leave(shard, flight);
+            let is_absent = flight.is_still_absent(shard.stored);
+            let held = if is_absent { None } else { self.l1.locate(flight.lookup()) };
+            let new = make(Self::past(shard, flight.hash(), held.as_ref()));
             if flight.is_poisoned() || !self.confirm(&new.entry) {
                 let (entry, replaced) = (Arc::new(new.entry), None);
                 return Landing { entry, is_stored: false, replaced };
             }
             if !new.is_stored {
-                return self.discard(shard, new.entry, Eviction::Replaced);
+                return self.discard(shard, new.entry, held, Eviction::Replaced);
             }
-            self.store(shard, new)
+            self.store(shard, new, held)
         })
     }
 
     /// Ends a flight that brought nothing.
-    pub(crate) fn give_up(&self, flight: &Arc<Flight<T>>, key: &K, hash: u64) {
-        self.with_shard(hash, |shard| self.leave(shard, flight, key));
+    pub(crate) fn give_up(&self, flight: &Arc<Flight<K, T>>) {
+        self.with_shard(flight.hash(), |shard| self.leave(shard, flight));
     }
 
     /// Ends a flight that brought nothing, unless somebody wants its value by now; gives whether it
     /// ended. Nobody can join in between.
-    pub(crate) fn give_up_unwanted(&self, flight: &Arc<Flight<T>>, key: &K, hash: u64) -> bool {
-        self.with_shard(hash, |shard| {
-            let ends = !flight.load.is_wanted();
+    pub(crate) fn give_up_unwanted(&self, flight: &Arc<Flight<K, T>>) -> bool {
+        self.with_shard(flight.hash(), |shard| {
+            let ends = !flight.load().is_wanted();
             if ends {
-                self.leave(shard, flight, key);
+                self.leave(shard, flight);
             }
             ends
         })
     }
 
-    /// Takes a flight off the table, if it is the one there: a poisoned one left it before.
-    fn leave(&self, shard: &mut Shard<K, V, T>, flight: &Arc<Flight<T>>, key: &K) {
-        if shard.flights.get(key).is_some_and(|there| Arc::ptr_eq(there, flight)) {
-            shard.flights.remove(key);
-        }
+    /// Takes a flight off the table, if it is there: a poisoned one left it before.
+    fn leave(&self, shard: &mut Shard<K, V, T>, flight: &Arc<Flight<K, T>>) {
+        shard.flights.leave(flight);
         self.flights.fetch_sub(1, Relaxed);
     }
 
-    fn past(&self, shard: &Shard<K, V, T>, key: &K, hash: u64) -> Past {
-        let held = self.l1.find(Lookup::new(hash, key));
-        held.map_or_else(|| shard.absent.look(hash), |held| held.reads().past())
+    /// What is known of the reads of a key, of which memory holds this.
+    fn past(shard: &Shard<K, V, T>, hash: u64, held: Option<&Placed<K, V>>) -> Past {
+        held.map_or_else(|| shard.absent.look(hash), |held| held.entry.reads().past())
     }
 
     /// Keeps nothing of a key: neither what was brought, nor what is held, which is older.
@@ -377,10 +352,10 @@ where
         &self,
         shard: &mut Shard<K, V, T>,
         entry: Entry<K, V>,
+        held: Option<Placed<K, V>>,
         why: Eviction,
     ) -> Landing<K, V> {
-        let lookup = Lookup::new(entry.hash(), entry.key());
-        let removed = self.l1.remove(&mut shard.room, lookup, why);
+        let removed = held.map(|held| self.l1.remove(&mut shard.room, held, why));
         if removed.is_some() {
             // The key is as hot as before.
             shard.absent.keep(entry.hash(), &entry.reads().past());
@@ -388,9 +363,16 @@ where
         Landing { entry: Arc::new(entry), is_stored: false, replaced: removed }
     }
 
-    fn store(&self, shard: &mut Shard<K, V, T>, new: NewEntry<K, V>) -> Landing<K, V> {
+    /// Stores an entry in the place of what memory held of its key.
+    fn store(
+        &self,
+        shard: &mut Shard<K, V, T>,
+        new: NewEntry<K, V>,
+        held: Option<Placed<K, V>>,
+    ) -> Landing<K, V> {
         let entry = Arc::new(new.entry);
-        let replaced = self.l1.insert(&mut shard.room, &entry, new.due);
+        let replaced = self.l1.insert(&mut shard.room, &entry, held, new.due);
+        shard.stored += 1;
         shard.absent.forget(entry.hash());
         self.expect_due(shard.room.next_due());
         Landing { entry, is_stored: true, replaced }
@@ -401,7 +383,7 @@ where
     pub(crate) fn invalidate(&self, key: &K, hash: u64, closes_gate: bool) -> Invalidated<K, V> {
         self.with_shard(hash, |shard| {
             let ticket = closes_gate.then(|| shard.gates.close(key));
-            Self::poison(shard, key);
+            Self::poison(shard, Lookup::new(hash, key));
             let removed = self.take_out(shard, Lookup::new(hash, key));
             Invalidated { ticket, removed }
         })
@@ -413,12 +395,11 @@ where
         shard: &mut Shard<K, V, T>,
         lookup: Lookup<'_, K>,
     ) -> Option<Arc<Entry<K, V>>> {
-        let removed = self.l1.remove(&mut shard.room, lookup, Eviction::Invalidated);
-        if let Some(removed) = &removed {
-            // The key is as hot as before.
-            shard.absent.keep(removed.hash(), &removed.reads().past());
-        }
-        removed
+        let held = self.l1.locate(lookup)?;
+        let removed = self.l1.remove(&mut shard.room, held, Eviction::Invalidated);
+        // The key is as hot as before.
+        shard.absent.keep(removed.hash(), &removed.reads().past());
+        Some(removed)
     }
 
     /// Invalidates a group of keys: whatever is held of them, and what flights under way will
@@ -460,18 +441,22 @@ where
 
     /// Notes that the source lags behind for a key; gives whether another key had to be forgotten.
     pub(crate) fn note_lag(&self, key: &K, hash: u64, lagging: Lagging, now: Moment) -> bool {
+        self.one_lags_until.fetch_max(lagging.until.to_bits(), Relaxed);
         self.with_shard(hash, |shard| shard.lags.note(key, lagging, now))
     }
 
     /// Notes that the source lags behind, and it is not known for which keys.
     pub(crate) fn note_lag_of_all(&self, until: Moment) {
-        self.lagging_until.fetch_max(until.to_bits(), Relaxed);
+        self.all_lag_until.fetch_max(until.to_bits(), Relaxed);
     }
 
     /// How the source lags behind for a key, if it does.
     pub(crate) fn lagging(&self, key: &K, hash: u64, now: Moment) -> Option<Lagging> {
-        let of_key = self.with_shard(hash, |shard| shard.lags.of(key, now));
-        let until = Moment::from_bits(self.lagging_until.load(Relaxed));
+        // Nearly always nothing lags, and no lock is needed to know that.
+        let may_lag = now < Moment::from_bits(self.one_lags_until.load(Relaxed));
+        let of_key = || self.with_shard(hash, |shard| shard.lags.of(key, now));
+        let of_key = may_lag.then(of_key).flatten();
+        let until = Moment::from_bits(self.all_lag_until.load(Relaxed));
         of_key.or_else(|| (now < until).then_some(Lagging { until, min_version: None }))
     }
 
@@ -485,12 +470,14 @@ where
     ) -> (Option<Ticket>, Landing<K, V>) {
         self.with_shard(hash, |shard| {
             let ticket = closes_gate.then(|| shard.gates.close(key));
-            Self::poison(shard, key);
-            let new = make(self.past(shard, key, hash));
+            let lookup = Lookup::new(hash, key);
+            Self::poison(shard, lookup);
+            let held = self.l1.locate(lookup);
+            let new = make(Self::past(shard, hash, held.as_ref()));
             let landing = if new.is_stored {
-                self.store(shard, new)
+                self.store(shard, new, held)
             } else {
-                self.discard(shard, new.entry, Eviction::Invalidated)
+                self.discard(shard, new.entry, held, Eviction::Invalidated)
             };
             (ticket, landing)
         })
@@ -507,16 +494,17 @@ where
     ) -> Option<Ticket> {
         self.with_shard(hash, |shard| {
             let ticket = closes_gate.then(|| shard.gates.close(key));
-            Self::poison(shard, key);
-            if let Some(held) = self.l1.find(Lookup::new(hash, key)) {
+            let lookup = Lookup::new(hash, key);
+            Self::poison(shard, lookup);
+            if let Some(held) = self.l1.find(lookup) {
                 held.expire(now);
             }
             ticket
         })
     }
 
-    fn poison(shard: &mut Shard<K, V, T>, key: &K) {
-        if let Some(flight) = shard.flights.remove(key) {
+    fn poison(shard: &mut Shard<K, V, T>, lookup: Lookup<'_, K>) {
+        if let Some(flight) = shard.flights.remove(lookup) {
             flight.poison();
         }
     }
@@ -541,7 +529,10 @@ where
     #[cfg(all(test, shuttle))]
     pub(crate) fn forget(&self, key: &K, hash: u64) {
         let lookup = Lookup::new(hash, key);
-        self.with_shard(hash, |shard| self.l1.remove(&mut shard.room, lookup, Eviction::Cleared));
+        self.with_shard(hash, |shard| {
+            let held = self.l1.locate(lookup);
+            held.map(|held| self.l1.remove(&mut shard.room, held, Eviction::Cleared))
+        });
     }
 
     /// How long a preload can be expected to stay if nobody reads it: as long as others did, or
@@ -557,12 +548,12 @@ where
     }
 
     /// Whether a key is loading.
-    pub(crate) fn flight<Q>(&self, key: &Q, hash: u64) -> Option<Arc<Flight<T>>>
+    pub(crate) fn flight<Q>(&self, key: &Q, hash: u64) -> Option<Arc<Flight<K, T>>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.with_shard(hash, |shard| shard.flights.get(key).cloned())
+        self.with_shard(hash, |shard| shard.flights.find(Lookup::new(hash, key)).cloned())
     }
 
     /// Adds what an earlier process knew of the reads of a key, unless it was read since.

@@ -41,7 +41,7 @@ pub(crate) struct Foresight {
     is_exact: bool,
 }
 
-/// The reads that are learned from before others of the runtime have their turn.
+/// The reads that are learned from before others have their turn, of the runtime and of the lock.
 const AT_A_TIME: usize = 256;
 
 /// The keys that are copied before the learner goes on.
@@ -138,7 +138,7 @@ impl Foresight {
             return;
         }
         if self.is_exact {
-            self.learn_from(sighting);
+            self.learn_from(std::iter::once(sighting));
         } else if self.inbox.push(sighting) {
             self.wake.notify_one();
         }
@@ -161,20 +161,39 @@ impl Foresight {
 
     async fn learn_from_all(&self, sightings: Vec<Sighting>) -> usize {
         let count = sightings.len();
-        for (nth, sighting) in (1..).zip(sightings) {
-            self.learn_from(sighting);
-            if nth % AT_A_TIME == 0 {
-                tokio::task::yield_now().await;
+        let mut sightings = sightings.into_iter();
+        loop {
+            self.learn_from(sightings.by_ref().take(AT_A_TIME));
+            if sightings.len() == 0 {
+                return count;
             }
+            tokio::task::yield_now().await;
         }
-        count
     }
 
-    fn learn_from(&self, mut sighting: Sighting) {
+    /// Learns from reads, and begins what they lead to.
+    ///
+    /// The learner stays locked while reads lead to nothing. Relations are found, and loads begun,
+    /// outside the lock: both run what users wrote.
+    fn learn_from(&self, sightings: impl Iterator<Item = Sighting>) {
         let Some(learner) = self.learner.get() else { return };
-        // Relations are found, and loads begun, outside the lock: both run what users wrote.
-        let related = self.related(&sighting);
-        let mut proposals = learner.lock().see(&mut sighting, related, self);
+        let mut sightings = sightings.peekable();
+        while let Some(mut first) = sightings.next() {
+            let related = self.related(&first);
+            let mut learner = learner.lock();
+            let mut proposals = learner.see(&mut first, related, self);
+            while proposals.is_empty()
+                && let Some(mut next) = sightings.next_if(|next| self.relations(next).is_none())
+            {
+                proposals = learner.see(&mut next, Vec::new(), self);
+            }
+            drop(learner);
+            self.load_ahead(proposals);
+        }
+    }
+
+    /// Begins to load what is proposed, by resource.
+    fn load_ahead(&self, mut proposals: Proposals) {
         while let Some(first) = proposals.first() {
             let resource = first.name.resource;
             let is_same = |proposal: &Proposal| proposal.name.resource == resource;
@@ -186,16 +205,15 @@ impl Foresight {
         }
     }
 
+    /// The resources to which the key that was read may be related, if memory has its value.
+    fn relations(&self, seen: &Sighting) -> Option<&[u16]> {
+        let relations = self.relations.get()?.get(usize::from(seen.name.resource))?;
+        (!relations.is_empty() && seen.answer != Answer::Missed).then_some(relations)
+    }
+
     /// The keys to which the key that was read was declared to be related, if memory has its value.
     fn related(&self, seen: &Sighting) -> Vec<Related> {
-        let place = usize::from(seen.name.resource);
-        let relations = self.relations.get().and_then(|all| all.get(place));
-        let Some(relations) = relations.filter(|relations| !relations.is_empty()) else {
-            return Vec::new();
-        };
-        if seen.answer == Answer::Missed {
-            return Vec::new();
-        }
+        let Some(relations) = self.relations(seen) else { return Vec::new() };
         let Some(resource) = self.resource(seen.name.resource) else { return Vec::new() };
         let related =
             resource.related(seen.name.hash).into_iter().filter_map(|(relation, text)| {

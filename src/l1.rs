@@ -60,6 +60,13 @@ pub(crate) struct Held {
     pub(crate) weight: u64,
 }
 
+/// What is held of a key, and where.
+#[derive(Debug)]
+pub(crate) struct Placed<K, V> {
+    pub(crate) entry: Arc<Entry<K, V>>,
+    segment: Segment,
+}
+
 /// Where an entry is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Segment {
@@ -192,19 +199,32 @@ where
         u64::try_from(room).unwrap_or(u64::MAX)
     }
 
+    /// The entry of a key, and where it is. That stays so while the key's shard is locked, except
+    /// that moka may evict it.
+    pub(crate) fn locate(&self, lookup: Lookup<'_, K>) -> Option<Placed<K, V>> {
+        if let Some(entry) = self.hot.find(lookup) {
+            return Some(Placed { entry, segment: Segment::Hot });
+        }
+        let entry = self.main.get(lookup.key())?;
+        Some(Placed { entry, segment: Segment::Main })
+    }
+
     /// Puts an entry into the hot segment, in the place of what its key had; gives that. An
     /// unread preload of a key that had nothing is staged. With `due`, the entry comes due then.
     pub(crate) fn insert(
         &self,
         room: &mut Room<K, V>,
         entry: &Arc<Entry<K, V>>,
+        old: Option<Placed<K, V>>,
         due: Option<Moment>,
     ) -> Option<Arc<Entry<K, V>>> {
-        let old = self.take_out(room, Lookup::of(entry));
+        if let Some(old) = &old {
+            self.take_out(room, old);
+        }
         let is_staged = entry.is_unread()
             && entry.why().reason.is_guess()
             && self.shares.staged > 0
-            && old.as_ref().is_none_or(|(old, _)| is_guess(old));
+            && old.as_ref().is_none_or(|old| is_guess(&old.entry));
         entry.set_staged(is_staged);
         entry.set_number(self.stored.fetch_add(1, Relaxed));
         self.slots(room, is_staged).push(entry);
@@ -212,8 +232,10 @@ where
         if let Some(due) = due {
             room.wheel.insert(entry, due);
         }
-        let (old, segment) = old?;
+        let Placed { entry: old, segment } = old?;
         if segment == Segment::Main {
+            // To moka, a renewal is one more read of the key, should it come back.
+            drop(self.main.get(old.key()));
             // Only now, so that a reader who looks in both segments always finds one.
             self.main.remove(old.key());
         }
@@ -221,42 +243,29 @@ where
         Some(old)
     }
 
-    /// Takes a key's entry out, and counts why.
-    pub(crate) fn remove<Q>(
+    /// Takes an entry out, and counts why.
+    pub(crate) fn remove(
         &self,
         room: &mut Room<K, V>,
-        lookup: Lookup<'_, Q>,
+        old: Placed<K, V>,
         why: Eviction,
-    ) -> Option<Arc<Entry<K, V>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        let (old, segment) = self.take_out(room, lookup)?;
+    ) -> Arc<Entry<K, V>> {
+        self.take_out(room, &old);
+        let Placed { entry: old, segment } = old;
         match segment {
-            Segment::Hot => self.hot.remove(lookup),
+            Segment::Hot => self.hot.remove(Lookup::of(&old)),
             Segment::Main => self.main.remove(old.key()),
         }
         self.tally.left(&old, why);
-        Some(old)
+        old
     }
 
-    /// Takes a key's entry out of slots and wheel; the segment's map still has it.
-    fn take_out<Q>(
-        &self,
-        room: &mut Room<K, V>,
-        lookup: Lookup<'_, Q>,
-    ) -> Option<(Arc<Entry<K, V>>, Segment)>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        let Some(old) = self.hot.find(lookup) else {
-            return self.main.get(lookup.key()).map(|old| (old, Segment::Main));
-        };
-        self.slots(room, old.is_staged()).remove(&old);
-        room.wheel.remove(&old);
-        Some((old, Segment::Hot))
+    /// Takes an entry out of slots and wheel; the segment's map still has it.
+    fn take_out(&self, room: &mut Room<K, V>, old: &Placed<K, V>) {
+        if old.segment == Segment::Hot {
+            self.slots(room, old.entry.is_staged()).remove(&old.entry);
+            room.wheel.remove(&old.entry);
+        }
     }
 
     /// What of the hot segment is too much, if anything is.
@@ -366,10 +375,10 @@ where
     /// Takes every entry of a room out.
     pub(crate) fn clear_room(&self, room: &mut Room<K, V>) -> Vec<Arc<Entry<K, V>>> {
         let all: Vec<_> = room.entries().cloned().collect();
-        for entry in &all {
-            self.remove(room, Lookup::of(entry), Eviction::Cleared);
-        }
-        all
+        let cleared = all.into_iter().map(|entry| {
+            self.remove(room, Placed { entry, segment: Segment::Hot }, Eviction::Cleared)
+        });
+        cleared.collect()
     }
 
     /// Takes every entry of moka out.

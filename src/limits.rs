@@ -60,7 +60,7 @@ impl Limits {
     ///
     /// How long it is left alone, if the breaker is open.
     pub(crate) fn check_breaker(&self, urgency: &Urgency) -> Result<(), Duration> {
-        if urgency.is_lent(Lent::Source) {
+        if self.breaker.is_calm() || urgency.is_lent(Lent::Source) {
             return Ok(());
         }
         self.breaker.check(self.clock.recent())
@@ -72,7 +72,7 @@ impl Limits {
     ///
     /// As [`Limits::check_breaker`].
     pub(crate) fn pass_breaker(&self, urgency: &Urgency) -> Result<(), Duration> {
-        if urgency.is_lent(Lent::Source) {
+        if self.breaker.is_calm() || urgency.is_lent(Lent::Source) {
             return Ok(());
         }
         self.breaker.admit(self.clock.recent())

@@ -14,10 +14,13 @@ impl Tags {
     /// These tags, each once; `None` if there are too many, or one is empty or too long.
     pub(crate) fn new(tags: impl IntoIterator<Item = Box<str>>) -> Option<Self> {
         let mut all: Vec<_> = tags.into_iter().collect();
+        if all.is_empty() {
+            return Some(Self::default());
+        }
         all.sort_unstable();
         all.dedup();
         let are_tags = all.len() <= TAGS_MAX && all.iter().all(|tag| Self::is_tag(tag));
-        are_tags.then(|| Self((!all.is_empty()).then(|| all.into())))
+        are_tags.then(|| Self(Some(all.into())))
     }
 
     /// Whether a text can be a tag: 1 to 256 bytes, and no control characters.

@@ -81,14 +81,10 @@ where
         let mut seen = 0;
         let mut lowest = search.newcomer();
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
-            let sample = shard.lock().room.sample(search, each, &mut random);
+            let at_most = lowest.as_ref().map_or(f64::INFINITY, |(worth, _)| *worth);
+            let sample = shard.lock().room.sample(search, (each, at_most), &mut random);
             seen += sample.seen;
-            let is_lower = |found: &(f64, Arc<Entry<K, V>>)| {
-                lowest.as_ref().is_none_or(|(worth, _)| found.0 <= *worth)
-            };
-            if let Some(found) = sample.lowest.filter(is_lower) {
-                lowest = Some(found);
-            }
+            lowest = sample.lowest.or(lowest);
             if seen >= SAMPLE {
                 break;
             }
@@ -220,7 +216,7 @@ where
         self.confirm_main();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            let began = shard.flights.values().map(|flight| flight.generation());
+            let began = shard.flights.iter().map(|flight| flight.generation());
             oldest = began.fold(oldest, u64::min);
             let void: Vec<_> =
                 shard.room.entries().filter(|entry| !self.confirm(entry)).cloned().collect();
@@ -253,7 +249,7 @@ where
         self.l1.clear_main();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            for (_, flight) in shard.flights.drain() {
+            for flight in shard.flights.drain() {
                 flight.poison();
             }
             let cleared = self.l1.clear_room(&mut shard.room);

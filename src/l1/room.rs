@@ -74,14 +74,16 @@ impl<K, V> Room<K, V> {
         self.proven.holds(entry) || self.staged.holds(entry)
     }
 
-    /// Looks at up to `count` entries at random, and gives the one to evict.
+    /// Looks at up to `count` entries at random, and gives the one to evict, if it is worth no more
+    /// than `at_most`.
     pub(crate) fn sample(
         &self,
         search: Search<'_, K, V>,
-        count: usize,
+        (count, at_most): (usize, f64),
         random: &mut Rng,
     ) -> Sample<K, V> {
-        let judge = |entry: &Arc<Entry<K, V>>| search.worth(entry);
+        let judge =
+            |entry: &Arc<Entry<K, V>>| search.worth(entry).filter(|worth| *worth <= at_most);
         match search.overflow {
             Overflow::Staged => self.staged.sample(&Slots::new(), count, random, judge),
             // Among the staged, some have been read, and are as good as proven.

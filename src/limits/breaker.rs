@@ -1,5 +1,6 @@
 //! Leaves a failing source alone for a while.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,9 @@ use crate::sync::Mutex;
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
+    /// Whether it is closed, and the last call was answered. Written under the lock, and asked
+    /// without it: nearly always it is so, and there is nothing to change.
+    is_calm: AtomicBool,
     failures_max: u32,
     open_for: Duration,
 }
@@ -44,7 +48,8 @@ pub enum BreakerState {
 impl Breaker {
     /// Opens for `open_for` after `failures_max` failures in a row.
     pub(crate) fn new(failures_max: u32, open_for: Duration) -> Self {
-        Self { state: Mutex::new(State::Closed { failures: 0 }), failures_max, open_for }
+        let (state, is_calm) = (Mutex::new(State::CALM), AtomicBool::new(true));
+        Self { state, is_calm, failures_max, open_for }
     }
 
     /// Asks for one call.
@@ -70,11 +75,20 @@ impl Breaker {
         self.state.lock().check(now)
     }
 
+    /// Whether every call is admitted, as long as none fails.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.is_calm.load(Relaxed)
+    }
+
     /// A call was answered; gives whether that ended a time of failures.
     pub(crate) fn succeeded(&self) -> bool {
+        if self.is_calm() {
+            return false;
+        }
         let mut state = self.state.lock();
         let was_open = !matches!(*state, State::Closed { .. });
-        *state = State::Closed { failures: 0 };
+        *state = State::CALM;
+        self.is_calm.store(true, Relaxed);
         was_open
     }
 
@@ -82,6 +96,7 @@ impl Breaker {
     /// before.
     pub(crate) fn failed(&self, now: Moment) -> bool {
         let mut state = self.state.lock();
+        self.is_calm.store(false, Relaxed);
         let failures = match *state {
             State::Closed { failures } => failures + 1,
             // Calls that were under way when it opened change nothing.
@@ -111,6 +126,8 @@ impl Breaker {
 }
 
 impl State {
+    const CALM: Self = Self::Closed { failures: 0 };
+
     fn check(&self, now: Moment) -> Result<(), Duration> {
         match *self {
             Self::Open { until } | Self::HalfOpen { until } if now < until => Err(until.since(now)),

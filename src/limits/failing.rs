@@ -1,20 +1,25 @@
 //! Keys whose loads keep failing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
 use crate::clock::Moment;
+use crate::sync::Mutex;
 
 /// Keys whose last load failed, and when they may be tried again behind the readers' backs.
 ///
 /// The wait doubles with each failure. Readers who have nothing to fall back on are not held up by
 /// it. It remembers a bounded number of keys; more are simply not slowed down.
 pub(crate) struct Failing<K> {
-    keys: DashMap<K, Failure, FixedState>,
+    keys: Mutex<HashMap<K, Failure, FixedState>>,
+    /// How many they are. Written under their lock, and asked without it: nearly always there are
+    /// none, which is all that a load wants to know.
+    count: AtomicUsize,
     wait_min: Duration,
     wait_max: Duration,
 }
@@ -30,17 +35,22 @@ const KEYS_MAX: usize = 10_000;
 
 impl<K: Eq + Hash> Failing<K> {
     pub(crate) fn new(wait_min: Duration, wait_max: Duration, seed: u64) -> Self {
-        Self { keys: DashMap::with_hasher(FixedState::with_seed(seed)), wait_min, wait_max }
+        let keys = Mutex::new(HashMap::with_hasher(FixedState::with_seed(seed)));
+        Self { keys, count: AtomicUsize::new(0), wait_min, wait_max }
     }
 
     /// When a key may be tried again, if that is later than `now`.
     pub(crate) fn retry_at(&self, key: &K, now: Moment) -> Option<Moment> {
-        self.keys.get(key).map(|failure| failure.retry_at).filter(|retry_at| *retry_at > now)
+        if self.is_empty() {
+            return None;
+        }
+        let retry_at = self.keys.lock().get(key)?.retry_at;
+        (retry_at > now).then_some(retry_at)
     }
 
     /// Whether the last load of a key failed, as far as that is remembered.
     pub(crate) fn knows(&self, key: &K) -> bool {
-        self.keys.contains_key(key)
+        !self.is_empty() && self.keys.lock().contains_key(key)
     }
 
     /// A load failed; gives whether it could be noted.
@@ -49,42 +59,57 @@ impl<K: Eq + Hash> Failing<K> {
             let doubled = self.wait_min.saturating_mul(1 << failures.min(20));
             now.plus(doubled.min(self.wait_max))
         };
-        if let Some(mut known) = self.keys.get_mut(&key) {
-            known.failures = known.failures.saturating_add(1);
-            known.retry_at = wait(known.failures);
-            return true;
-        }
-        if self.keys.len() >= KEYS_MAX {
-            return false;
-        }
-        self.keys.insert(key, Failure { failures: 0, retry_at: wait(0) });
-        true
+        self.change(|keys| {
+            if let Some(known) = keys.get_mut(&key) {
+                known.failures = known.failures.saturating_add(1);
+                known.retry_at = wait(known.failures);
+                return true;
+            }
+            if keys.len() >= KEYS_MAX {
+                return false;
+            }
+            keys.insert(key, Failure { failures: 0, retry_at: wait(0) });
+            true
+        })
     }
 
     /// A load succeeded.
     pub(crate) fn succeeded(&self, key: &K) {
-        self.keys.remove(key);
+        if !self.is_empty() {
+            self.change(|keys| keys.remove(key));
+        }
     }
 
     /// Forgets keys that could have been tried again long ago.
     pub(crate) fn tidy(&self, now: Moment) {
         let long_ago = now.minus(self.wait_max);
-        self.keys.retain(|_, failure| failure.retry_at > long_ago);
+        self.change(|keys| keys.retain(|_, failure| failure.retry_at > long_ago));
     }
 
     pub(crate) fn clear(&self) {
-        self.keys.clear();
+        self.change(HashMap::clear);
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut HashMap<K, Failure, FixedState>) -> R) -> R {
+        let mut keys = self.keys.lock();
+        let changed = change(&mut keys);
+        self.count.store(keys.len(), Relaxed);
+        changed
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.lock().len()
     }
 }
 
-impl<K: Eq + Hash> fmt::Debug for Failing<K> {
+impl<K> fmt::Debug for Failing<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failing").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Failing").field("keys", &self.count).finish_non_exhaustive()
     }
 }
 

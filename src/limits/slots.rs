@@ -66,10 +66,15 @@ impl Slots {
         if urgency.is_lent(lent) {
             return None;
         }
-        // Nearly always there is room, and nothing to wait for.
-        if let Some(slot) = self.take(urgency.class()) {
-            return Some(slot);
+        // Nearly always there is room, and nothing to wait for. Boxed, so that a flight stays small.
+        match self.take(urgency.class()) {
+            Some(slot) => Some(slot),
+            None => Box::pin(self.queue(urgency, lent)).await,
         }
+    }
+
+    /// Waits in the queue, until there is a slot, or one is lent.
+    async fn queue(self: &Arc<Self>, urgency: &Urgency, lent: Lent) -> Option<Slot> {
         loop {
             let mut changed = std::pin::pin!(urgency.changed());
             // From here on no change is missed, even one that comes before the wait.

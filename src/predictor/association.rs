@@ -288,7 +288,7 @@ impl Associations {
     pub(crate) fn all(&self) -> impl Iterator<Item = (NodeId, Follower)> {
         (0..).zip(&self.nodes).flat_map(|(place, node)| {
             let from = NodeId::new(place, node.generation);
-            self.followers(from).map(move |follower| (from, follower))
+            self.followers(from, 0.0).map(move |follower| (from, follower))
         })
     }
 
@@ -378,10 +378,15 @@ impl Associations {
         self.decay.left_after(span)
     }
 
-    /// What follows a key, as far as it is still known.
-    pub(crate) fn followers(&self, from: NodeId) -> impl Iterator<Item = Follower> {
-        self.get(from).into_iter().flat_map(|node| {
-            node.successors.iter().filter_map(|(to, weight, distance)| {
+    /// What follows a key and weighs at least this much, as far as it is still known.
+    pub(crate) fn followers(
+        &self,
+        from: NodeId,
+        weight_min: f32,
+    ) -> impl Iterator<Item = Follower> {
+        self.get(from).into_iter().flat_map(move |node| {
+            let heavy = node.successors.iter().filter(move |(_, weight, _)| *weight >= weight_min);
+            heavy.filter_map(|(to, weight, distance)| {
                 let weight = f64::from(weight);
                 Some(Follower {
                     to,
@@ -455,7 +460,7 @@ mod tests {
 
     fn confidences(associations: &Associations, from: u64) -> Vec<(u64, f64)> {
         let followers =
-            associations.followers(associations.find(name(from)).unwrap()).collect::<Vec<_>>();
+            associations.followers(associations.find(name(from)).unwrap(), 0.0).collect::<Vec<_>>();
         let told = followers.iter().map(|follower| {
             let hash = associations.get(follower.to).unwrap().name().hash;
             (hash, (follower.confidence * 100.0).round() / 100.0)

@@ -158,6 +158,8 @@ const WINDOW: usize = 4;
 const FAN_OUT: usize = 4;
 /// The most keys that one read lets load because they were declared to be related.
 const RELATED_MAX: usize = 64;
+/// Followers that weigh less are not expected. A little less than one read, since decay begins at once.
+const WEIGHT_MIN: f32 = 0.75;
 /// One in so many of the unlikely predictions is watched.
 const WATCHED_ONE_IN: u32 = 4;
 const GHOSTS_MAX: usize = 4_096;
@@ -263,12 +265,17 @@ impl Learner {
         let mut linked: SmallVec<[KeyId; WINDOW_MAX]> = SmallVec::new();
         let mut ruled: SmallVec<[u16; WINDOW_MAX]> = SmallVec::new();
         let was_wanted = matches!(seen.answer, Answer::Missed | Answer::Foreseen);
+        let has_rules = self.targets.len() > 1;
         let (mut distance, mut was_expected) = (0, false);
         for older in window.newest_first() {
             if older.name == name || now.since(older.at) > self.terms.idle {
                 break;
             }
             let is_near = distance < WINDOW;
+            let looks_further = node.is_some() && was_wanted && !was_expected;
+            if !is_near && !looks_further && !has_rules {
+                break;
+            }
             distance += usize::from(older.node.is_some());
             if linked.contains(&older.name) {
                 continue;
@@ -278,7 +285,7 @@ impl Learner {
                 if is_near {
                     let was = self.associations.link(from, node, Distance::Near, now);
                     was_expected |= was == Some(Distance::Near);
-                } else if was_wanted && !was_expected {
+                } else if looks_further {
                     self.associations.link(from, node, Distance::Far, now);
                 }
             }
@@ -331,7 +338,9 @@ impl Learner {
         (node, text): (Option<NodeId>, &TextOf),
         candidates: &mut Vec<Candidate>,
     ) {
-        for follower in node.into_iter().flat_map(|node| self.associations.followers(node)) {
+        for follower in
+            node.into_iter().flat_map(|node| self.associations.followers(node, WEIGHT_MIN))
+        {
             candidates.extend(self.judge_follower(follower, seen.at));
         }
         candidates.extend(self.ruled(seen.name.resource, text));
@@ -412,10 +421,6 @@ impl Learner {
     }
 
     fn judge_follower(&self, follower: Follower, now: Moment) -> Option<Candidate> {
-        // A little less than one, since decay begins at once.
-        if follower.weight < 0.75 {
-            return None;
-        }
         let node = self.associations.get(follower.to)?;
         let resource = node.name().resource;
         let target = self.targets.get(usize::from(resource))?;

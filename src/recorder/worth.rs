@@ -1,5 +1,6 @@
 //! What an entry is worth: the reads that its place may bring, learned from those that came.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
@@ -162,8 +163,8 @@ impl Kind {
         let begun = self.gaps.of(BEGUN);
         let (mut seen_lasting, mut lasting) = (1.0, 1.0);
         let mut all = vec![1.0];
-        for (nth, ended) in self.gaps.0.iter().take(AGES).enumerate() {
-            let (from, to) = (edge(nth), edge(nth + 1));
+        for (span, ended) in EDGES.windows(2).zip(&self.gaps.0) {
+            let &[from, to] = span else { break };
             // Of the gaps that began of late, nobody knows yet how long they last.
             let waiting = begun * (1.0 - from / seen.turnovers).max(0.0) * seen_lasting;
             let ended = load(ended);
@@ -180,15 +181,16 @@ impl Kind {
 
 /// The most reads per turnover that a key unread for so long promises, over any span ahead.
 fn best_rate(lasting: &[f64], from: usize) -> f64 {
-    let ahead = lasting.get(from..).unwrap_or_default();
-    let (mut best, mut cost) = (0.0_f64, 0.0);
-    for (nth, pair) in ahead.windows(2).enumerate() {
-        let &[before, after] = pair else { break };
-        let (begin, end) = (edge(from + nth), edge(from + nth + 1));
+    let ahead = lasting.iter().zip(EDGES.iter()).skip(from);
+    let mut ahead = ahead.map(|(lasting, edge)| (*lasting, *edge));
+    let Some((first, start)) = ahead.next() else { return 0.0 };
+    let (mut best, mut cost, mut before, mut begin) = (0.0_f64, 0.0, first, start);
+    for (after, end) in ahead {
         cost += 0.5 * (before + after) * (end - begin);
-        if end - edge(from) >= SPAN_MIN {
-            best = best.max((ahead.first().unwrap_or(&0.0) - after) / cost);
+        if end - start >= SPAN_MIN {
+            best = best.max((first - after) / cost);
         }
+        (before, begin) = (after, end);
     }
     best
 }
@@ -206,25 +208,24 @@ const fn octave(reads: f32) -> usize {
     exponent.saturating_sub(126)
 }
 
-/// The place among the ages of one in turns: the thirds of octaves of `1 + age / UNIT` before it, from
-/// the bits of that number.
+/// The place among the ages of one in turns: the logarithm of its units and one, in thirds of an
+/// octave, rounded down. Taken from the bits of the number, as [`octave`] is.
 fn place(age: u32) -> usize {
-    const THIRD: u32 = 2_705_659_853; // 2^31 * 2^(1/3), rounded up
-    const TWO_THIRDS: u32 = 3_408_917_802; // 2^31 * 2^(2/3), rounded up
-    let units = age.saturating_add(UNIT);
-    let zeros = units.leading_zeros();
-    let octaves = u32::BITS - 1 - zeros - UNIT.ilog2();
-    let mantissa = units << zeros;
-    let thirds = u32::from(mantissa >= THIRD) + u32::from(mantissa >= TWO_THIRDS);
-    ((3 * octaves + thirds) as usize).min(AGES - 1)
+    /// Two to the powers of a third and of two thirds, of what begins with the first bit of a word.
+    const THIRDS: [u64; 2] = [11_620_720_580_245_083_922, 14_641_190_473_997_345_814];
+    let units = u64::from(age) + u64::from(UNIT);
+    let octaves = units.ilog2() - UNIT.ilog2();
+    let within = units << units.leading_zeros();
+    let thirds = THIRDS.iter().filter(|third| within >= **third).count();
+    (3 * octaves as usize + thirds).min(AGES - 1)
 }
 
-/// Where an age begins, in turnovers.
-#[expect(clippy::cast_precision_loss, reason = "a small number")]
-fn edge(place: usize) -> f64 {
-    let units = (place as f64 / AGES_PER_OCTAVE).exp2() - 1.0;
-    units * f64::from(UNIT) / f64::from(TURNS_PER_TURNOVER)
-}
+/// Where the ages begin, in turnovers, and where the last one ends.
+static EDGES: LazyLock<[f64; AGES + 1]> = LazyLock::new(|| {
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let units = |place: usize| (place as f64 / AGES_PER_OCTAVE).exp2() - 1.0;
+    std::array::from_fn(|place| units(place) * f64::from(UNIT) / f64::from(TURNS_PER_TURNOVER))
+});
 
 fn load(count: &AtomicU64) -> f64 {
     f64::from_bits(count.load(Relaxed))
@@ -276,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn places_are_logarithms() {
+        for age in (0..100_000).chain((17..32).flat_map(|octave| [(1 << octave) - 4, 1 << octave]))
+        {
+            let octaves = (1.0 + f64::from(age) / f64::from(UNIT)).log2();
+            assert_eq!(place(age), ((3.0 * octaves) as usize).min(AGES - 1), "{age}");
+        }
+        for reads in (1..10_000_u16).map(|nth| f32::from(nth) / 4.0) {
+            let exact = reads.log2().ceil().max(0.0) as usize;
+            assert_eq!(octave(reads), exact, "{reads}");
+        }
+    }
+
+    #[test]
     fn what_comes_round_is_worth_the_more_the_nearer_it_is() {
         let worth = learned(1.0, &[20]);
         let rates = [0, 10, 16, 18].map(|age| at(&worth, 1.0, age));
@@ -323,7 +337,7 @@ mod tests {
         for age in (0..10_000).chain([200_000]) {
             let turnovers = f64::from(age) / f64::from(TURNS_PER_TURNOVER);
             let nth = place(age);
-            assert!(edge(nth) <= turnovers && turnovers < edge(nth + 1), "{age} at {nth}");
+            assert!(EDGES[nth] <= turnovers && turnovers < EDGES[nth + 1], "{age} at {nth}");
         }
         assert_eq!(place(u32::MAX), AGES - 1);
     }

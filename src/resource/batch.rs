@@ -20,7 +20,7 @@ use crate::limits::Urgency;
 /// What one of many keys comes to.
 enum Place<K, V> {
     Done(Result<Option<Arc<V>>, Error>),
-    Waits { key: K, hash: u64, flight: Arc<Flight<Pad<K, V>>>, joined: Option<Origin> },
+    Waits { flight: Arc<Flight<K, Pad<K, V>>>, joined: Option<Origin> },
 }
 
 impl<K, V> Resource<K, V>
@@ -63,16 +63,15 @@ where
         for place in places {
             values.push(match place {
                 Place::Done(value) => value,
-                Place::Waits { key, hash, flight, joined } => {
+                Place::Waits { flight, joined } => {
                     let outcome = flight.load().outcome().await;
                     if let Ok(arrival) = &outcome
                         && self.core.is_void_for(generation, &flight, &arrival.entry)
                     {
-                        values.push(self.get(Borrow::<Q>::borrow(&key)).await);
+                        values.push(self.get(Borrow::<Q>::borrow(flight.key())).await);
                         continue;
                     }
-                    let wanted = Wanted::default();
-                    let lookup = Lookup::new(hash, &key);
+                    let (lookup, wanted) = (flight.lookup(), Wanted::default());
                     let fetched = self.core.settle(lookup, wanted, outcome, joined);
                     fetched.map(|fetched| fetched.arrival.entry.value().cloned())
                 }
@@ -109,12 +108,12 @@ where
             }
             Ok(Boarded::Joined(flight)) => {
                 let joined = Some(flight.load().why.origin);
-                Place::Waits { key, hash, flight, joined }
+                Place::Waits { flight, joined }
             }
             Ok(Boarded::Started(trip)) => {
                 let flight = Arc::clone(&trip.flight);
                 trips.push(trip);
-                Place::Waits { key, hash, flight, joined: None }
+                Place::Waits { flight, joined: None }
             }
         }
     }

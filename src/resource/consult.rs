@@ -173,7 +173,7 @@ where
             Freshness::Expired => false,
         };
         if ends_flight {
-            let weight = self.weigh(&trip.key, value.as_deref(), Some(length));
+            let weight = self.weigh(trip.key(), value.as_deref(), Some(length));
             let is_stored = self.keeps() && !self.refuses_value(weight, Some(length));
             let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: true, tags };
             trip.land(value, life, weight, terms);

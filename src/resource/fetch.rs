@@ -44,7 +44,7 @@ where
     /// Memory had it after all.
     Held(Arc<Entry<K, V>>),
     /// Somebody else's load is under way.
-    Joined(Arc<Flight<Pad<K, V>>>),
+    Joined(Arc<Flight<K, Pad<K, V>>>),
     /// The caller's load is to be begun.
     Started(Box<Trip<K, V>>),
     /// Nothing: there are too many.
@@ -140,7 +140,7 @@ where
         let terms = Terms { serves, joins: self.joins(now) };
         let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
-            let trip = Trip::new(self, key.clone(), hash, start);
+            let trip = Trip::new(self, start);
             self.launch(smallvec![trip], urgency);
         }
     }
@@ -209,7 +209,7 @@ where
     pub(super) fn is_void_for(
         &self,
         generation: u64,
-        flight: &Flight<Pad<K, V>>,
+        flight: &Flight<K, Pad<K, V>>,
         entry: &Entry<K, V>,
     ) -> bool {
         // A flight that began later has nothing to hide. What was poisoned may have been forgotten
@@ -224,8 +224,11 @@ where
         lookup: Lookup<'_, K>,
         wanted: Wanted,
     ) -> Option<Fetched<K, V>> {
+        let shared = self.shared.as_ref()?;
         let now = self.clock.now();
-        let shared = self.shared.as_ref().filter(|_| !self.trust.holds(now))?;
+        if self.trust.holds(now) {
+            return None;
+        }
         self.fence.l1().find(lookup).filter(|entry| entry.is_kept(now))?;
         shared.l2.sync_for_read().await;
         // What was heard may have been about this one.
@@ -277,7 +280,7 @@ where
                 if let Some(held) = &start.held {
                     self.note_return(held, now);
                 }
-                Boarded::Started(Trip::new(self, key.clone(), hash, start))
+                Boarded::Started(Trip::new(self, start))
             }
             Boarding::Full => {
                 let flights = self.policy.source.flights_max;

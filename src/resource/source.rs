@@ -125,23 +125,21 @@ where
 
     /// Asks the source once, when the limits let it.
     async fn attempt(&self, request: &Request<K, V>) -> Answered<Results<V>> {
-        let asked_at = self.clock.recent();
+        let refused = |failure| Answered { asked_at: self.clock.recent(), result: Err(failure) };
         if let Err(retry_in) = self.source.limits.check_breaker(&request.urgency) {
-            return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
+            return refused(Failure::Breaker(retry_in));
         }
         let end = self.clock.instant(request.deadline);
         let admission = {
             let turn = pin!(self.source.limits.admit(&request.urgency));
             task::timeout_at(end, turn).await
         };
-        let Some(_admission) = admission else {
-            return Answered { asked_at, result: Err(Failure::Deadline) };
-        };
-        let asked_at = self.clock.now();
+        let Some(_admission) = admission else { return refused(Failure::Deadline) };
         // Others may have opened it while this one waited.
         if let Err(retry_in) = self.source.limits.pass_breaker(&request.urgency) {
-            return Answered { asked_at, result: Err(Failure::Breaker(retry_in)) };
+            return refused(Failure::Breaker(retry_in));
         }
+        let asked_at = self.clock.now();
         let call = pin!(Arc::clone(&request.chain).scope(self.call(&request.keys)));
         let result = task::timeout_at(end, call).await.unwrap_or(Err(Failure::Deadline));
         self.count(&request.keys, &result, asked_at);
@@ -151,12 +149,11 @@ where
 
     /// Takes answers that are older than an invalidation demands for failures that may pass.
     fn refuse_lagging(&self, keys: &[(K, LoadContext<V>)], mut results: Results<V>) -> Results<V> {
-        let now = self.clock.now();
         for ((key, cx), result) in keys.iter().zip(&mut results) {
             if !cx.prefers_primary() {
                 continue;
             }
-            let lagging = self.fence.lagging(key, self.fence.hash(key), now);
+            let lagging = self.fence.lagging(key, self.fence.hash(key), self.clock.now());
             let Some(wanted) = lagging.and_then(|lagging| lagging.min_version) else { continue };
             let Ok(loaded) = result else { continue };
             let given = loaded.version;

@@ -28,9 +28,7 @@ where
     V: Send + Sync + 'static,
 {
     core: Arc<Core<K, V>>,
-    pub(super) key: K,
-    pub(super) hash: u64,
-    pub(super) flight: Arc<Flight<Pad<K, V>>>,
+    pub(super) flight: Arc<Flight<K, Pad<K, V>>>,
     /// The entry held so far.
     pub(super) held: Option<Arc<Entry<K, V>>>,
     /// The full key, if it may be read from L2.
@@ -53,9 +51,7 @@ pub(super) type Trips<K, V> = SmallVec<[Box<Trip<K, V>>; 1]>;
 
 /// A value to be brought to L2.
 pub(super) struct Delivery<K, V> {
-    pub(super) key: K,
-    pub(super) hash: u64,
-    pub(super) flight: Arc<Flight<Pad<K, V>>>,
+    pub(super) flight: Arc<Flight<K, Pad<K, V>>>,
     pub(super) full_key: String,
     pub(super) permit: Permit,
     pub(super) bytes: Vec<u8>,
@@ -69,17 +65,20 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    pub(super) fn new(
-        core: &Arc<Core<K, V>>,
-        key: K,
-        hash: u64,
-        start: Start<K, V, Pad<K, V>>,
-    ) -> Box<Self> {
-        let full_key = core.stored_key(&key).filter(|_| start.is_gate_open);
+    pub(super) fn new(core: &Arc<Core<K, V>>, start: Start<K, V, Pad<K, V>>) -> Box<Self> {
         let (flight, held) = (start.flight, start.held);
+        let full_key = core.stored_key(flight.key()).filter(|_| start.is_gate_open);
         let core = Arc::clone(core);
         let (permit, fallback) = (None, None);
-        Box::new(Self { core, key, hash, flight, held, full_key, permit, fallback })
+        Box::new(Self { core, flight, held, full_key, permit, fallback })
+    }
+
+    pub(super) fn key(&self) -> &K {
+        self.flight.key()
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.flight.hash()
     }
 
     pub(super) fn pad(&self) -> &Pad<K, V> {
@@ -106,7 +105,7 @@ where
         };
         let (tags, generation) = (terms.tags, self.flight.generation());
         let make = |past| {
-            let entry = Entry::new(self.key.clone(), self.hash, value, weight);
+            let entry = Entry::new(self.key().clone(), self.hash(), value, weight);
             let entry = entry.in_groups(tags, generation);
             let entry = entry.living(life).because(pad.why).with_past(past);
             let is_unread = pad.why.origin == Origin::Preload && !pad.is_asked();
@@ -119,15 +118,15 @@ where
             }
             NewEntry { entry, is_stored: terms.is_stored, due }
         };
-        let landing = core.fence.land(&self.flight, &self.key, self.hash, make);
+        let landing = core.fence.land(&self.flight, make);
         if terms.is_stored && !landing.is_stored {
             core.tally.refusals.one(Refusal::Invalidated);
         }
         core.settle_preload(pad, landing.is_stored);
         pad.land(Ok(Arrival { entry: Arc::clone(&landing.entry), from: terms.from }));
         core.stored(&landing.entry);
-        if landing.is_stored && pad.is_asked() {
-            core.note_loaded(self.hash, core.clock.now());
+        if landing.is_stored && pad.is_asked() && !core.relations.is_empty() {
+            core.note_loaded(self.hash(), core.clock.now());
         }
         (landing.entry, landing.is_stored)
     }
@@ -135,7 +134,7 @@ where
     /// Ends without a value.
     pub(super) fn fail(&self, error: Error) {
         if let Some(Fallback { value, life, tags }) = &self.fallback {
-            let weight = self.core.weigh(&self.key, value.as_deref(), None);
+            let weight = self.core.weigh(self.key(), value.as_deref(), None);
             let (is_stored, tags) = (self.core.keeps(), tags.clone());
             let terms = Landing { from: ReadFrom::L2, is_stored, comes_due: false, tags };
             self.land(value.clone(), *life, weight, terms);
@@ -147,7 +146,7 @@ where
     /// Ends without anything to serve.
     fn give_up(&self, error: Error) {
         let (core, pad) = (&self.core, self.pad());
-        core.fence.give_up(&self.flight, &self.key, self.hash);
+        core.fence.give_up(&self.flight);
         if pad.why.origin == Origin::Preload {
             core.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::Failed));
             core.abandon(pad.why.reason, pad.why.cell);
@@ -215,45 +214,61 @@ where
     }
 
     /// Asks the source for keys in one call, lands each as it comes, and brings them to L2.
-    async fn load(
-        self: &Arc<Self>,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function holds twice what it is given, and this one is in every flight"
+    )]
+    fn load<'a>(
+        self: &'a Arc<Self>,
         trips: Trips<K, V>,
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
-    ) {
+    ) -> impl Future<Output = ()> + Send + 'a {
+        let request = self.request(&trips, urgency, parent);
+        async move {
+            let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
+            let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
+            self.ask(request, |place, answered| {
+                if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
+                    match self.arrive(&trip, answered) {
+                        Some(delivery) => deliveries.push(delivery),
+                        None => unused.extend(trip.full_key.clone().zip(trip.permit)),
+                    }
+                }
+            })
+            .await;
+            if let Some(shared) = &self.shared {
+                Box::pin(self.bring(shared, deliveries, unused)).await;
+            }
+        }
+    }
+
+    /// What the source is to be asked for these trips.
+    fn request(
+        &self,
+        trips: &Trips<K, V>,
+        urgency: Arc<Urgency>,
+        parent: Option<Arc<Chain>>,
+    ) -> Request<K, V> {
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
         let is_unforeseen = |pad: &Pad<K, V>| pad.why.origin != Origin::Preload || pad.is_copy();
         self.note_made(trips.iter().filter(|trip| is_unforeseen(trip.pad())).count());
-        let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash).collect();
+        let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash()).collect();
         let salt = hashes.first().copied().unwrap_or_default();
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let keys = trips.iter().map(|trip| {
-            let lagging = self.fence.lagging(&trip.key, trip.hash, now);
+            let lagging = self.fence.lagging(trip.key(), trip.hash(), now);
             let held = trip.held.as_ref();
             let since = held.map(|held| held.life().loaded_at);
             let value = held.and_then(|held| held.value().cloned());
             let cx = LoadContext::new(trip.pad().origin(), end, value, since);
-            (trip.key.clone(), cx.preferring_primary(lagging.is_some()))
+            (trip.key().clone(), cx.preferring_primary(lagging.is_some()))
         });
         let keys = keys.collect();
         let chain = Chain::extended(parent, self.id, hashes);
-        let request = Request { keys, urgency, chain, deadline, salt };
-        let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
-        let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
-        self.ask(request, |place, answered| {
-            if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
-                match self.arrive(&trip, answered) {
-                    Some(delivery) => deliveries.push(delivery),
-                    None => unused.extend(trip.full_key.clone().zip(trip.permit)),
-                }
-            }
-        })
-        .await;
-        if let Some(shared) = &self.shared {
-            Box::pin(self.bring(shared, deliveries, unused)).await;
-        }
+        Request { keys, urgency, chain, deadline, salt }
     }
 
     /// Brings values to L2, and gives the permits back that were not used: until they end, every
@@ -283,7 +298,7 @@ where
         let renews = trip.held.is_some();
         match answered.result.and_then(|loaded| self.resolve(trip, loaded)) {
             Ok((value, loaded)) => {
-                self.source.failing.succeeded(&trip.key);
+                self.source.failing.succeeded(trip.key());
                 if renews {
                     self.tally.refreshes.one(Refresh::Done);
                     self.say_renewed(trip);
@@ -291,13 +306,13 @@ where
                 self.land_loaded(trip, value, loaded, answered.asked_at)
             }
             Err(failure) => {
-                if !self.source.failing.failed(trip.key.clone(), self.clock.now()) {
+                if !self.source.failing.failed(trip.key().clone(), self.clock.now()) {
                     self.tally.l1.full.one(Full::Failing);
                 }
                 if renews {
                     self.tally.refreshes.one(Refresh::Failed);
                 }
-                let error = self.error(&trip.key, trip.hash, failure);
+                let error = self.error(trip.key(), trip.hash(), failure);
                 self.say_failed(trip, &error);
                 trip.fail(error);
                 None
@@ -333,14 +348,14 @@ where
         asked_at: Moment,
     ) -> Option<Delivery<K, V>> {
         let version = loaded.version;
-        let tags = self.tags(&trip.key, value.as_deref(), loaded.tags);
+        let tags = self.tags(trip.key(), value.as_deref(), loaded.tags);
         let life = self.life(asked_at, loaded.ttl, value.is_some());
         let full_key = trip.full_key.as_deref().filter(|_| trip.permit.is_some());
         let (bytes, encoded) =
             full_key.map(|full_key| self.encode(full_key, value.as_deref())).unwrap_or_default();
-        let weight = self.weigh(&trip.key, value.as_deref(), encoded);
+        let weight = self.weigh(trip.key(), value.as_deref(), encoded);
         let refusal = self
-            .refuses_key(&trip.key)
+            .refuses_key(trip.key())
             .or_else(|| self.refuses_value(weight, encoded).then_some(Refusal::ValueSize));
         if let Some(refusal) = refusal {
             self.tally.refusals.one(refusal);
@@ -363,12 +378,11 @@ where
         let terms = Landing { from, is_stored: is_kept, comes_due: true, tags };
         let (entry, is_stored) = trip.land(value, life, weight, terms);
         if let Some(value) = entry.value().filter(|_| is_stored) {
-            self.learn_names(&trip.key, value);
+            self.learn_names(trip.key(), value);
         }
         let (bytes, full_key, permit) = (bytes?, trip.full_key.clone()?, trip.permit?);
-        let (key, hash, flight) = (trip.key.clone(), trip.hash, Arc::clone(&trip.flight));
-        let tags = kept_tags;
-        let delivery = Delivery { key, hash, flight, full_key, permit, bytes, life, tags, version };
+        let (flight, tags) = (Arc::clone(&trip.flight), kept_tags);
+        let delivery = Delivery { flight, full_key, permit, bytes, life, tags, version };
         is_stored.then_some(delivery)
     }
 
@@ -396,7 +410,7 @@ where
         let now = self.clock.now();
         let may_fill = |delivery: &&Delivery<K, V>| {
             !delivery.flight.is_poisoned()
-                && self.fence.is_gate_open(&delivery.key, delivery.hash)
+                && self.fence.is_gate_open(delivery.flight.key(), delivery.flight.hash())
                 && !shared.outbox.is_closed()
         };
         let deliveries: Vec<_> = deliveries.iter().filter(may_fill).collect();
@@ -451,7 +465,7 @@ where
 
     fn say_renewed(&self, trip: &Trip<K, V>) {
         if let Some(unsaid) = self.speech.renewals.may_speak(self.clock.now()) {
-            let (resource, key) = (&*self.name, self.label(&trip.key, trip.hash));
+            let (resource, key) = (&*self.name, self.label(trip.key(), trip.hash()));
             let origin = trip.pad().origin().label();
             tracing::info!(resource, %key, origin, unsaid, "renewed");
         }

@@ -58,9 +58,8 @@ impl Successors {
 
     /// Notes that `to` was read after, and gives how it was known before, if it was.
     pub(super) fn link(&mut self, to: NodeId, distance: Distance) -> Option<Distance> {
-        let count = self.len();
-        let mut held = self.held.iter_mut().take(count).enumerate();
-        if let Some((place, known)) = held.find(|(_, known)| known.to == to) {
+        let place = self.place(to);
+        if let Some(known) = self.held.get_mut(place).filter(|_| place < usize::from(self.count)) {
             known.weight += 1.0;
             let was = self.distance(place);
             if distance == Distance::Near {
@@ -93,6 +92,13 @@ impl Successors {
         }
     }
 
+    /// The place of a key, or one that is not taken. All are compared at once, which costs less than
+    /// to stop at the right one.
+    fn place(&self, to: NodeId) -> usize {
+        let is_it = (0..).zip(&self.held).map(|(place, held)| u32::from(held.to == to) << place);
+        is_it.sum::<u32>().trailing_zeros() as usize
+    }
+
     /// The place for a newcomer: a free one, or that of the lightest, once nothing is left of it.
     fn make_room(&mut self, distance: Distance) -> Option<usize> {
         let free = self.len();
@@ -100,10 +106,11 @@ impl Successors {
             self.count += 1;
             return Some(free);
         }
-        let (far, is_near) = (self.far, distance == Distance::Near);
-        let loses = |place: usize| if far == 0 { is_near } else { far & (1 << place) != 0 };
-        let losers = self.held.iter_mut().enumerate().filter(|(place, _)| loses(*place));
-        let (place, lightest) = losers.min_by(|a, b| a.1.weight.total_cmp(&b.1.weight))?;
+        let losing = if self.far == 0 && distance == Distance::Near { u8::MAX } else { self.far };
+        let losers = self.held.iter().enumerate().filter(|(place, _)| losing & (1 << place) != 0);
+        let weights = losers.map(|(place, held)| (place, held.weight));
+        let (place, _) = weights.reduce(|a, b| if b.1 < a.1 { b } else { a })?;
+        let lightest = self.held.get_mut(place)?;
         lightest.weight -= 1.0;
         (lightest.weight <= 0.0).then_some(place)
     }

@@ -49,7 +49,7 @@ impl Learner {
     /// What follows a key, surest first.
     pub(crate) fn followers(&self, name: KeyId) -> Vec<Learned> {
         let Some(from) = self.associations.find(name) else { return Vec::new() };
-        let followers = self.associations.followers(from);
+        let followers = self.associations.followers(from, 0.0);
         let mut learned: Vec<_> =
             followers.filter_map(|follower| self.learned(from, follower)).collect();
         learned.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));

@@ -135,7 +135,7 @@ where
         match self.fence.board(caller, Terms { serves, joins }, begin) {
             Boarding::Started(start) => {
                 self.ahead.begun.fetch_add(1, Relaxed);
-                Ok(Trip::new(self, key, hash, start))
+                Ok(Trip::new(self, start))
             }
             Boarding::Held(_) | Boarding::Joined(_) => Err(NotBegun::NotNeeded),
             Boarding::Full => Err(self.refuse(reason)),

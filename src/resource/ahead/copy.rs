@@ -70,7 +70,7 @@ where
         let terms = Terms { serves: is_fresh, joins: self.joins(now) };
         let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
-            return Some(Trip::new(self, key, hash, start));
+            return Some(Trip::new(self, start));
         }
         self.ahead.state.lock().copies.give_back();
         if let Boarding::Full = boarding {
@@ -83,7 +83,7 @@ where
     /// now. Gives whether it ended.
     pub(in crate::resource) fn end_copy(&self, trip: &Trip<K, V>) -> bool {
         let pad = trip.pad();
-        if pad.is_wanted() || !self.fence.give_up_unwanted(&trip.flight, &trip.key, trip.hash) {
+        if pad.is_wanted() || !self.fence.give_up_unwanted(&trip.flight) {
             return false;
         }
         self.tally.l1.preloads.one(Preload(pad.why.reason, PreloadOutcome::NotHeld));
