@@ -1,24 +1,22 @@
 //! Keys whose loads keep failing.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
 use crate::clock::Moment;
-use crate::sync::Mutex;
 
 /// Keys whose last load failed, and when they may be tried again behind the readers' backs.
 ///
 /// The wait doubles with each failure. Readers who have nothing to fall back on are not held up by
 /// it. It remembers a bounded number of keys; more are simply not slowed down.
 pub(crate) struct Failing<K> {
-    keys: Mutex<HashMap<K, Failure, FixedState>>,
-    /// How many they are. Written under their lock, and asked without it: nearly always there are
-    /// none, which is all that a load wants to know.
+    keys: DashMap<K, Failure, FixedState>,
+    /// How many they are: nearly always there are none, which is all that a load wants to know.
     count: AtomicUsize,
     wait_min: Duration,
     wait_max: Duration,
@@ -35,7 +33,7 @@ const KEYS_MAX: usize = 10_000;
 
 impl<K: Eq + Hash> Failing<K> {
     pub(crate) fn new(wait_min: Duration, wait_max: Duration, seed: u64) -> Self {
-        let keys = Mutex::new(HashMap::with_hasher(FixedState::with_seed(seed)));
+        let keys = DashMap::with_hasher(FixedState::with_seed(seed));
         Self { keys, count: AtomicUsize::new(0), wait_min, wait_max }
     }
 
@@ -44,13 +42,12 @@ impl<K: Eq + Hash> Failing<K> {
         if self.is_empty() {
             return None;
         }
-        let retry_at = self.keys.lock().get(key)?.retry_at;
-        (retry_at > now).then_some(retry_at)
+        self.keys.get(key).map(|failure| failure.retry_at).filter(|retry_at| *retry_at > now)
     }
 
     /// Whether the last load of a key failed, as far as that is remembered.
     pub(crate) fn knows(&self, key: &K) -> bool {
-        !self.is_empty() && self.keys.lock().contains_key(key)
+        !self.is_empty() && self.keys.contains_key(key)
     }
 
     /// A load failed; gives whether it could be noted.
@@ -59,42 +56,43 @@ impl<K: Eq + Hash> Failing<K> {
             let doubled = self.wait_min.saturating_mul(1 << failures.min(20));
             now.plus(doubled.min(self.wait_max))
         };
-        self.change(|keys| {
-            if let Some(known) = keys.get_mut(&key) {
-                known.failures = known.failures.saturating_add(1);
-                known.retry_at = wait(known.failures);
-                return true;
-            }
-            if keys.len() >= KEYS_MAX {
-                return false;
-            }
-            keys.insert(key, Failure { failures: 0, retry_at: wait(0) });
-            true
-        })
+        if let Some(mut known) = self.keys.get_mut(&key) {
+            known.failures = known.failures.saturating_add(1);
+            known.retry_at = wait(known.failures);
+            return true;
+        }
+        if self.count.load(Relaxed) >= KEYS_MAX {
+            return false;
+        }
+        if self.keys.insert(key, Failure { failures: 0, retry_at: wait(0) }).is_none() {
+            self.count.fetch_add(1, Relaxed);
+        }
+        true
     }
 
     /// A load succeeded.
     pub(crate) fn succeeded(&self, key: &K) {
-        if !self.is_empty() {
-            self.change(|keys| keys.remove(key));
+        if !self.is_empty() && self.keys.remove(key).is_some() {
+            self.count.fetch_sub(1, Relaxed);
         }
     }
 
     /// Forgets keys that could have been tried again long ago.
     pub(crate) fn tidy(&self, now: Moment) {
         let long_ago = now.minus(self.wait_max);
-        self.change(|keys| keys.retain(|_, failure| failure.retry_at > long_ago));
+        self.retain(|failure| failure.retry_at > long_ago);
     }
 
     pub(crate) fn clear(&self) {
-        self.change(HashMap::clear);
+        self.retain(|_| false);
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut HashMap<K, Failure, FixedState>) -> R) -> R {
-        let mut keys = self.keys.lock();
-        let changed = change(&mut keys);
-        self.count.store(keys.len(), Relaxed);
-        changed
+    fn retain(&self, is_kept: impl Fn(&Failure) -> bool) {
+        self.keys.retain(|_, failure| {
+            let is_kept = is_kept(failure);
+            self.count.fetch_sub(usize::from(!is_kept), Relaxed);
+            is_kept
+        });
     }
 
     fn is_empty(&self) -> bool {
@@ -103,7 +101,7 @@ impl<K: Eq + Hash> Failing<K> {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.keys.lock().len()
+        self.count.load(Relaxed)
     }
 }
 
