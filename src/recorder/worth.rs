@@ -160,7 +160,7 @@ fn best_rate(lasting: &[f64], from: usize) -> f64 {
 /// a key that is not resident asks.
 fn octave(reads: f32) -> usize {
     let bits = reads.to_bits();
-    let (exponent, has_more) = (bits >> f32::MANTISSA_DIGITS - 1, bits.trailing_zeros() < 23);
+    let (exponent, has_more) = (bits >> (f32::MANTISSA_DIGITS - 1), bits.trailing_zeros() < 23);
     (exponent + u32::from(has_more)).saturating_sub(127) as usize
 }
 
