@@ -95,7 +95,8 @@ fn name(what: &str, keys: usize) -> String {
 
 /// The figures of this goal as bars, those of a kind to the same scale.
 pub(crate) fn plot(figures: &[Figure]) -> String {
-    let of_goal: Vec<&Figure> = figures.iter().filter(|figure| figure.goal == GOAL).collect();
+    let of_goal: Vec<&Figure> =
+        figures.iter().filter(|figure| figure.goal == GOAL && !figure.value.is_nan()).collect();
     let mut text = String::new();
     for kind in of_goal.chunk_by(|a, b| kind(a) == kind(b)) {
         let most = kind.iter().map(|figure| figure.value).fold(0.0, f64::max);

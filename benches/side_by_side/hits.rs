@@ -22,7 +22,7 @@ pub(crate) fn default_shares(effort: Effort) -> Vec<Figure> {
     let figures = [1, 2].map(|threads| {
         let streams = streams(threads, |seed| zipf(KEYS, effort.reads, seed));
         let what = format!("hit, 100,000 keys, {}", threads_in_words(threads));
-        world.measure(Measured { goal: 1, what, streams, judged: &judged }, effort)
+        world.measure(&Measured { goal: 1, what, streams, judged: &judged }, effort)
     });
     let mut figures = figures.concat();
     figures.push(world.hot_share());
@@ -39,7 +39,7 @@ pub(crate) fn all_hot(effort: Effort) -> Vec<Figure> {
         for threads in [1, 2] {
             let streams = streams(threads, |seed| zipf(keys, effort.reads, seed));
             let what = format!("hit in hot, {in_words} keys, {}", threads_in_words(threads));
-            let measured = Measured { goal: 2, what, streams, judged: &judged };
+            let measured = &Measured { goal: 2, what, streams, judged: &judged };
             figures.extend(world.measure(measured, effort));
         }
     }
@@ -59,7 +59,7 @@ pub(crate) fn in_main(effort: Effort) -> Vec<Figure> {
             nth.into_iter().map(|nth| places[nth as usize]).collect()
         });
         let what = format!("hit in main, {} keys, {}", places.len(), threads_in_words(threads));
-        world.measure(Measured { goal: 3, what, streams, judged: &judged }, effort)
+        world.measure(&Measured { goal: 3, what, streams, judged: &judged }, effort)
     });
     figures.concat()
 }
@@ -70,7 +70,7 @@ pub(crate) fn two_keys(effort: Effort) -> Vec<Figure> {
     let streams = streams(2, |seed| uniform(2, effort.reads, seed));
     let judged = [("with", Limits::at_most(0.10, 0.03)), ("get", Limits::NONE)];
     let what = "hit, 2 hot keys, 2 threads".to_owned();
-    world.measure(Measured { goal: 4, what, streams, judged: &judged }, effort)
+    world.measure(&Measured { goal: 4, what, streams, judged: &judged }, effort)
 }
 
 /// What is measured of a world.
@@ -108,8 +108,8 @@ impl World {
         Self { names, moka, resource, _forewarm: forewarm, runtime }
     }
 
-    fn measure(&self, measured: Measured<'_>, effort: Effort) -> Vec<Figure> {
-        let Measured { goal, what, streams, judged } = &measured;
+    fn measure(&self, measured: &Measured<'_>, effort: Effort) -> Vec<Figure> {
+        let Measured { goal, what, streams, judged } = measured;
         let (goal, rounds) = (*goal, effort.rounds);
         let read = |way: &'static str| {
             move || {
@@ -130,7 +130,7 @@ impl World {
         match way {
             "moka" => keys.for_each(|key| drop(black_box(moka.get(key).now_or_never().unwrap()))),
             "get" => {
-                keys.for_each(|key| drop(black_box(resource.get(key).now_or_never().unwrap())))
+                keys.for_each(|key| drop(black_box(resource.get(key).now_or_never().unwrap())));
             }
             "peek" => keys.for_each(|key| drop(black_box(resource.peek(key)))),
             _ => keys.for_each(|key| {

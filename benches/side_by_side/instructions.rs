@@ -116,7 +116,7 @@ pub(crate) fn run(work: Work, times: usize) {
     match work {
         Work::Bare => keys().for_each(|key| drop(black_box(bare_hit(&resource, key)))),
         Work::Get | Work::Learned => {
-            keys().for_each(|key| drop(black_box(resource.get(key).now_or_never())))
+            keys().for_each(|key| drop(black_box(resource.get(key).now_or_never())));
         }
         Work::With => keys().for_each(|key| {
             let first = resource.with(key, |value| value.map(|value| value[0]));

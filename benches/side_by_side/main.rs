@@ -11,7 +11,12 @@
     clippy::indexing_slicing,
     reason = "a benchmark that cannot go on has nothing to say"
 )]
-#![expect(clippy::cast_precision_loss, reason = "counts become ratios")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become ratios, and chances become places"
+)]
 
 use std::process::ExitCode;
 
@@ -40,6 +45,7 @@ mod world;
 
 /// Measures forewarm beside its yardsticks, and tells which gates hold.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command")]
 struct Options {
     /// Prints an array of objects instead of a table.
     #[arg(long)]

@@ -49,8 +49,7 @@ impl Table {
     /// What is remembered of a key.
     pub(crate) fn look(&self, hash: u64) -> Past {
         let fingerprint = fingerprint(hash);
-        let set = self.sets.get(self.set(hash));
-        let slot = set.and_then(|set| set.0.iter().find(|slot| slot.fingerprint == fingerprint));
+        let slot = self.sets.get(self.set(hash)).and_then(|set| set.0.get(set.way(fingerprint)?));
         slot.map_or(Past::NONE, Slot::past)
     }
 
@@ -63,8 +62,10 @@ impl Table {
     pub(crate) fn update(&mut self, hash: u64, change: impl FnOnce(Past) -> Past) {
         let fingerprint = fingerprint(hash);
         let place = self.set(hash);
-        let Some(Set(set)) = self.sets.get_mut(place) else { return };
-        if let Some(same) = set.iter_mut().find(|slot| slot.fingerprint == fingerprint) {
+        let Some(set) = self.sets.get_mut(place) else { return };
+        let way = set.way(fingerprint);
+        let Set(set) = set;
+        if let Some(same) = way.and_then(|way| set.get_mut(way)) {
             *same = Slot::new(fingerprint, &change(same.past()));
             return;
         }
@@ -80,8 +81,8 @@ impl Table {
     pub(crate) fn forget(&mut self, hash: u64) {
         let fingerprint = fingerprint(hash);
         let place = self.set(hash);
-        let mut set = self.sets.get_mut(place).into_iter().flat_map(|set| &mut set.0);
-        if let Some(slot) = set.find(|slot| slot.fingerprint == fingerprint) {
+        let Some(set) = self.sets.get_mut(place) else { return };
+        if let Some(slot) = set.way(fingerprint).and_then(|way| set.0.get_mut(way)) {
             *slot = EMPTY;
         }
     }
@@ -110,6 +111,16 @@ impl Table {
 
     fn set(&self, hash: u64) -> usize {
         (hash >> 8) as usize & (self.sets.len() - 1)
+    }
+}
+
+impl Set {
+    /// Where a key is. All ways are compared before anything is decided: a branch for each would be
+    /// guessed wrong as often as not, and what comes after it wait for the memory of this set.
+    fn way(&self, fingerprint: u32) -> Option<usize> {
+        let is_it = |slot: &Slot| u32::from(slot.fingerprint == fingerprint);
+        let ways = self.0.iter().rev().fold(0, |ways, slot| ways << 1 | is_it(slot));
+        (ways != 0).then(|| ways.trailing_zeros() as usize)
     }
 }
 
