@@ -23,11 +23,15 @@ use self::figure::Figure;
 use self::goal::{GOALS, Goal};
 use self::turns::Effort;
 
+mod clean_build;
+mod drift;
 mod figure;
 mod goal;
+mod hit_ratio;
 mod hits;
 mod keys;
 mod misses;
+mod tiers;
 mod turns;
 mod world;
 

@@ -95,7 +95,7 @@ const LOOK_UP_LIST: &str = "
 
 /// What is longer is looked up by itself: SQLite would hold all of it several times, and what it
 /// can put together has a limit.
-const BYTES_TOGETHER_MAX: usize = 8 * 1024;
+const BYTES_TOGETHER_MAX: u16 = 8 * 1024;
 
 /// The place of a key, whether its value is restored, the three times, the tags, and the length.
 type Head = (usize, u8, i64, i64, i64, String, usize);
@@ -105,13 +105,13 @@ async fn look_up_list(
     list: &str,
     now: i64,
 ) -> Result<Vec<Found>, sqlx::Error> {
-    let sql = query_as(LOOK_UP_LIST).bind(list).bind(now).bind(BYTES_TOGETHER_MAX as i64);
+    let sql = query_as(LOOK_UP_LIST).bind(list).bind(now).bind(BYTES_TOGETHER_MAX);
     let (heads, values): (String, Option<Vec<u8>>) = sql.fetch_one(&mut *db).await?;
     let heads: Vec<Head> = serde_json::from_str(&heads).map_err(unreadable)?;
     let (mut rest, mut found) = (values.as_deref().unwrap_or_default(), Vec::new());
     let mut long = Vec::new();
     for (place, is_restored, loaded_at, fresh_until, keep_until, tags, length) in heads {
-        if length > BYTES_TOGETHER_MAX {
+        if length > BYTES_TOGETHER_MAX.into() {
             long.push(place);
             continue;
         }
@@ -158,4 +158,72 @@ fn stored(
 fn tags_in(list: &str) -> Vec<String> {
     // SQLite has read the list already, to compare the tags with what was invalidated.
     if list == "[]" { Vec::new() } else { serde_json::from_str(list).unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tier::{Begun, Fill, Filled, Permit, SqliteTier, Tier as _};
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn asks<'a>(keys: &[&'a str], want: Want) -> Vec<Ask<'a>> {
+        let ask = |(nth, key): (u64, &&'a str)| Ask { key, permit: Permit(nth), want };
+        (1..).zip(keys).map(ask).collect()
+    }
+
+    #[tokio::test]
+    async fn a_batch_gives_each_key_its_own_value_whatever_is_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let tier = SqliteTier::open(home.path().join("cache.db")).await.unwrap();
+        let just = vec![0xff; BYTES_TOGETHER_MAX.into()];
+        let long = [&just[..], b"l"].concat();
+        let longer = [&long[..], &long].concat();
+        let cases: [(&str, &[u8], &[&str]); 6] = [
+            ("p:r:empty", b"", &[]),
+            ("p:r:long", &long, &["long"]),
+            ("p:r:zeros", b"\0\0a\0", &["a \"b\"\\", "é"]),
+            ("p:r:\"quoted\"", b"[1,2],", &[]),
+            ("p:r:longer", &longer, &[]),
+            ("p:r:just", &just, &["just"]),
+        ];
+        let keys = cases.map(|(key, ..)| key);
+        let asked = asks(&keys, Want::Permit);
+        tier.begin(&asked, HOUR).await.unwrap();
+        let fills = asked.iter().zip(&cases).map(|(ask, (key, value, tags))| Fill {
+            key,
+            permit: ask.permit,
+            value,
+            age: Duration::ZERO,
+            fresh_for: HOUR,
+            keep_for: HOUR,
+            tags,
+            version: None,
+        });
+        let fills: Vec<_> = fills.collect();
+        assert_eq!(tier.fill(&fills).await.unwrap(), [Filled::Stored; 6]);
+        // A key that is not there, and one that is not wanted.
+        let mut asked = asks(&[&["p:r:none"], &keys[..]].concat(), Want::Copy);
+        asked.push(Ask { key: "p:r:zeros", permit: Permit(9), want: Want::Permit });
+        let begun = tier.begin(&asked, HOUR).await.unwrap();
+        assert!(matches!(begun[..], [Begun::Miss, .., Begun::Permit]), "{begun:?}");
+        for (begun, (key, value, tags)) in begun.into_iter().skip(1).zip(cases) {
+            let Begun::Hit(stored) = begun else { panic!("{key}: {begun:?}") };
+            assert!(stored.value == value, "{key}");
+            assert_eq!(stored.tags, tags, "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_key_of_a_batch_need_be_there() {
+        let home = tempfile::tempdir().unwrap();
+        let tier = SqliteTier::open(home.path().join("cache.db")).await.unwrap();
+        for keys in [&["p:r:1", "p:r:2"][..], &["p:r:1"], &[]] {
+            let begun = tier.begin(&asks(keys, Want::Copy), HOUR).await.unwrap();
+            assert_eq!(begun.len(), keys.len());
+            assert!(begun.iter().all(|begun| matches!(begun, Begun::Miss)), "{begun:?}");
+        }
+    }
 }
