@@ -34,18 +34,26 @@ pub(crate) struct Entry<K, V> {
     flags: AtomicU32,
     weight: u32,
     slot: AtomicU32,
-    due_place: AtomicU32,
-    due_bucket: AtomicU64,
-    fresh_until: AtomicU64,
-    loaded_at: Moment,
-    revalidate_for: Duration,
     /// How many entries had been stored before it.
     number: AtomicU32,
+    /// Its bucket in the expiry wheel, and its place there: see [`Entry::due`].
+    due: AtomicU64,
+    fresh_until: AtomicU64,
+    loaded_at: Moment,
+    revalidate_micros: u64,
     /// When its value would expire if it were loaded on demand only.
     demand_until: AtomicU64,
-    why: Why,
+    /// Why it is here; `None` on demand, as most are.
+    why: Option<Box<Why>>,
     tags: Tags,
 }
+
+/// The bits of [`Entry::due`] that are the place: in a bucket of a shard, 16 million entries have one.
+const PLACE_BITS: u32 = 24;
+/// The last bucket. Of 64 microseconds each, that is in two years.
+pub(crate) const BUCKET_MAX: u64 = (1 << (64 - PLACE_BITS)) - 2;
+/// It has no place in the wheel.
+const NOT_DUE: u64 = u64::MAX;
 
 /// How long an entry lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -218,14 +226,13 @@ impl<K, V> Entry<K, V> {
             flags: AtomicU32::new(0),
             weight,
             slot: AtomicU32::new(u32::MAX),
-            due_place: AtomicU32::new(u32::MAX),
-            due_bucket: AtomicU64::new(u64::MAX),
+            number: AtomicU32::new(0),
+            due: AtomicU64::new(NOT_DUE),
             fresh_until: AtomicU64::new(0),
             loaded_at: Moment::START,
-            revalidate_for: Duration::ZERO,
-            number: AtomicU32::new(0),
+            revalidate_micros: 0,
             demand_until: AtomicU64::new(0),
-            why: Why::DEMAND,
+            why: None,
             tags: Tags::default(),
         }
     }
@@ -241,14 +248,13 @@ impl<K, V> Entry<K, V> {
             keep_until: life.keep_until,
             fresh_until: AtomicU64::new(life.fresh_until.to_bits()),
             loaded_at: life.loaded_at,
-            revalidate_for: life.revalidate_for,
+            revalidate_micros: u64::try_from(life.revalidate_for.as_micros()).unwrap_or(u64::MAX),
             ..self
         }
     }
 
-    pub(crate) fn because(mut self, why: Why) -> Self {
-        self.why = why;
-        self
+    pub(crate) fn because(self, why: Why) -> Self {
+        Self { why: (why != Why::DEMAND).then(|| Box::new(why)), ..self }
     }
 
     pub(crate) fn with_past(self, past: Past) -> Self {
@@ -305,7 +311,7 @@ impl<K, V> Entry<K, V> {
     }
 
     pub(crate) fn why(&self) -> Why {
-        self.why
+        self.why.as_deref().copied().unwrap_or(Why::DEMAND)
     }
 
     pub(crate) fn life(&self) -> Life {
@@ -313,7 +319,7 @@ impl<K, V> Entry<K, V> {
             loaded_at: self.loaded_at,
             calm_until: Moment::from_bits(self.calm_until.load(Relaxed)),
             fresh_until: Moment::from_bits(self.fresh_until.load(Relaxed)),
-            revalidate_for: self.revalidate_for,
+            revalidate_for: Duration::from_micros(self.revalidate_micros),
             keep_until: self.keep_until,
         }
     }
@@ -419,16 +425,16 @@ impl<K, V> Entry<K, V> {
         self.slot.store(u32::try_from(slot).unwrap_or(u32::MAX), Relaxed);
     }
 
-    /// Its place in the expiry wheel, if it has one.
+    /// Its bucket in the expiry wheel and its place there, if it has one.
     pub(crate) fn due(&self) -> Option<(u64, usize)> {
-        let bucket = self.due_bucket.load(Relaxed);
-        (bucket != u64::MAX).then(|| (bucket, self.due_place.load(Relaxed) as usize))
+        let due = self.due.load(Relaxed);
+        let place = || usize::try_from(due & ((1 << PLACE_BITS) - 1)).unwrap_or(usize::MAX);
+        (due != NOT_DUE).then(|| (due >> PLACE_BITS, place()))
     }
 
     pub(crate) fn set_due(&self, due: Option<(u64, usize)>) {
-        let (bucket, place) = due.unwrap_or((u64::MAX, 0));
-        self.due_bucket.store(bucket, Relaxed);
-        self.due_place.store(u32::try_from(place).unwrap_or(u32::MAX), Relaxed);
+        let word = |(bucket, place): (u64, usize)| bucket << PLACE_BITS | place as u64;
+        self.due.store(due.map_or(NOT_DUE, word), Relaxed);
     }
 }
 

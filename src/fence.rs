@@ -38,6 +38,7 @@ use self::turnover::Turnover;
 
 mod gate;
 mod groups;
+mod hottest;
 mod lags;
 mod tend;
 mod turnover;
@@ -308,9 +309,13 @@ where
         if let Some(held) = held {
             self.recorder.record(held.reads(), now);
         } else {
-            let past = self.recorder.with_read(absent.look(hash), now);
-            absent.keep(hash, &past);
+            absent.update(hash, |past| self.recorder.with_read(past, now));
         }
+    }
+
+    /// Records a read of a key without an entry.
+    pub(crate) fn record_absent(&self, hash: u64, now: Moment) {
+        self.with_shard(hash, |shard| self.record(&mut shard.absent, hash, None, now));
     }
 
     /// Ends a flight. What it brought is stored unless it was poisoned, or is not to be stored.

@@ -22,6 +22,16 @@ where
     resource.bare_hit(key)
 }
 
+/// Records a read of a key that is not resident, by its hash, as a miss does it: under the lock of
+/// its shard.
+pub fn record_absent<K, V>(resource: &Resource<K, V>, hash: u64)
+where
+    K: Key,
+    V: Send + Sync + 'static,
+{
+    resource.record_absent(hash);
+}
+
 /// Whether the hot segment holds a key.
 #[must_use]
 pub fn is_hot<K, V, Q>(resource: &Resource<K, V>, key: &Q) -> bool
@@ -65,9 +75,8 @@ impl Recording {
     /// Records a read of a key that is not resident, by its hash.
     #[inline]
     pub fn read_absent(&mut self, hash: u64) {
-        let past = self.absent.look(hash);
-        let past = self.recorder.with_read(past, self.clock.recent());
-        self.absent.keep(hash, &past);
+        let now = self.clock.recent();
+        self.absent.update(hash, |past| self.recorder.with_read(past, now));
     }
 
     /// The score of a resident key.

@@ -2,7 +2,10 @@
 
 use crate::figure::{Figure, Limits};
 use crate::turns::Effort;
-use crate::{clean_build, drift, hit_ratio, hits, misses, tiers};
+use crate::{
+    absent, clean_build, drift, growth, hit_ratio, hits, hot_keys, instructions, memory, misses,
+    system3, tick, tiers,
+};
 
 /// What is to be reached.
 pub(crate) struct Goal {
@@ -21,8 +24,6 @@ enum How {
     Quick(fn(Effort) -> Vec<Figure>),
     /// It takes long, so only if it is asked for.
     Long(fn(Effort) -> Vec<Figure>),
-    /// Not here; the text says where.
-    Elsewhere(&'static str),
 }
 
 pub(crate) const GOALS: [Goal; 17] = [
@@ -54,37 +55,37 @@ pub(crate) const GOALS: [Goal; 17] = [
         number: 5,
         about: "instructions that recording, freshness, fence and counters add to a hit",
         limits: Limits::at_most(40.0, 20.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(instructions::measure),
     },
     Goal {
         number: 6,
         about: "read of a key that is not resident, recording only",
         limits: Limits::at_least(15.0, 50.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(absent::measure),
     },
     Goal {
         number: 7,
         about: "preload tick over 1,000,000 tracked keys",
         limits: Limits::at_most(1.0, 0.1),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(tick::measure),
     },
     Goal {
         number: 8,
         about: "hot_keys(1000) of 1,000,000",
         limits: Limits::at_most(15.0, 2.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(hot_keys::measure),
     },
     Goal {
         number: 9,
         about: "bytes over key and value per cached entry",
         limits: Limits::at_most(0.6, 0.35),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(memory::measure),
     },
     Goal {
         number: 10,
         about: "against the algorithm of an older system, in Python",
         limits: Limits::at_least(10.0, 18.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(system3::measure),
     },
     Goal {
         number: 11,
@@ -126,7 +127,7 @@ pub(crate) const GOALS: [Goal; 17] = [
         number: 17,
         about: "growth: time per hit, per recorded miss and per tick",
         limits: Limits::NONE,
-        how: How::Elsewhere("not measured yet"),
+        how: How::Long(growth::measure),
     },
 ];
 
@@ -138,7 +139,6 @@ impl Goal {
             How::Quick(measure) => measure(effort),
             How::Long(measure) if is_asked_for => measure(effort),
             How::Long(_) => missing("takes long: only with --all, or with --goal and its number"),
-            How::Elsewhere(why) => missing(why),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What is done behind the readers: evictions, moves, due entries, and looking around.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -147,7 +145,7 @@ where
         let mut due = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            due.append(&mut shard.room.take_due(now));
+            shard.room.take_due(now, &mut due);
             self.expect_due(shard.room.next_due());
         }
         due
@@ -199,24 +197,6 @@ where
             count(&entries)
         };
         self.shards.iter().map(of_shard).sum::<usize>() + count(&self.l1.main_entries())
-    }
-
-    /// The entries with the highest scores at `now`, highest first. Readers are not held up.
-    pub(crate) fn hottest(&self, count: usize, now: Moment) -> Vec<(f64, Arc<Entry<K, V>>)> {
-        let mut best: BinaryHeap<Reverse<Scored<K, V>>> = BinaryHeap::new();
-        self.each(|entry| {
-            let score = self.recorder.score(&entry.reads().past(), now);
-            if best.len() < count || best.peek().is_some_and(|Reverse(least)| least.score < score) {
-                best.push(Reverse(Scored { score, entry: Arc::clone(entry) }));
-                if best.len() > count {
-                    best.pop();
-                }
-            }
-        });
-        best.into_sorted_vec()
-            .into_iter()
-            .map(|Reverse(scored)| (scored.score, scored.entry))
-            .collect()
     }
 
     /// The keys whose reads are remembered although they have no entry.
@@ -285,29 +265,3 @@ where
         self.l1.clear_main();
     }
 }
-
-/// An entry in the order of its score.
-struct Scored<K, V> {
-    score: f64,
-    entry: Arc<Entry<K, V>>,
-}
-
-impl<K, V> Ord for Scored<K, V> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score.total_cmp(&other.score).then_with(|| other.entry.hash().cmp(&self.entry.hash()))
-    }
-}
-
-impl<K, V> PartialOrd for Scored<K, V> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<K, V> PartialEq for Scored<K, V> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<K, V> Eq for Scored<K, V> {}

@@ -29,9 +29,9 @@ impl<K, V> Room<K, V> {
         Self { proven: Slots::new(), staged: Slots::new(), wheel: Wheel::new(bucket) }
     }
 
-    /// Takes the entries that are due at `now`.
-    pub(crate) fn take_due(&mut self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
-        self.wheel.take_due(now)
+    /// Takes the entries that are due at `now`, and adds them to `taken`.
+    pub(crate) fn take_due(&mut self, now: Moment, taken: &mut Vec<Arc<Entry<K, V>>>) {
+        self.wheel.take_due(now, taken);
     }
 
     /// Lets an entry of the hot segment come due at `due`, or up to a bucket later.
@@ -62,6 +62,11 @@ impl<K, V> Room<K, V> {
     /// The entries of the hot segment.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
         self.proven.iter().chain(self.staged.iter())
+    }
+
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.proven.len() + self.staged.len()
     }
 
     /// Whether this is the room that has an entry of the hot segment.

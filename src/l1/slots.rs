@@ -40,6 +40,10 @@ impl<K, V> Slots<K, V> {
         self.0.get(entry.slot()).is_some_and(|held| Arc::ptr_eq(held, entry))
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
         self.0.iter()
     }

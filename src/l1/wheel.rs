@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::entry::Entry;
+use crate::entry::{BUCKET_MAX, Entry};
 
 /// Entries by when they are due, in buckets of time. Each knows its place, so that one which leaves
 /// early is taken out in constant time, and the wheel never holds more than the segment does.
@@ -23,7 +23,7 @@ impl<K, V> Wheel<K, V> {
 
     /// Adds an entry that is due at `due`, or up to a bucket earlier.
     pub(super) fn insert(&mut self, entry: &Arc<Entry<K, V>>, due: Moment) {
-        let bucket = due.as_micros() / self.bucket_micros;
+        let bucket = (due.as_micros() / self.bucket_micros).min(BUCKET_MAX);
         let entries = self.buckets.entry(bucket).or_default();
         entry.set_due(Some((bucket, entries.len())));
         entries.push(Arc::clone(entry));
@@ -51,15 +51,16 @@ impl<K, V> Wheel<K, V> {
         }
     }
 
-    /// Takes the entries that are due at `now`.
-    pub(super) fn take_due(&mut self, now: Moment) -> Vec<Arc<Entry<K, V>>> {
-        let later = self.buckets.split_off(&(now.as_micros() / self.bucket_micros + 1));
-        let due = std::mem::replace(&mut self.buckets, later);
-        let due: Vec<_> = due.into_values().flatten().collect();
-        for entry in &due {
-            entry.set_due(None);
+    /// Takes the entries that are due at `now`, and adds them to `taken`.
+    pub(super) fn take_due(&mut self, now: Moment, taken: &mut Vec<Arc<Entry<K, V>>>) {
+        let upto = now.as_micros() / self.bucket_micros;
+        while let Some(first) = self.buckets.first_entry()
+            && *first.key() <= upto
+        {
+            let mut due = first.remove();
+            due.iter().for_each(|entry| entry.set_due(None));
+            taken.append(&mut due);
         }
-        due
     }
 
     /// When the next entry is due.

@@ -10,28 +10,32 @@ use crate::score::{Past, Recent};
 /// set and fingerprint are taken for one, which happens to one in a billion pairs within a set.
 #[derive(Debug)]
 pub(crate) struct Table {
-    sets: Box<[[Slot; WAYS]]>,
+    sets: Box<[Set]>,
     dropped: u64,
 }
 
 const WAYS: usize = 4;
 
-/// Sums of scores are kept as logarithms, since an `f32` could not hold the sums themselves.
+/// Two cache lines, which processors fetch as a pair.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(128))]
+struct Set([Slot; WAYS]);
+
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     /// Zero is an empty slot.
     fingerprint: u32,
-    recent: Recent,
-    score_log2: f32,
     gap_secs: f32,
+    recent: Recent,
+    score: f64,
     last_micros: u64,
 }
 
 const EMPTY: Slot = Slot {
     fingerprint: 0,
-    recent: Recent::NONE,
-    score_log2: f32::NEG_INFINITY,
     gap_secs: f32::NAN,
+    recent: Recent::NONE,
+    score: 0.0,
     last_micros: u64::MAX,
 };
 
@@ -39,31 +43,36 @@ impl Table {
     /// A table for this many keys, rounded up to whole sets.
     pub(crate) fn new(keys: usize) -> Self {
         let sets = keys.div_ceil(WAYS).next_power_of_two();
-        Self { sets: vec![[EMPTY; WAYS]; sets].into_boxed_slice(), dropped: 0 }
+        Self { sets: vec![Set([EMPTY; WAYS]); sets].into_boxed_slice(), dropped: 0 }
     }
 
     /// What is remembered of a key.
     pub(crate) fn look(&self, hash: u64) -> Past {
         let fingerprint = fingerprint(hash);
-        let set = self.sets.get(self.set(hash)).into_iter().flatten();
-        set.copied().find(|slot| slot.fingerprint == fingerprint).map_or(Past::NONE, Slot::past)
+        let set = self.sets.get(self.set(hash));
+        let slot = set.and_then(|set| set.0.iter().find(|slot| slot.fingerprint == fingerprint));
+        slot.map_or(Past::NONE, Slot::past)
     }
 
     /// Remembers a key.
     pub(crate) fn keep(&mut self, hash: u64, past: &Past) {
+        self.update(hash, |_| *past);
+    }
+
+    /// Remembers what `change` makes of what is remembered of a key.
+    pub(crate) fn update(&mut self, hash: u64, change: impl FnOnce(Past) -> Past) {
         let fingerprint = fingerprint(hash);
         let place = self.set(hash);
-        let Some(set) = self.sets.get_mut(place) else { return };
-        let slot = Slot::new(fingerprint, past);
+        let Some(Set(set)) = self.sets.get_mut(place) else { return };
         if let Some(same) = set.iter_mut().find(|slot| slot.fingerprint == fingerprint) {
-            *same = slot;
+            *same = Slot::new(fingerprint, &change(same.past()));
             return;
         }
-        let reads = |slot: &Slot| slot.recent.reads_at(past.recent.turn);
-        let by_reads = |a: &&mut Slot, b: &&mut Slot| reads(a).total_cmp(&reads(b));
-        if let Some(lowest) = set.iter_mut().min_by(by_reads) {
+        let past = change(Past::NONE);
+        let by_reads = set.iter_mut().map(|slot| (slot.recent.reads_at(past.recent.turn), slot));
+        if let Some((_, lowest)) = by_reads.min_by(|a, b| a.0.total_cmp(&b.0)) {
             self.dropped += u64::from(lowest.fingerprint != 0);
-            *lowest = slot;
+            *lowest = Slot::new(fingerprint, &past);
         }
     }
 
@@ -71,7 +80,7 @@ impl Table {
     pub(crate) fn forget(&mut self, hash: u64) {
         let fingerprint = fingerprint(hash);
         let place = self.set(hash);
-        let mut set = self.sets.get_mut(place).into_iter().flatten();
+        let mut set = self.sets.get_mut(place).into_iter().flat_map(|set| &mut set.0);
         if let Some(slot) = set.find(|slot| slot.fingerprint == fingerprint) {
             *slot = EMPTY;
         }
@@ -79,12 +88,12 @@ impl Table {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.sets.fill([EMPTY; WAYS]);
+        self.sets.fill(Set([EMPTY; WAYS]));
     }
 
     /// The keys remembered.
     pub(crate) fn len(&self) -> usize {
-        self.sets.iter().flatten().filter(|slot| slot.fingerprint != 0).count()
+        self.sets.iter().flat_map(|set| &set.0).filter(|slot| slot.fingerprint != 0).count()
     }
 
     /// Takes the number of keys that a full set forgot since the last call.
@@ -94,8 +103,8 @@ impl Table {
 
     /// Multiplies all scores, when the landmark of their decay moves.
     pub(crate) fn rescale_scores(&mut self, by: f64) {
-        for slot in self.sets.iter_mut().flatten() {
-            slot.score_log2 += log2(by);
+        for slot in self.sets.iter_mut().flat_map(|set| &mut set.0) {
+            slot.score *= by;
         }
     }
 
@@ -109,15 +118,15 @@ impl Slot {
         Self {
             fingerprint,
             recent: past.recent,
-            score_log2: log2(past.score),
+            score: past.score,
             gap_secs: past.gap_secs,
             last_micros: past.last.as_micros(),
         }
     }
 
-    fn past(self) -> Past {
+    fn past(&self) -> Past {
         Past {
-            score: f64::from(self.score_log2).exp2(),
+            score: self.score,
             recent: self.recent,
             last: Moment::from_micros(self.last_micros),
             gap_secs: self.gap_secs,
@@ -128,11 +137,6 @@ impl Slot {
 /// Never zero, which marks an empty slot.
 const fn fingerprint(hash: u64) -> u32 {
     (hash >> 32) as u32 | 1
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a logarithm")]
-fn log2(sum: f64) -> f32 {
-    sum.log2() as f32
 }
 
 #[cfg(test)]

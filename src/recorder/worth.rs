@@ -44,7 +44,7 @@ pub(crate) struct Seen {
 const KINDS: usize = 12;
 /// Ages are thirds of octaves, from a 48th of a turnover to 3,600 turnovers.
 const AGES: usize = 48;
-const AGES_PER_OCTAVE: f64 = 3.0;
+const AGES_PER_OCTAVE: usize = 3;
 /// The unit of ages, in turns.
 const UNIT: u32 = TURNS_PER_TURNOVER / 16;
 /// As many gaps as this are imagined in the beginning: see [`Kind::lasting`].
@@ -101,14 +101,8 @@ impl Worth {
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a small number, and none below zero"
-    )]
     fn kind(&self, reads: Recent) -> Option<&Kind> {
-        let octave = reads.reads.log2().ceil().max(0.0) as usize;
-        self.kinds.get(octave.min(KINDS - 1))
+        self.kinds.get(octave(reads.reads).min(KINDS - 1))
     }
 }
 
@@ -162,21 +156,34 @@ fn best_rate(lasting: &[f64], from: usize) -> f64 {
     best
 }
 
-/// The place among the ages of one in turns.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a small number, and none below zero"
-)]
-fn place(age: u32) -> usize {
-    let octaves = (1.0 + f64::from(age) / f64::from(UNIT)).log2();
-    ((AGES_PER_OCTAVE * octaves) as usize).min(AGES - 1)
+/// The logarithm to base 2, rounded up, and none below zero: from the exponent, since every read of
+/// a key that is not resident asks.
+fn octave(reads: f32) -> usize {
+    let bits = reads.to_bits();
+    let (exponent, has_more) = (bits >> f32::MANTISSA_DIGITS - 1, bits.trailing_zeros() < 23);
+    (exponent + u32::from(has_more)).saturating_sub(127) as usize
 }
+
+/// The place among the ages of one in turns: thirds of octaves of the units that it is long, and
+/// one.
+fn place(age: u32) -> usize {
+    let length = u64::from(age) + u64::from(UNIT);
+    let octave = length.ilog2();
+    // Between 2^31 and 2^32.
+    let within = length << 31 >> octave;
+    let third = usize::from(within >= THIRD) + usize::from(within >= TWO_THIRDS);
+    let octaves = (octave - UNIT.ilog2()) as usize;
+    (AGES_PER_OCTAVE * octaves + third).min(AGES - 1)
+}
+
+/// 2^31 and a third, or two thirds, of an octave more.
+const THIRD: u64 = 2_705_659_853;
+const TWO_THIRDS: u64 = 3_408_917_802;
 
 /// Where an age begins, in turnovers.
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
 fn edge(place: usize) -> f64 {
-    let units = (place as f64 / AGES_PER_OCTAVE).exp2() - 1.0;
+    let units = (place as f64 / AGES_PER_OCTAVE as f64).exp2() - 1.0;
     units * f64::from(UNIT) / f64::from(TURNS_PER_TURNOVER)
 }
 
@@ -261,6 +268,15 @@ mod tests {
         let (after, fresh) = (at(&worth, 1.0, 0), Worth::new());
         fresh.learn(SEEN);
         assert!((after / at(&fresh, 1.0, 0) - 1.0).abs() < 0.05, "{before} to {after}");
+    }
+
+    #[test]
+    fn kinds_are_octaves_rounded_up() {
+        for (reads, kind) in
+            [(0.0, 0), (0.3, 0), (1.0, 0), (1.01, 1), (2.0, 1), (2.5, 2), (4.0, 2), (1e6, 20)]
+        {
+            assert_eq!(octave(reads), kind, "{reads}");
+        }
     }
 
     #[test]

@@ -24,6 +24,11 @@ where
         self.core.fence.l1().read(lookup, (), |entry, ()| entry.value().cloned()).ok().flatten()
     }
 
+    /// Records a read of a key that is not resident, as a miss does it.
+    pub(crate) fn record_absent(&self, hash: u64) {
+        self.core.fence.record_absent(hash, self.core.clock.recent());
+    }
+
     /// Whether the hot segment holds a key.
     pub(crate) fn is_hot<Q>(&self, key: &Q) -> bool
     where

@@ -414,14 +414,16 @@ fn fence<K: Key, V: Send + Sync + 'static>(
     let terms = FenceTerms {
         flights_max: policy.source.flights_max,
         tracked_keys: policy.tracked_keys,
-        bucket: policy.ttl / BUCKETS_PER_TTL,
+        bucket: (policy.ttl / BUCKETS_PER_TTL).max(BUCKET_MIN),
         seed: engine.seed,
     };
     Fence::new(l1, Recorder::new(policy.half_life), terms)
 }
 
-/// Renewals are due to within this part of a ttl.
+/// Renewals are due to within this part of a ttl, unless that is so short that there would be more
+/// buckets than can be told apart.
 const BUCKETS_PER_TTL: u32 = 1_024;
+const BUCKET_MIN: Duration = Duration::from_micros(64);
 
 impl<K, V> fmt::Debug for ResourceBuilder<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,9 +88,9 @@ where
             let (cell, probability) = self.judge_renewal(&entry.reads().past(), now);
             entry.mark_due(cell);
             self.calibration().predicted(cell);
-            // What others will bring anyway is worth less.
-            let worth = probability * (1.0 - self.coverage(entry.hash()));
-            if worth >= threshold {
+            // What others will bring anyway is worth less. It is asked last, for it takes longest.
+            let is_worth_it = || probability * (1.0 - self.coverage(entry.hash())) >= threshold;
+            if probability >= threshold && is_worth_it() {
                 self.queue_candidate(&entry, cell, probability);
             }
         }
