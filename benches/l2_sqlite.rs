@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use forewarm::{
@@ -10,6 +10,7 @@ use forewarm::{
 };
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 const ROWS: u64 = 100_000;
 const VALUE: [u8; 200] = [7; 200];

@@ -1,7 +1,9 @@
 //! Goal 16: how long the library takes to be built from nothing.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::figure::{Figure, Limits};
 use crate::turns::Effort;

@@ -33,7 +33,7 @@ const HALF_LIVES: [Option<Duration>; 4] = [
     None,
     Some(Duration::from_mins(30)),
     Some(Duration::from_mins(15)),
-    Some(Duration::from_mins(8)),
+    Some(Duration::from_mins(10)),
 ];
 
 /// How much happens.

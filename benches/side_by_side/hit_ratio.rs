@@ -72,8 +72,11 @@ fn cells(folder: &Path) -> Result<Vec<Cell>, String> {
     Ok(cells)
 }
 
+/// One of the hit ratios of a cell.
+type Of = fn(&Cell) -> f64;
+
 fn figures(cells: &[Cell]) -> Vec<Figure> {
-    let rivals: [(&str, fn(&Cell) -> f64); 3] = [
+    let rivals: [(&str, Of); 3] = [
         ("moka", |cell| cell.moka),
         ("quick_cache", |cell| cell.quick_cache),
         ("LRU", |cell| cell.lru),

@@ -4,13 +4,14 @@
 //! or a permit to load it. Here all keys are there.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forewarm::lab::{self, RedisServer};
 use forewarm::{Ask, Begun, Fill, Filled, Permit, RedisTier, SqliteTier, Tier, Want};
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 use crate::figure::{Figure, Limits};
 use crate::keys::{names, uniform};
@@ -43,10 +44,10 @@ pub(crate) fn point_read(effort: Effort) -> Vec<Figure> {
     };
     let reads = effort.scaled(POINT_READS);
     let by_redis = Case::new("Redis", Limits::NONE, || {
-        reading(&runtime, &redis.tier, keys.batches(reads, 1)).took
+        reading(&runtime, &redis.tier, &keys.batches(reads, 1)).took
     });
     let by_sqlite = Case::new("SQLite", POINT_LIMITS, || {
-        reading(&runtime, &sqlite.tier, keys.batches(reads, 1)).took
+        reading(&runtime, &sqlite.tier, &keys.batches(reads, 1)).took
     });
     let turns = Turns { goal: 11, what: POINT, unit: "us", rounds: effort.rounds };
     in_turns(turns, by_redis, vec![by_sqlite])
@@ -60,8 +61,8 @@ pub(crate) fn batch(effort: Effort) -> Vec<Figure> {
     let batches = || keys.batches(effort.scaled(BATCHES), BATCH);
     let (mut of_sqlite, mut of_redis) = (Vec::new(), Vec::new());
     for _ in 0..=effort.rounds {
-        of_sqlite.push(reading(&runtime, &sqlite.tier, batches()));
-        of_redis.extend(redis.iter().map(|redis| reading(&runtime, &redis.tier, batches())));
+        of_sqlite.push(reading(&runtime, &sqlite.tier, &batches()));
+        of_redis.extend(redis.iter().map(|redis| reading(&runtime, &redis.tier, &batches())));
     }
     let took = |spent: &[Spent]| median(spent[1..].iter().map(|spent| spent.took).collect());
     let cpu = |spent: &[Spent]| median(spent[1..].iter().map(|spent| spent.cpu).collect());
@@ -146,8 +147,8 @@ async fn fill(tier: &impl Tier, keys: &Keys) {
         let asks: Vec<_> = asks.collect();
         let begun = tier.begin(&asks, HOUR).await.unwrap();
         assert!(begun.iter().all(|begun| matches!(begun, Begun::Permit)));
-        let fill = |ask: &Ask<'_>| Fill {
-            key: names[ask.permit.0 as usize - 1].as_str(),
+        let fills = asks.iter().map(|ask| Fill {
+            key: ask.key,
             permit: ask.permit,
             value: &VALUE,
             age: Duration::ZERO,
@@ -155,8 +156,8 @@ async fn fill(tier: &impl Tier, keys: &Keys) {
             keep_for: 2 * HOUR,
             tags: &[],
             version: None,
-        };
-        let fills: Vec<_> = asks.iter().map(fill).collect();
+        });
+        let fills: Vec<_> = fills.collect();
         let filled = tier.fill(&fills).await.unwrap();
         assert!(filled.iter().all(|filled| *filled == Filled::Stored));
     }
@@ -171,12 +172,12 @@ struct Spent {
 }
 
 /// Reads batches of the same size, one after the other.
-fn reading(runtime: &Runtime, tier: &impl Tier, batches: Vec<Vec<Ask<'_>>>) -> Spent {
+fn reading(runtime: &Runtime, tier: &impl Tier, batches: &[Vec<Ask<'_>>]) -> Spent {
     let size = batches[0].len() as f64;
     runtime.block_on(async {
         let mut took = Vec::with_capacity(batches.len());
         let began = process_time();
-        for batch in &batches {
+        for batch in batches {
             let began = Instant::now();
             let begun = tier.begin(batch, HOUR).await.unwrap();
             took.push(began.elapsed().as_secs_f64() * 1e6 / size);
