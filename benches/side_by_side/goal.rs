@@ -2,7 +2,10 @@
 
 use crate::figure::{Figure, Limits};
 use crate::turns::Effort;
-use crate::{absent, growth, hits, hot_keys, instructions, memory, misses, system3, tick};
+use crate::{
+    absent, clean_build, drift, growth, hit_ratio, hits, hot_keys, instructions, memory, misses,
+    system3, tick, tiers,
+};
 
 /// What is to be reached.
 pub(crate) struct Goal {
@@ -21,8 +24,6 @@ enum How {
     Quick(fn(Effort) -> Vec<Figure>),
     /// It takes long, so only if it is asked for.
     Long(fn(Effort) -> Vec<Figure>),
-    /// Not here; the text says where.
-    Elsewhere(&'static str),
 }
 
 pub(crate) const GOALS: [Goal; 17] = [
@@ -90,13 +91,13 @@ pub(crate) const GOALS: [Goal; 17] = [
         number: 11,
         about: "point read of L2: SQLite beside Redis",
         limits: Limits::at_most(1.5, 1.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(tiers::point_read),
     },
     Goal {
         number: 12,
         about: "64 keys of L2 in one batch",
         limits: Limits::at_most(5.0, 2.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(tiers::batch),
     },
     Goal {
         number: 13,
@@ -108,19 +109,19 @@ pub(crate) const GOALS: [Goal; 17] = [
         number: 14,
         about: "hit ratio at equal memory, no preloading",
         limits: Limits::at_least(2.0, 3.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Long(hit_ratio::measure),
     },
     Goal {
         number: 15,
         about: "quality of choice under drift",
         limits: Limits::at_least(-0.02, -0.005),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Quick(drift::measure),
     },
     Goal {
         number: 16,
         about: "clean release build of the library",
         limits: Limits::at_most(150.0, 90.0),
-        how: How::Elsewhere("not measured yet"),
+        how: How::Long(clean_build::measure),
     },
     Goal {
         number: 17,
@@ -138,7 +139,6 @@ impl Goal {
             How::Quick(measure) => measure(effort),
             How::Long(measure) if is_asked_for => measure(effort),
             How::Long(_) => missing("takes long: only with --all, or with --goal and its number"),
-            How::Elsewhere(why) => missing(why),
         }
     }
 }

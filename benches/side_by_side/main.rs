@@ -29,9 +29,12 @@ use self::goal::{GOALS, Goal};
 use self::turns::Effort;
 
 mod absent;
+mod clean_build;
+mod drift;
 mod figure;
 mod goal;
 mod growth;
+mod hit_ratio;
 mod hits;
 mod hot_keys;
 mod instructions;
@@ -40,6 +43,7 @@ mod memory;
 mod misses;
 mod system3;
 mod tick;
+mod tiers;
 mod turns;
 mod world;
 

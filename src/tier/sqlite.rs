@@ -9,12 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::apart::Apart;
-use self::begin::{Grant, answers, is_storable, key_list};
+use self::begin::{Grant, answers, is_storable};
 use self::fault::{Refusal, Trouble};
 use self::file::FileId;
 use self::fill::{FillIn, Release};
 use self::hot::MergeHot;
 use self::invalidate::{Expire, Invalidate};
+use self::look_up::Keys;
 pub use self::options::SqliteOptions;
 use self::put::PutIn;
 use self::queue::Queue;
@@ -35,6 +36,7 @@ use crate::task::Tasks;
 mod apart;
 mod begin;
 mod connect;
+mod connections;
 mod epoch;
 mod fault;
 mod file;
@@ -45,6 +47,7 @@ mod hold;
 mod hot;
 mod invalidate;
 mod log;
+mod look_up;
 mod options;
 mod put;
 mod queue;
@@ -127,7 +130,7 @@ impl SqliteTier {
         let unless_found = |ask: &Ask<'_>| gets_no_permit(ask).then_some(Begun::Miss);
         let mut begun: Vec<_> = asks.iter().map(unless_found).collect();
         if asks.iter().any(|ask| ask.want != Want::Permit) {
-            let found = readers.look_up(&key_list(asks)?, now(&self.options.clock)).await;
+            let found = readers.look_up(&Keys::wanted_by(asks)?, now(&self.options.clock)).await;
             for (place, stored) in found.map_err(|error| self.doubt(error))? {
                 let ask = asks.get(place).filter(|ask| answers(ask, &stored));
                 if let Some((begun, _)) = begun.get_mut(place).zip(ask) {

@@ -1,4 +1,4 @@
-//! Looking values up, and giving permits for those that are not there.
+//! Giving permits for values that are not there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,12 +8,10 @@ use serde::Serialize;
 use sqlx::query_as;
 use sqlx::sqlite::SqliteConnection;
 
+use super::look_up::{Found, Keys, look_up};
 use super::queue::Write;
-use super::turn::{Turn, millis, span};
+use super::turn::{Turn, millis};
 use crate::tier::{Ask, Begun, Stored, TierError, Want};
-
-/// A value that was found, and the place of its key among those asked for.
-pub(super) type Found = (usize, Stored);
 
 /// Whether SQLite can tell the key from others: its functions read a text up to a NUL only.
 pub(super) fn is_storable(key: &str) -> bool {
@@ -29,58 +27,9 @@ pub(super) fn answers(ask: &Ask<'_>, stored: &Stored) -> bool {
     }
 }
 
-/// The keys whose values are wanted, as one parameter; the others leave a gap.
-pub(super) fn key_list(asks: &[Ask<'_>]) -> Result<Arc<str>, TierError> {
-    let is_wanted = |ask: &Ask<'_>| ask.want != Want::Permit && is_storable(ask.key);
-    let keys = asks.iter().map(|ask| is_wanted(ask).then_some(ask.key));
-    json(&keys.collect::<Vec<_>>())
-}
-
 /// A list as one parameter: so one statement, which the connection holds, serves every length.
 pub(super) fn json(list: &impl Serialize) -> Result<Arc<str>, TierError> {
     serde_json::to_string(list).map(Arc::from).map_err(TierError::new)
-}
-
-/// A row that is loaded more than 5 s from now was stored by a clock that has been set back since.
-const LOOK_UP: &str = "
-    select
-        ask.key,
-        entry.value,
-        entry.session <> (select session from forewarm_meta),
-        entry.loaded_at,
-        entry.fresh_until,
-        entry.keep_until,
-        entry.tags
-    from json_each(?1) as ask
-    cross join forewarm_standing_entry as entry on entry.key = ask.value
-    where entry.keep_until > ?2
-      and entry.loaded_at <= ?2 + 5000";
-
-/// The values of the keys in a [`key_list`] that may be served.
-pub(super) async fn look_up(
-    db: &mut SqliteConnection,
-    keys: &str,
-    now: i64,
-) -> Result<Vec<Found>, sqlx::Error> {
-    type Row = (i64, Vec<u8>, bool, i64, i64, i64, String);
-    let rows: Vec<Row> = query_as(LOOK_UP).bind(keys).bind(now).fetch_all(db).await?;
-    let found = |(place, value, is_restored, loaded_at, fresh_until, keep_until, tags): Row| {
-        let stored = Stored {
-            value,
-            age: span(loaded_at, now),
-            fresh_for: span(now, fresh_until),
-            keep_for: span(now, keep_until),
-            is_restored,
-            tags: tags_in(&tags),
-        };
-        Some((usize::try_from(place).ok()?, stored))
-    };
-    Ok(rows.into_iter().filter_map(found).collect())
-}
-
-fn tags_in(list: &str) -> Vec<String> {
-    // SQLite has read the list already, to compare the tags with what was invalidated.
-    if list == "[]" { Vec::new() } else { serde_json::from_str(list).unwrap_or_default() }
 }
 
 /// Gives permits for keys, unless a value has come in meanwhile or somebody else is loading it.
@@ -88,7 +37,7 @@ fn tags_in(list: &str) -> Vec<String> {
 pub(super) struct Grant {
     /// `[key, permit, how fresh a value must be to be taken instead]` for each ask.
     asks: Arc<str>,
-    keys: Arc<str>,
+    keys: Keys,
     count: usize,
     permit_for: i64,
 }
@@ -151,7 +100,7 @@ impl Grant {
         let rows = rows.map(|ask| (ask.key, ask.permit.0.cast_signed(), want(ask.want)));
         Ok(Self {
             asks: json(&rows.collect::<Vec<_>>())?,
-            keys: key_list(asks)?,
+            keys: Keys::wanted_by(asks)?,
             count: asks.len(),
             permit_for: millis(permit_for),
         })
