@@ -123,21 +123,33 @@ impl World {
         in_turns(Turns { goal, what, unit: "ns", rounds }, yardstick, cases.collect())
     }
 
-    /// Reads the keys at these places in one of the ways.
+    /// Reads the keys at these places in one of the ways, one after the other, as an async function
+    /// does.
     fn read(&self, way: &str, places: &[u32]) {
         let Self { moka, resource, .. } = self;
         let keys = places.iter().map(|place| self.names[*place as usize].as_str());
-        match way {
-            "moka" => keys.for_each(|key| drop(black_box(moka.get(key).now_or_never().unwrap()))),
-            "get" => {
-                keys.for_each(|key| drop(black_box(resource.get(key).now_or_never().unwrap())));
+        let reading = async {
+            match way {
+                "moka" => {
+                    for key in keys {
+                        black_box(moka.get(key).await);
+                    }
+                }
+                "get" => {
+                    for key in keys {
+                        black_box(resource.get(key).await.unwrap());
+                    }
+                }
+                "peek" => keys.for_each(|key| drop(black_box(resource.peek(key)))),
+                _ => {
+                    for key in keys {
+                        let first = resource.with(key, |value| value.map(|value| value[0]));
+                        black_box(first.await.unwrap());
+                    }
+                }
             }
-            "peek" => keys.for_each(|key| drop(black_box(resource.peek(key)))),
-            _ => keys.for_each(|key| {
-                let first = resource.with(key, |value| value.map(|value| value[0]));
-                drop(black_box(first.now_or_never().unwrap()));
-            }),
-        }
+        };
+        reading.now_or_never().unwrap();
     }
 
     /// The keys in memory of which `is_wanted`, told whether they are in the hot segment, is true.

@@ -115,18 +115,31 @@ pub(crate) fn run(work: Work, times: usize) {
     let keys = || names.iter().map(String::as_str).cycle().take(WARM_UP * KEYS + times);
     match work {
         Work::Bare => keys().for_each(|key| drop(black_box(bare_hit(&resource, key)))),
-        Work::Get | Work::Learned => {
-            keys().for_each(|key| drop(black_box(resource.get(key).now_or_never())));
-        }
-        Work::With => keys().for_each(|key| {
-            let first = resource.with(key, |value| value.map(|value| value[0]));
-            drop(black_box(first.now_or_never()));
+        Work::Get | Work::Learned => at_once(async {
+            for key in keys() {
+                black_box(resource.get(key).await.unwrap());
+            }
         }),
-        Work::Moka => keys().for_each(|key| drop(black_box(moka.get(key).now_or_never()))),
+        Work::With => at_once(async {
+            for key in keys() {
+                let first = resource.with(key, |value| value.map(|value| value[0]));
+                black_box(first.await.unwrap());
+            }
+        }),
+        Work::Moka => at_once(async {
+            for key in keys() {
+                black_box(moka.get(key).await);
+            }
+        }),
         Work::Miss => (0..times).for_each(|nth| {
             let key = format!("user:profile:new:{nth:08}");
             drop(black_box(resource.get(key.as_str()).now_or_never()));
         }),
         Work::Tick => {}
     }
+}
+
+/// Runs what has nothing to wait for.
+fn at_once(work: impl Future<Output = ()>) {
+    work.now_or_never().unwrap();
 }
