@@ -19,7 +19,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) const FULL: Self = Self { rounds: 21, reads: 200_000, is_trial: false };
+    pub(crate) const FULL: Self = Self { rounds: 21, reads: 100_000, is_trial: false };
     pub(crate) const TRIAL: Self = Self { rounds: 1, reads: 1_000, is_trial: true };
 
     /// This many of something, or a few of them if it is a trial.
