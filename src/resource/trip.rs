@@ -224,8 +224,8 @@ where
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
     ) -> impl Future<Output = ()> + Send + 'a {
-        let request = self.request(&trips, urgency, parent);
         async move {
+            let request = self.request(&trips, urgency, parent);
             let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
             let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
             self.ask(request, |place, answered| {
