@@ -237,6 +237,11 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small numbers, and none below zero"
+    )]
     fn places_are_logarithms() {
         for age in (0..100_000).chain((17..32).flat_map(|octave| [(1 << octave) - 4, 1 << octave]))
         {

@@ -52,7 +52,7 @@ where
             let lookup = Lookup::new(hash, key);
             let place = match self.core.look(lookup, |entry| entry.value().cloned()) {
                 Ok(value) => Place::Done(Ok(value)),
-                Err(_) => self.begin(key.to_owned(), hash, &urgency, &mut trips),
+                Err(_) => self.begin(&key.to_owned(), hash, &urgency, &mut trips),
             };
             places.push(place);
         }
@@ -82,20 +82,20 @@ where
 
     fn begin(
         &self,
-        key: K,
+        key: &K,
         hash: u64,
         urgency: &Arc<Urgency>,
         trips: &mut Trips<K, V>,
     ) -> Place<K, V> {
         let core = &self.core;
         let now = core.clock.now();
-        core.note_asked(&key, now);
-        core.note_missed(&key, hash, now);
-        let lookup = Lookup::new(hash, &key);
+        core.note_asked(key, now);
+        core.note_missed(key, hash, now);
+        let lookup = Lookup::new(hash, key);
         if let Some(fetched) = core.serve_fallback(lookup, Wanted::default(), now) {
             return Place::Done(Ok(fetched.arrival.entry.value().cloned()));
         }
-        let caller = Caller { key: &key, hash, read_at: Some(now), wish: Wish::Value };
+        let caller = Caller { key, hash, read_at: Some(now), wish: Wish::Value };
         match core.board(caller, Wanted::default(), urgency, now) {
             Err(error) => Place::Done(Err(error)),
             Ok(Boarded::Full(error)) => {
