@@ -8,11 +8,15 @@
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
 
-use std::fs;
 use std::process::Command;
 
 use forewarm::{Bytes, Capacity, Config, Forewarm, LoadError, PreloadMode};
 use serde::Serialize;
+
+use self::resident::resident_bytes;
+
+#[path = "side_by_side/resident.rs"]
+mod resident;
 
 const CAPACITY: Bytes = Bytes::mib(64);
 /// What learning may take besides, under its defaults: see `LearningConfig::keys_max`.
@@ -41,7 +45,7 @@ fn main() {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let (wants_json, is_trial) = (has("--json"), has("--test"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let baseline = resident_bytes();
+    let baseline = resident_bytes().unwrap();
     let (keys, learned) = if is_trial { (STEP, 1 << 10) } else { (KEYS, LEARNED) };
     for (flag, mode) in [(WITHOUT, PreloadMode::Off), (WITH, PreloadMode::Observe)] {
         if has(flag) {
@@ -103,7 +107,7 @@ async fn learn(learned: u64, mode: PreloadMode) -> u64 {
             }
         }
     }
-    resident_bytes()
+    resident_bytes().unwrap()
 }
 
 /// The largest resident set while this many keys are read once each.
@@ -120,15 +124,8 @@ async fn peak(keys: u64) -> u64 {
     for nth in 0..keys {
         items.get(&format!("item-{nth:012}")).await.unwrap();
         if nth % STEP == 0 || nth + 1 == keys {
-            peak = peak.max(resident_bytes());
+            peak = peak.max(resident_bytes().unwrap());
         }
     }
     peak
-}
-
-/// The memory of this process that is in RAM.
-fn resident_bytes() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm").unwrap();
-    let resident: u64 = pages.split_whitespace().nth(1).unwrap().parse().unwrap();
-    resident * rustix::param::page_size() as u64
 }

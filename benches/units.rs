@@ -40,7 +40,7 @@ const SMALL: Size = Size { rows: 256, times: 4, engines: 2 };
 /// The values that are stored at a time.
 const BATCH: usize = 1_000;
 /// The keys of which an engine tells that they are hot.
-const HOT: usize = 256;
+const HOT: usize = 100;
 const VALUE: [u8; 200] = [7; 200];
 const LONG: Duration = Duration::from_hours(10);
 const HERE: Node = Node(0);

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::clock::Moment;
 use crate::engine::Engine;
-use crate::entry::{Entry, Freshness, Origin};
+use crate::entry::{Entry, Freshness, Life, Origin};
 use crate::error::Error;
 use crate::flight::{Chain, ReadFrom};
 use crate::key::Key;
@@ -186,7 +186,7 @@ where
     {
         let hash = self.core.fence.hash(key);
         let lookup = Lookup::new(hash, key);
-        if let Ok(value) = self.core.look(lookup, |entry| entry.value().cloned()) {
+        if let Ok((value, _)) = self.core.look(lookup, |entry| entry.value().cloned()) {
             return Ok(value);
         }
         let fetch = self.core.fetch(key.to_owned(), hash, Wanted::default());
@@ -212,7 +212,7 @@ where
         let hash = self.core.fence.hash(key);
         let see = |entry: &Entry<K, V>| f(entry.value().map(AsRef::as_ref));
         let see = match self.core.look(Lookup::new(hash, key), see) {
-            Ok(seen) => return Ok(seen),
+            Ok((seen, _)) => return Ok(seen),
             Err(see) => see,
         };
         let fetched = Box::pin(self.core.fetch(key.to_owned(), hash, Wanted::default())).await?;
@@ -296,17 +296,22 @@ impl<V> Read<V> {
     }
 
     fn of<K>(entry: &Entry<K, V>, from: ReadFrom, joined: Option<Origin>, now: Moment) -> Self {
+        Self { joined, ..Self::told(entry.value().cloned(), entry.life(), from, now) }
+    }
+
+    /// What there is to tell of a value that lives so.
+    fn told(value: Option<Arc<V>>, life: Life, from: ReadFrom, now: Moment) -> Self {
         Self {
-            value: entry.value().cloned(),
+            value,
             from,
             // What is past everything was served because nothing better could be had.
-            freshness: match entry.freshness(now) {
+            freshness: match life.freshness(now) {
                 Freshness::Fresh => Freshness::Fresh,
                 Freshness::Stale | Freshness::Expired => Freshness::Stale,
             },
-            age: now.since(entry.life().loaded_at),
-            fresh_for: entry.life().fresh_until.since(now),
-            joined,
+            age: now.since(life.loaded_at),
+            fresh_for: life.fresh_until.since(now),
+            joined: None,
             is_verified: true,
         }
     }
@@ -317,10 +322,10 @@ where
     K: Key,
     V: Send + Sync + 'static,
 {
-    /// Lets `take` see the entry of a key, if it can be served as it stands; gives it back if not.
-    /// The way of a hit: nothing here waits, allocates, or takes a lock of ours.
+    /// Lets `take` see the entry of a key, if it can be served as it stands, and gives the moment by
+    /// which it was judged beside what came of it; gives `take` back if not. The way of a hit: nothing here waits, allocates, or takes a lock of ours.
     #[inline]
-    fn look<Q, R, F>(self: &Arc<Self>, lookup: Lookup<'_, Q>, take: F) -> Result<R, F>
+    fn look<Q, R, F>(self: &Arc<Self>, lookup: Lookup<'_, Q>, take: F) -> Result<(R, Moment), F>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -336,13 +341,14 @@ where
                 return Err((take, Arc::clone(entry)));
             }
             self.note_hit(entry, now);
-            Ok(take(entry))
+            Ok((take(entry), now))
         })?;
         // The map's guard is gone by now: what follows may begin a load. What has been said to be
         // old this very moment is old, so here the exact time counts.
         seen.or_else(|(take, entry)| {
-            match self.serve_uneasy(&entry, Wanted::default(), self.clock.now()) {
-                Some(_) => Ok(take(&entry)),
+            let now = self.clock.now();
+            match self.serve_uneasy(&entry, Wanted::default(), now) {
+                Some(_) => Ok((take(&entry), now)),
                 None => Err(take),
             }
         })
@@ -355,12 +361,8 @@ where
         Q: Eq + Hash + ?Sized,
     {
         if wanted == Wanted::default() {
-            let tell = |entry: &Entry<K, V>| {
-                let recent = self.clock.recent();
-                let now = if entry.is_calm(recent) { recent } else { self.clock.now() };
-                Read::of(entry, ReadFrom::L1, None, now)
-            };
-            return self.look(lookup, tell).ok();
+            let told = self.look(lookup, |entry| (entry.value().cloned(), entry.life())).ok();
+            return told.map(|((value, life), now)| Read::told(value, life, ReadFrom::L1, now));
         }
         let now = self.clock.now();
         let entry = self.fence.l1().read(lookup, (), |entry, ()| Arc::clone(entry)).ok()?;

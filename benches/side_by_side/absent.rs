@@ -4,9 +4,10 @@ use forewarm::measured::{Recording, record_absent};
 use forewarm::{Policy, Resource};
 use tokio::runtime::Runtime;
 
+use crate::ageing::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::{uniform, zipf};
-use crate::turns::{Effort, cpu_time, median, on_threads, per_operation, threads_in_words};
+use crate::turns::{Effort, median, on_threads, per_operation, threads_in_words};
 use crate::world::{Value, engine, policy, runtime};
 
 const TRACKED: usize = 1_000_000;

@@ -7,10 +7,10 @@ use forewarm::measured::Recording;
 use forewarm::{Forewarm, LoadError, Loaded, Resource};
 use futures_util::FutureExt as _;
 
+use crate::ageing::{TTL_SECS, World, cpu_time};
 use crate::figure::Figure;
 use crate::keys::{uniform, zipf};
-use crate::tick;
-use crate::turns::{Effort, cpu_time, median, per_operation};
+use crate::turns::{Effort, median, per_operation};
 use crate::world::{policy, runtime};
 
 const GOAL: u8 = 17;
@@ -82,8 +82,8 @@ fn recorded_miss(effort: Effort, keys: usize) -> Figure {
 /// A second of the preloader, in which one of 300 keys comes due: by key, since there are more of
 /// them the more there are.
 fn tick(effort: Effort, keys: usize) -> Figure {
-    let mut world = tick::World::new(keys as u64);
-    let due = (keys as u64 / tick::TTL_SECS).max(1);
+    let mut world = World::new(keys as u64, 1);
+    let due = (keys as u64 / TTL_SECS).max(1);
     let cost = |_round: usize| world.pass_a_second().as_secs_f64() * 1e9 / due as f64;
     let cost = median((0..effort.rounds).map(cost).collect());
     Figure::new(GOAL, name("tick, for each key that is due", keys), cost, "ns")

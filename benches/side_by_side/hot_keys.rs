@@ -8,9 +8,10 @@ use forewarm::{Policy, Resource};
 use futures_util::FutureExt as _;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::ageing::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::{names, zipf};
-use crate::turns::{Effort, cpu_time, median};
+use crate::turns::{Effort, median};
 use crate::world::{Value, engine, policy, runtime};
 
 const KEYS: usize = 1_000_000;

@@ -12,9 +12,9 @@ use forewarm::measured::bare_hit;
 use futures_util::FutureExt as _;
 use tokio::runtime::Builder;
 
+use crate::ageing::World;
 use crate::figure::{Figure, Limits};
 use crate::keys::names;
-use crate::tick::World;
 use crate::turns::Effort;
 use crate::world::{Moka, engine, policy, value};
 
@@ -92,7 +92,7 @@ fn under_callgrind(work: &str, reads: usize) -> Option<f64> {
 /// Does this so many times, for somebody who counts.
 pub(crate) fn run(work: Work, times: usize) {
     if matches!(work, Work::Tick) {
-        let mut world = World::new(30_000);
+        let mut world = World::new(30_000, 1);
         (0..times).for_each(|_| {
             world.read_new();
             world.let_pass();

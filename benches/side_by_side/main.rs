@@ -29,6 +29,7 @@ use self::goal::{GOALS, Goal};
 use self::turns::Effort;
 
 mod absent;
+mod ageing;
 mod clean_build;
 mod drift;
 mod figure;
@@ -41,6 +42,7 @@ mod instructions;
 mod keys;
 mod memory;
 mod misses;
+mod resident;
 mod system3;
 mod tick;
 mod tiers;

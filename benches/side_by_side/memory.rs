@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 
 use crate::figure::{Figure, Limits, Yardstick};
 use crate::keys::names;
+use crate::resident::resident_bytes;
 use crate::turns::{Effort, median};
 use crate::world::{Moka, engine, policy, value};
 
@@ -91,11 +92,4 @@ pub(crate) fn fill(filled: Filled, entries: usize) -> Option<f64> {
         }
     })?;
     Some(grown as f64 / held as f64 - KEY_AND_VALUE)
-}
-
-/// The memory of this process that is in RAM.
-fn resident_bytes() -> Option<u64> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let resident: u64 = pages.split_whitespace().nth(1)?.parse().ok()?;
-    Some(resident * rustix::param::page_size() as u64)
 }

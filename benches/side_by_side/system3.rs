@@ -8,9 +8,10 @@ use forewarm::Policy;
 use forewarm::measured::record_absent;
 use futures_util::FutureExt as _;
 
+use crate::ageing::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::names;
-use crate::turns::{Case, Effort, Turns, cpu_time, in_turns, per_operation};
+use crate::turns::{Case, Effort, Turns, in_turns, per_operation};
 use crate::world::{engine, policy, runtime};
 
 const GOAL: u8 = 10;

@@ -3,8 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use crate::ageing::cpu_time;
 use crate::figure::{Figure, Limits, Yardstick};
 
 /// How much is measured.
@@ -97,11 +96,6 @@ pub(crate) fn in_turns(
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// Processor time of this thread.
-pub(crate) fn cpu_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }
 
 /// Nanoseconds for each of so many operations.

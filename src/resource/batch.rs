@@ -51,7 +51,7 @@ where
             let hash = self.core.fence.hash(key);
             let lookup = Lookup::new(hash, key);
             let place = match self.core.look(lookup, |entry| entry.value().cloned()) {
-                Ok(value) => Place::Done(Ok(value)),
+                Ok((value, _)) => Place::Done(Ok(value)),
                 Err(_) => self.begin(&key.to_owned(), hash, &urgency, &mut trips),
             };
             places.push(place);

@@ -61,8 +61,8 @@ where
     /// Tells the learner of a read that memory answered.
     #[inline]
     pub(super) fn note_held(&self, entry: &Entry<K, V>, now: Moment, was_preload: bool) {
-        let is_needed = was_preload || !self.foreseeing.foresight.is_sated() || Scope::is_current();
-        if is_needed {
+        let has_room = || was_preload || !self.foreseeing.foresight.is_sated();
+        if self.foreseeing.learns.load(Relaxed) && (has_room() || Scope::is_current()) {
             self.note_answered(entry, now, was_preload);
         }
     }
@@ -76,13 +76,15 @@ where
 
     /// Tells the learner of a read that memory did not answer.
     pub(super) fn note_missed(&self, key: &K, hash: u64, now: Moment) {
-        self.note_sighting(hash, now, Answer::Missed, || Some(key.to_string().into()));
+        if self.foreseeing.learns.load(Relaxed) {
+            self.note_sighting(hash, now, Answer::Missed, || Some(key.to_string().into()));
+        }
     }
 
     /// Tells the learner that a value has come that somebody waited for.
-    pub(super) fn note_loaded(&self, hash: u64, now: Moment) {
-        if !self.relations.is_empty() {
-            self.note_sighting(hash, now, Answer::Loaded, || None);
+    pub(super) fn note_loaded(&self, hash: u64) {
+        if !self.relations.is_empty() && self.foreseeing.learns.load(Relaxed) {
+            self.note_sighting(hash, self.clock.now(), Answer::Loaded, || None);
         }
     }
 
@@ -94,7 +96,7 @@ where
         text: impl FnOnce() -> Option<Box<str>>,
     ) {
         // What a loader reads comes with the load, and says nothing of what follows.
-        if !self.foreseeing.learns.load(Relaxed) || Chain::is_current() {
+        if Chain::is_current() {
             return;
         }
         let client =

@@ -125,8 +125,8 @@ where
         core.settle_preload(pad, landing.is_stored);
         pad.land(Ok(Arrival { entry: Arc::clone(&landing.entry), from: terms.from }));
         core.stored(&landing.entry);
-        if landing.is_stored && pad.is_asked() && !core.relations.is_empty() {
-            core.note_loaded(self.hash(), core.clock.now());
+        if landing.is_stored && pad.is_asked() {
+            core.note_loaded(self.hash());
         }
         (landing.entry, landing.is_stored)
     }
