@@ -210,6 +210,8 @@ const UNREAD: u32 = 1;
 const STAGED: u32 = 1 << 1;
 /// The entry of moka has been reported as one that may move back.
 const RISING: u32 = 1 << 2;
+/// The entry is in moka.
+const IN_MAIN: u32 = 1 << 3;
 /// One more than the cell in which the entry was put when it came due.
 const DUE_CELL: u32 = 0xffff << 16;
 
@@ -364,6 +366,14 @@ impl<K, V> Entry<K, V> {
 
     pub(crate) fn set_staged(&self, staged: bool) {
         self.set(STAGED, staged);
+    }
+
+    pub(crate) fn is_in_main(&self) -> bool {
+        self.flags.load(Relaxed) & IN_MAIN != 0
+    }
+
+    pub(crate) fn set_in_main(&self, is_there: bool) {
+        self.set(IN_MAIN, is_there);
     }
 
     /// Marks it as one that may move back to the hot segment; gives whether it was not marked yet.

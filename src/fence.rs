@@ -284,10 +284,16 @@ where
     /// Records a read of a key that was not served from memory at once.
     fn record(&self, absent: &mut Table, hash: u64, held: Option<&Entry<K, V>>, now: Moment) {
         if let Some(held) = held {
-            self.recorder.record(held.reads(), now, 1);
+            self.record_held(held, now);
         } else {
             absent.update(hash, |past| self.recorder.with_read(past, now));
         }
+    }
+
+    /// Records a read of an entry that was found in memory, and could not be served at once.
+    pub(crate) fn record_held(&self, held: &Entry<K, V>, now: Moment) {
+        self.recorder.record(held.reads(), now, 1);
+        self.l1.note_score(held);
     }
 
     /// Records a read of a key without an entry.

@@ -129,6 +129,7 @@ where
         look: impl FnOnce(&Arc<Entry<K, V>>, C) -> R,
     ) -> R {
         let seen = look(entry, context);
+        self.main.note_score(entry);
         if entry.rise() && !self.main.report_rising(entry) {
             self.tally.full.one(Full::Rising);
             entry.clear_rising();
@@ -340,6 +341,7 @@ where
         }
         let is_there = self.main.get(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
         if is_there {
+            entry.set_in_main(false);
             self.slots(room, false).push(entry);
             self.hot.insert(entry);
             self.main.remove(entry.key());
@@ -359,6 +361,25 @@ where
     /// What the proven part, the staged part, and moka hold.
     pub(crate) fn held(&self) -> [Held; 3] {
         [self.hot.held(false), self.hot.held(true), self.main.held()]
+    }
+
+    /// Looks at the entries of moka, unless the sum of scores of none exceeds `least`.
+    pub(crate) fn look_through_main(&self, least: f64, look: impl FnMut(&Arc<Entry<K, V>>)) {
+        if self.main.score_max() > least {
+            self.main.look_through(look);
+        }
+    }
+
+    /// Notes that an entry was read that a look at it did not serve.
+    pub(crate) fn note_score(&self, entry: &Entry<K, V>) {
+        if entry.is_in_main() {
+            self.main.note_score(entry);
+        }
+    }
+
+    /// Multiplies the scores of moka's entries.
+    pub(crate) fn rescale_main(&self, by: f64) {
+        self.main.rescale_scores(by);
     }
 
     /// The entries of moka.

@@ -214,9 +214,15 @@ impl Reads {
         mixed.leading_zeros() >= one_in_log2
     }
 
+    /// The sum of the weights of its reads.
+    #[inline]
+    pub(crate) fn score(&self) -> f64 {
+        f64::from_bits(self.score_bits.load(Relaxed))
+    }
+
     pub(crate) fn past(&self) -> Past {
         Past {
-            score: f64::from_bits(self.score_bits.load(Relaxed)),
+            score: self.score(),
             recent: self.recent(),
             last: self.last(),
             gap_secs: f32::from_bits(self.gap_bits.load(Relaxed)),

@@ -118,7 +118,7 @@ where
             shard.room.entries().for_each(|entry| entry.reads().rescale_score(by));
             shard.absent.rescale_scores(by);
         }
-        self.l1.main_entries().iter().for_each(|entry| entry.reads().rescale_score(by));
+        self.l1.rescale_main(by);
         time.move_landmark(now.as_micros());
     }
 

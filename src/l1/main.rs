@@ -25,6 +25,8 @@ pub(super) struct Main<K, V> {
     /// Those that moka evicted, as far as they have been counted.
     evicted: AtomicU64,
     rising: ArrayQueue<Arc<Entry<K, V>>>,
+    /// No entry here has a higher sum of scores.
+    score_max_bits: AtomicU64,
     is_eager: bool,
 }
 
@@ -55,6 +57,7 @@ where
             taken: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             rising: ArrayQueue::new(RISING_MAX),
+            score_max_bits: AtomicU64::new(0),
             is_eager,
         }
     }
@@ -88,7 +91,9 @@ where
         for _ in 0..recent_reads.ceil().clamp(0.0, REPLAYED_MAX) as u32 {
             cache.get(entry.key());
         }
+        entry.set_in_main(true);
         cache.insert(entry.key().clone(), Arc::clone(entry));
+        self.note_score(entry);
         self.offered.fetch_add(1, Relaxed);
         self.settle_if_eager();
         true
@@ -119,8 +124,37 @@ where
         self.rising.pop()
     }
 
+    /// Notes what a read, or its arrival, has made of an entry's score.
+    pub(super) fn note_score(&self, entry: &Entry<K, V>) {
+        // Of numbers that are not negative, the higher has the higher bits.
+        let bits = entry.reads().score().to_bits();
+        if bits > self.score_max_bits.load(Relaxed) {
+            self.score_max_bits.fetch_max(bits, Relaxed);
+        }
+    }
+
+    /// What no entry's sum of scores exceeds.
+    pub(super) fn score_max(&self) -> f64 {
+        f64::from_bits(self.score_max_bits.load(Relaxed))
+    }
+
+    /// Looks at every entry, and learns what the highest sum of scores is.
+    pub(super) fn look_through(&self, mut look: impl FnMut(&Arc<Entry<K, V>>)) {
+        // Before looking: what is noted meanwhile stays.
+        self.score_max_bits.store(0, Relaxed);
+        for (_, entry) in self.cache.iter().flat_map(Cache::iter) {
+            self.note_score(&entry);
+            look(&entry);
+        }
+    }
+
     pub(super) fn entries(&self) -> Vec<Arc<Entry<K, V>>> {
         self.cache.iter().flat_map(Cache::iter).map(|(_, entry)| entry).collect()
+    }
+
+    /// Multiplies all scores.
+    pub(super) fn rescale_scores(&self, by: f64) {
+        self.look_through(|entry| entry.reads().rescale_score(by));
     }
 
     pub(super) fn settle(&self) {

@@ -1,5 +1,6 @@
 //! What one shard of the memory tier has of the hot segment.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,16 @@ impl<K, V> Room<K, V> {
     /// The entries of the hot segment.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
         self.proven.iter().chain(self.staged.iter())
+    }
+
+    /// Some of these entries, by their places.
+    pub(crate) fn entries_in(
+        &self,
+        places: Range<usize>,
+    ) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
+        let proven = self.proven.len();
+        let staged = places.start.saturating_sub(proven)..places.end.saturating_sub(proven);
+        self.proven.iter_in(places).chain(self.staged.iter_in(staged))
     }
 
     /// How many they are.

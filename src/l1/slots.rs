@@ -1,5 +1,6 @@
 //! Entries in no order, to sample from.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -46,6 +47,12 @@ impl<K, V> Slots<K, V> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
         self.0.iter()
+    }
+
+    /// Those at these places, as far as there are any.
+    pub(super) fn iter_in(&self, places: Range<usize>) -> impl Iterator<Item = &Arc<Entry<K, V>>> {
+        let end = places.end.min(self.0.len());
+        self.0.get(places.start.min(end)..end).unwrap_or_default().iter()
     }
 
     /// Judges `count` entries picked at random from these and `more`, or all if there are no more,

@@ -82,7 +82,7 @@ where
         if !may_serve || !self.fence.confirm(entry) {
             return None;
         }
-        self.fence.recorder().record(entry.reads(), now, 1);
+        self.fence.record_held(entry, now);
         self.note_asked(entry.key(), now);
         self.note_read(entry, now);
         let is_fresh = entry.freshness(now) == Freshness::Fresh;
@@ -374,7 +374,7 @@ where
     ) -> Option<Fetched<K, V>> {
         self.source.failing.retry_at(lookup.key(), now)?;
         let fallback = self.fallback(lookup, wanted, now, false)?;
-        self.fence.recorder().record(fallback.arrival.entry.reads(), now, 1);
+        self.fence.record_held(&fallback.arrival.entry, now);
         Some(fallback)
     }
 

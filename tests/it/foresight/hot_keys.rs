@@ -225,3 +225,27 @@ async fn the_verdict_names_a_policy_that_is_off_and_a_source_that_is_down() {
     assert_eq!(items.stats().breaker, BreakerState::Open);
     assert_eq!(items.explain(&1).verdict, Verdict::SourceDown);
 }
+
+/// What becomes hot in the second segment, which is looked through only if something there may be
+/// hot enough, is found; before it moves to the first one, and whatever was found before.
+#[tokio::test(start_paused = true)]
+async fn what_becomes_hot_in_the_second_segment_is_found() {
+    let source = Source::new();
+    let policy = Policy { hot_share: 0.05, ..of_entries(1_000) };
+    let (_forewarm, items) = started(policy, &source).await;
+    for key in 0..1_000 {
+        for _ in 0..3 {
+            items.get(&key).await.unwrap();
+        }
+    }
+    // Nothing is stored from here on, so nothing moves.
+    for (nth, key) in [7, 400, 200, 7].into_iter().enumerate() {
+        for _ in 0..20 * (nth + 1) {
+            items.get(&key).await.unwrap();
+        }
+        let hot = items.hot_keys(10);
+        assert_eq!(hot[0].key, key, "{hot:?}");
+    }
+    assert_eq!(hottest(&items, 3), HashSet::from([7, 400, 200]));
+    assert_eq!(items.hot_keys(2_000).len() as u64, items.stats().entries);
+}
