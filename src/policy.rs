@@ -96,7 +96,7 @@ pub struct Policy {
     /// The largest value that is kept, in bytes of its encoding or of its weight. Larger ones are
     /// loaded and not kept. Default: 1 MiB.
     pub value_bytes_max: usize,
-    /// The time in which a read loses half its weight in scores. Default: 1 hour.
+    /// The time in which a read loses half its weight in scores. Default: 15 minutes.
     #[serde(with = "crate::span")]
     pub half_life: Duration,
     /// The keys whose reads are remembered although they are not in memory. Default: 65,536, which
@@ -200,7 +200,7 @@ impl Default for Policy {
             schema: 0,
             key_bytes_max: 512,
             value_bytes_max: 1 << 20,
-            half_life: Duration::from_hours(1),
+            half_life: Duration::from_mins(15),
             tracked_keys: 1 << 16,
             hot_share: 0.9,
             staging_share: 0.1,

@@ -77,6 +77,10 @@ impl Decay {
         if count > Self::COUNT_MAX { count * (-Self::SPAN).exp2() } else { count }
     }
 
+    pub(crate) fn half_life_secs(&self) -> f64 {
+        self.half_life * 1e-6
+    }
+
     /// What is left of a read's weight when the position has moved on by `passed`.
     pub(crate) fn left_after(&self, passed: u64) -> f64 {
         (-as_f64(passed) / self.half_life).exp2()
@@ -146,6 +150,11 @@ impl Past {
     /// Whether exactly one read is known.
     pub(crate) fn is_once_read(&self) -> bool {
         self.last != Moment::NEVER && self.gap_secs.is_nan()
+    }
+
+    /// The time since the last read.
+    pub(crate) fn quiet_secs(&self, now: Moment) -> f64 {
+        now.since(self.last).as_secs_f64()
     }
 
     /// Reads per second as of `now`: `1 / max(average gap, time since the last read)`.

@@ -18,9 +18,9 @@ where
     V: Send + Sync + 'static,
     T: Carried,
 {
-    /// The entries with the highest scores at `now`, highest first. Readers are not held up, and
-    /// those who store wait for a part of a shard at most.
-    pub(crate) fn hottest(&self, count: usize, now: Moment) -> Vec<(f64, Arc<Entry<K, V>>)> {
+    /// The entries with the most heat at `now`, the hottest first. Readers are not held up, and those
+    /// who store wait for a part of a shard at most.
+    pub(crate) fn hottest(&self, count: usize, now: Moment) -> Vec<HotEntry<K, V>> {
         let mut hottest = Hottest::new(count, &self.recorder, now);
         // All shards at the same pace: what was stored at about the same time is close together in
         // memory, on fewer pages than the processor knows the places of.
@@ -37,25 +37,32 @@ where
     }
 }
 
-/// The highest scores of those looked at.
+/// An entry that is read much.
+#[derive(Debug)]
+pub(crate) struct HotEntry<K, V> {
+    pub(crate) heat: f64,
+    /// Its reads, of which the heat was told.
+    pub(crate) past: Past,
+    pub(crate) entry: Arc<Entry<K, V>>,
+}
+
+/// The hottest of those looked at.
 struct Hottest<'a, K, V> {
     count: usize,
     recorder: &'a Recorder,
     now: Moment,
-    /// The score of a sum of 1.
-    unit: f64,
-    /// Those that may be among the highest: up to twice as many as are wanted.
-    best: Vec<(f64, Arc<Entry<K, V>>)>,
-    /// What the score of another one has to exceed, and its sum.
+    /// Those that may be among the hottest: up to twice as many as are wanted.
+    best: Vec<HotEntry<K, V>>,
+    /// What the heat of another one has to exceed.
     least: f64,
+    /// What the sum of its score has to exceed for that.
     least_sum: f64,
 }
 
 impl<'a, K, V> Hottest<'a, K, V> {
     fn new(count: usize, recorder: &'a Recorder, now: Moment) -> Self {
-        let unit = recorder.score(&Past { score: 1.0, ..Past::NONE }, now);
         let least = if count == 0 { f64::INFINITY } else { f64::NEG_INFINITY };
-        Self { count, recorder, now, unit, best: Vec::new(), least, least_sum: least }
+        Self { count, recorder, now, best: Vec::new(), least, least_sum: least }
     }
 
     /// Looks at the last of so many parts of a shard's first `end` entries, and gives where it begins.
@@ -85,9 +92,10 @@ impl<'a, K, V> Hottest<'a, K, V> {
 
     #[cold]
     fn consider(&mut self, entry: &Arc<Entry<K, V>>) {
-        let score = self.recorder.score(&entry.reads().past(), self.now);
-        if score > self.least {
-            self.best.push((score, Arc::clone(entry)));
+        let past = entry.reads().past();
+        let heat = self.recorder.heat(&past, self.now);
+        if heat > self.least {
+            self.best.push(HotEntry { heat, past, entry: Arc::clone(entry) });
             if self.best.len() >= self.count.saturating_mul(2) {
                 self.narrow();
             }
@@ -98,24 +106,27 @@ impl<'a, K, V> Hottest<'a, K, V> {
     fn narrow(&mut self) {
         self.sort();
         self.best.truncate(self.count);
-        if let Some((least, _)) = self.best.get(self.count.wrapping_sub(1)) {
-            self.least = *least;
-            self.least_sum = *least / self.unit;
+        if let Some(last) = self.best.get(self.count.wrapping_sub(1)) {
+            self.least = last.heat;
+            // No key has more heat than score.
+            let unit = self.recorder.score(&Past { score: 1.0, ..Past::NONE }, self.now);
+            self.least_sum = last.heat / unit;
         }
     }
 
-    /// Sorts them, each once. What was read between two looks has its higher score.
+    /// Sorts them, each once. What was read between two looks has the heat of the second.
     fn sort(&mut self) {
-        self.best.sort_unstable_by(|(a, of_a), (b, of_b)| {
-            Arc::as_ptr(of_a).cmp(&Arc::as_ptr(of_b)).then_with(|| b.total_cmp(a))
+        self.best.sort_unstable_by(|a, b| {
+            let place = |hot: &HotEntry<K, V>| Arc::as_ptr(&hot.entry);
+            place(a).cmp(&place(b)).then_with(|| b.heat.total_cmp(&a.heat))
         });
-        self.best.dedup_by(|(_, a), (_, b)| Arc::ptr_eq(a, b));
-        self.best.sort_unstable_by(|(a, of_a), (b, of_b)| {
-            b.total_cmp(a).then_with(|| of_a.hash().cmp(&of_b.hash()))
+        self.best.dedup_by(|a, b| Arc::ptr_eq(&a.entry, &b.entry));
+        self.best.sort_unstable_by(|a, b| {
+            b.heat.total_cmp(&a.heat).then_with(|| a.entry.hash().cmp(&b.entry.hash()))
         });
     }
 
-    fn into_sorted(mut self) -> Vec<(f64, Arc<Entry<K, V>>)> {
+    fn into_sorted(mut self) -> Vec<HotEntry<K, V>> {
         self.sort();
         self.best.truncate(self.count);
         self.best

@@ -25,24 +25,28 @@ where
         }
         let now = self.clock.now();
         let held = self.fence.hottest(keys_max, now).into_iter();
-        let held = held.filter_map(|(_, entry)| self.hot(entry.key(), &entry.reads().past(), now));
+        let held = held.filter_map(|hot| self.hot(hot.entry.key(), &hot.past, now));
         let is_missing =
             |key: &K, hash: u64| self.fence.l1().fresh_until(Lookup::new(hash, key)).is_none();
         let missing = self.unwarmed().into_iter().filter_map(|(key, hash)| {
             is_missing(&key, hash).then(|| self.hot(&key, &self.fence.absent(hash), now))?
         });
         let mut hot: Vec<_> = held.chain(missing).collect();
-        hot.sort_by(|a, b| b.habit.score.total_cmp(&a.habit.score));
+        hot.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         hot.truncate(keys_max);
+        let hot = hot.into_iter().map(|(_, hot)| hot).collect();
         Some(Remembered { hot, calibration: self.calibration().known() })
     }
 
-    fn hot(&self, key: &K, past: &Past, now: Moment) -> Option<HotText> {
-        let habit = self.fence.recorder().habit(past, now);
+    /// A key's heat, and what is to be remembered of it.
+    fn hot(&self, key: &K, past: &Past, now: Moment) -> Option<(f64, HotText)> {
+        let recorder = self.fence.recorder();
+        let habit = recorder.habit(past, now);
         if habit.score <= 0.0 {
             return None;
         }
-        Some(HotText { text: self.ask_user(|| key.to_string())?.into(), habit })
+        let text = self.ask_user(|| key.to_string())?.into();
+        Some((recorder.heat(past, now), HotText { text, habit }))
     }
 
     /// Takes over what was remembered by a process that ended `away` ago; gives how many of the keys

@@ -10,8 +10,8 @@ use crate::predictor::Candidate;
 
 /// So many keys of a resource are shared.
 const SHARED_MAX: usize = 100;
-/// Keys of a lower score are not hot.
-const SCORE_MIN: f64 = 1.0;
+/// Keys of less heat are not hot.
+const HEAT_MIN: f64 = 1.0;
 
 impl<K, V> Core<K, V>
 where
@@ -28,11 +28,10 @@ where
             return;
         }
         let hottest = self.fence.hottest(SHARED_MAX, self.clock.now());
-        let named = hottest.iter().take_while(|(score, _)| *score >= SCORE_MIN);
-        let named: Vec<_> = named
-            .filter_map(|(score, held)| Some((self.stored_key(held.key())?, *score)))
-            .collect();
-        let hot: Vec<_> = named.iter().map(|(key, score)| (&**key, *score)).collect();
+        let named = hottest.iter().take_while(|hot| hot.heat >= HEAT_MIN);
+        let named: Vec<_> =
+            named.filter_map(|hot| Some((self.stored_key(hot.entry.key())?, hot.heat))).collect();
+        let hot: Vec<_> = named.iter().map(|(key, heat)| (&**key, *heat)).collect();
         let Some(elsewhere) = shared.l2.merge_hot(&self.group, &hot, keep_for).await else {
             return;
         };

@@ -21,6 +21,9 @@ pub struct HotKey<K> {
     pub score: f64,
     /// Its reads per second: `1 / max(average gap, time since the last)`; `None` before the second.
     pub rate: Option<f64>,
+    /// What it is ordered by: the score, and less in proportion where the rate is below 16 reads in
+    /// a half-life.
+    pub heat: f64,
 }
 
 impl<K, V> Resource<K, V>
@@ -34,16 +37,17 @@ where
         self.core.stats()
     }
 
-    /// The `count` keys in memory with the highest scores, highest first; fewer if memory holds
-    /// fewer. It looks at every entry, but holds no reader up.
+    /// The `count` keys in memory with the most heat, the hottest first; fewer if memory holds fewer.
+    /// It looks at every entry, but holds no reader up.
     #[must_use]
     pub fn hot_keys(&self, count: usize) -> Vec<HotKey<K>> {
         let now = self.core.clock.now();
         let hottest = self.core.fence.hottest(count, now);
-        let hot = hottest.into_iter().map(|(score, entry)| HotKey {
-            key: entry.key().clone(),
-            score,
-            rate: entry.reads().past().rate(now),
+        let hot = hottest.into_iter().map(|hot| HotKey {
+            key: hot.entry.key().clone(),
+            score: self.core.fence.recorder().score(&hot.past, now),
+            rate: hot.past.rate(now),
+            heat: hot.heat,
         });
         hot.collect()
     }

@@ -37,14 +37,16 @@ pub(crate) struct HotKeyRow {
     score: f64,
     /// Its reads per second; `null` before the second.
     rate: Option<f64>,
+    /// What it is ordered by: the score, and less in proportion where the rate is below 16 reads in
+    /// a half-life.
+    heat: f64,
 }
 
 /// How old an answer may be.
 const LASTS: Duration = Duration::from_secs(2);
 
 impl HotKeys {
-    /// The first of a resource or of all, highest scores first, as they were within the last two
-    /// seconds.
+    /// The first of a resource or of all, the hottest first, as they were within the last two seconds.
     pub(super) async fn of(
         service: Arc<Service>,
         resource: Option<String>,
@@ -76,8 +78,9 @@ fn search(service: &Service, resource: Option<&str>, limit: usize) -> Vec<HotKey
             key: hot.key,
             score: hot.score,
             rate: hot.rate,
+            heat: hot.heat,
         }));
-        rows.sort_by(|one, other| other.score.total_cmp(&one.score));
+        rows.sort_by(|one, other| other.heat.total_cmp(&one.heat));
         rows.truncate(limit);
     }
     rows

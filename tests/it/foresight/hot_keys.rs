@@ -127,7 +127,7 @@ async fn hot_keys_are_those_that_an_exact_count_gives() {
     truth.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let top: HashSet<u64> = truth.iter().take(100).map(|(_, key)| *key).collect();
     let hot = items.hot_keys(100);
-    assert!(hot.windows(2).all(|pair| pair[0].score >= pair[1].score), "highest first");
+    assert!(hot.windows(2).all(|pair| pair[0].heat >= pair[1].heat), "hottest first");
     let found = hot.iter().filter(|hot| top.contains(&hot.key)).count();
     assert!(found >= 95, "{found} of 100");
     for hot in hot.iter().take(20) {
@@ -224,6 +224,39 @@ async fn the_verdict_names_a_policy_that_is_off_and_a_source_that_is_down() {
     }
     assert_eq!(items.stats().breaker, BreakerState::Open);
     assert_eq!(items.explain(&1).verdict, Verdict::SourceDown);
+}
+
+/// What is read no more cools down before its score fades; what is read seldom is not hot because
+/// it was read twice in a moment.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_no_more_cools_down_at_once() {
+    let clock = Clock::starting_at(jiff::Timestamp::UNIX_EPOCH);
+    let builder = Forewarm::builder().config(config()).clock(clock.clone());
+    let forewarm = builder.build().await.unwrap();
+    let policy = Policy { half_life: Duration::from_mins(16), ..of_entries(100) };
+    let items = item(&forewarm, policy, &Source::new());
+    for second in 0..960 {
+        items.get(&1).await.unwrap();
+        if second % 4 == 0 {
+            items.get(&2).await.unwrap();
+        }
+        clock.advance(secs(1));
+    }
+    items.get(&3).await.unwrap();
+    items.get(&3).await.unwrap();
+    let order = || items.hot_keys(3).into_iter().map(|hot| hot.key).collect::<Vec<_>>();
+    assert_eq!(order(), [1, 2, 3]);
+    let hot = items.hot_keys(1).remove(0);
+    assert!((hot.heat - hot.score).abs() < 1e-9, "{hot:?}");
+    // Eight minutes without: an eighth of what 16 reads in a half-life would be.
+    for _ in 0..120 {
+        items.get(&2).await.unwrap();
+        clock.advance(secs(4));
+    }
+    let hot = items.hot_keys(2);
+    assert_eq!((hot[0].key, hot[1].key), (2, 1));
+    assert!(hot[1].score > hot[0].score, "{hot:?}");
+    assert!((hot[1].score / hot[1].heat - 8.0).abs() < 0.1, "{hot:?}");
 }
 
 /// What becomes hot in the second segment, which is looked through only if something there may be
