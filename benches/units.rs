@@ -39,6 +39,8 @@ const SMALL: Size = Size { rows: 256, times: 4, engines: 2 };
 
 /// The values that are stored at a time.
 const BATCH: usize = 1_000;
+/// The rows that a sweep removes at most.
+const SWEPT: usize = 500;
 /// The keys of which an engine tells that they are hot.
 const HOT: usize = 100;
 const VALUE: [u8; 200] = [7; 200];
@@ -91,6 +93,7 @@ async fn measure(l2: &str, tier: &impl Tier, processes: Processes, home: &Path, 
     };
     reads(tier, meter, &next).await;
     changes(tier, meter, &next).await;
+    sweeps(tier, Meter { times: size.times.div_ceil(100), ..meter }).await;
     hot_keys(tier, Meter { times: size.times.div_ceil(20), ..meter }, size.engines).await;
 }
 
@@ -137,6 +140,22 @@ async fn changes(tier: &impl Tier, meter: Meter<'_>, next: &impl Fn() -> String)
     meter.measure("an invalidation, and a poll of it", both).await;
 }
 
+/// What has ended is removed, where the server does not do that by itself.
+async fn sweeps(tier: &impl Tier, meter: Meter<'_>) {
+    for sweep in 0..meter.times {
+        let keys: Vec<_> = (0..SWEPT).map(|nth| format!("p:user:old:{sweep}:{nth}")).collect();
+        store_for(tier, &keys, Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let removed = Cell::new(0);
+    let sweep = async || {
+        let swept = tier.sweep(u32::try_from(SWEPT).unwrap()).await.unwrap();
+        removed.set(removed.get() + swept.expired);
+    };
+    meter.measure("a sweep of 500 rows that have ended", sweep).await;
+    println!("{:10} of them removed: {}", meter.l2, removed.get());
+}
+
 async fn hot_keys(tier: &impl Tier, meter: Meter<'_>, engines: u64) {
     let hot = names(0..HOT);
     let hot: Vec<_> = hot.iter().map(|key| (key.as_str(), 1.5)).collect();
@@ -155,16 +174,21 @@ fn ask(key: &str, want: Want) -> Ask<'_> {
     Ask { key, permit: Permit(fastrand::u64(1..)), want }
 }
 
-fn fill(key: &str, permit: Permit) -> Fill<'_> {
+fn fill(key: &str, permit: Permit, keep_for: Duration) -> Fill<'_> {
     let (value, age, tags) = (&VALUE[..], Duration::ZERO, &[][..]);
-    Fill { key, permit, value, age, fresh_for: LONG, keep_for: LONG, tags, version: None }
+    Fill { key, permit, value, age, fresh_for: keep_for, keep_for, tags, version: None }
 }
 
 /// Reads keys that are not there, and stores them.
 async fn store(tier: &impl Tier, keys: &[String]) {
+    store_for(tier, keys, LONG).await;
+}
+
+async fn store_for(tier: &impl Tier, keys: &[String], keep_for: Duration) {
     let asks: Vec<_> = keys.iter().map(|key| ask(key, Want::Permit)).collect();
     tier.begin(&asks, LONG).await.unwrap();
-    let fills: Vec<_> = asks.iter().map(|Ask { key, permit, .. }| fill(key, *permit)).collect();
+    let fills: Vec<_> =
+        asks.iter().map(|Ask { key, permit, .. }| fill(key, *permit, keep_for)).collect();
     tier.fill(&fills).await.unwrap();
 }
 

@@ -41,7 +41,10 @@ pub(crate) struct Recorder {
 const SAMPLED: u16 = 16;
 
 /// Reads in a half-life from which on they are a steady stream.
-const STEADY: f64 = 16.0;
+const STEADY: f64 = 8.0;
+
+/// The reads in a half-life that are expected of a key which was read once: most never come back.
+const ONCE: f64 = 1.0 / 64.0;
 
 /// A turn, in parts.
 const PARTS: u64 = 1 << 20;
@@ -145,9 +148,8 @@ impl Recorder {
     /// stream. Over a day of Zipf's law of which a fiftieth changes every six minutes this chooses as
     /// well as the better of a count of the last six minutes and a decayed one.
     pub(crate) fn heat(&self, past: &Past, now: Moment) -> f64 {
-        // The second read of a key is expected within a half-life of the first.
         let half_life = self.time.half_life_secs();
-        let rate = past.rate(now).unwrap_or_else(|| 1.0 / half_life.max(past.quiet_secs(now)));
+        let rate = past.rate(now).unwrap_or(ONCE / half_life);
         self.score(past, now) * (rate * half_life / STEADY).min(1.0)
     }
 

@@ -152,11 +152,6 @@ impl Past {
         self.last != Moment::NEVER && self.gap_secs.is_nan()
     }
 
-    /// The time since the last read.
-    pub(crate) fn quiet_secs(&self, now: Moment) -> f64 {
-        now.since(self.last).as_secs_f64()
-    }
-
     /// Reads per second as of `now`: `1 / max(average gap, time since the last read)`.
     ///
     /// `None` before the second read. The second term makes the rate fall as soon as reads stay

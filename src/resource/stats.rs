@@ -21,7 +21,7 @@ pub struct HotKey<K> {
     pub score: f64,
     /// Its reads per second: `1 / max(average gap, time since the last)`; `None` before the second.
     pub rate: Option<f64>,
-    /// What it is ordered by: the score, and less in proportion where the rate is below 16 reads in
+    /// What it is ordered by: the score, and less in proportion where the rate is below 8 reads in
     /// a half-life.
     pub heat: f64,
 }

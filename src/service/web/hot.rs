@@ -37,7 +37,7 @@ pub(crate) struct HotKeyRow {
     score: f64,
     /// Its reads per second; `null` before the second.
     rate: Option<f64>,
-    /// What it is ordered by: the score, and less in proportion where the rate is below 16 reads in
+    /// What it is ordered by: the score, and less in proportion where the rate is below 8 reads in
     /// a half-life.
     heat: f64,
 }

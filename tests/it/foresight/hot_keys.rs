@@ -248,7 +248,7 @@ async fn what_is_read_no_more_cools_down_at_once() {
     assert_eq!(order(), [1, 2, 3]);
     let hot = items.hot_keys(1).remove(0);
     assert!((hot.heat - hot.score).abs() < 1e-9, "{hot:?}");
-    // Eight minutes without: an eighth of what 16 reads in a half-life would be.
+    // Eight minutes without: a quarter of what 8 reads in a half-life would be.
     for _ in 0..120 {
         items.get(&2).await.unwrap();
         clock.advance(secs(4));
@@ -256,7 +256,7 @@ async fn what_is_read_no_more_cools_down_at_once() {
     let hot = items.hot_keys(2);
     assert_eq!((hot[0].key, hot[1].key), (2, 1));
     assert!(hot[1].score > hot[0].score, "{hot:?}");
-    assert!((hot[1].score / hot[1].heat - 8.0).abs() < 0.1, "{hot:?}");
+    assert!((hot[1].score / hot[1].heat - 4.0).abs() < 0.1, "{hot:?}");
 }
 
 /// What becomes hot in the second segment, which is looked through only if something there may be

@@ -28,9 +28,9 @@ async fn a_restart_loads_what_was_read_most_first() {
 #[tokio::test(start_paused = true)]
 async fn scores_go_on_less_what_the_time_between_takes() {
     let day = 20_000 * 86_400;
-    let hours = 3_600;
-    // Half of it goes in each hour; a clock that was set back tells of no time between.
-    for (later, score) in [(0, 8.0), (hours, 4.0), (3 * hours, 1.0), (-hours, 8.0)] {
+    let quarter = 900;
+    // Half of it goes in each quarter of an hour; a clock that was set back tells of no time between.
+    for (later, score) in [(0, 8.0), (quarter, 4.0), (3 * quarter, 1.0), (-quarter, 8.0)] {
         let home = Home::new();
         let first = home.engine_at(day).await;
         let items = start(&first, one_by_one(), &Source::new()).await;
