@@ -26,7 +26,7 @@ use self::residence::Residence;
 use self::room::Counted;
 pub(crate) use self::room::Room;
 use self::search::is_guess;
-pub(crate) use self::search::{Overflow, SAMPLE, Sample, Search};
+pub(crate) use self::search::{Overflow, SAMPLE, SAMPLE_OF_SHARD, Sample, Search};
 pub(crate) use self::shares::Shares;
 pub(crate) use self::tally::L1Tally;
 
