@@ -76,10 +76,10 @@ where
     fn evict_one(&self, search: Search<'_, K, V>) -> Option<Arc<Entry<K, V>>> {
         let mut random = Rng::with_seed(self.random());
         let start = random.usize(..SHARDS);
-        let each = match usize::try_from(search.entries).unwrap_or(usize::MAX) / SHARDS {
-            0 => SAMPLE,
-            of_shard => (of_shard / SAMPLE).clamp(1, SAMPLE_OF_SHARD),
-        };
+        let entries = usize::try_from(search.entries).unwrap_or(usize::MAX);
+        let is_small = entries <= SHARDS;
+        let of_shard = (entries / SHARDS / SAMPLE).clamp(1, SAMPLE_OF_SHARD);
+        let each = if is_small { SAMPLE } else { of_shard };
         let newcomer = search.newcomer();
         let mut at_most = newcomer.map_or(f64::INFINITY, |(worth, _)| worth);
         let (mut seen, mut lowest) = (0, None);
@@ -87,9 +87,7 @@ where
             let sample = shard.lock().room.sample(search, (each, at_most), &mut random);
             seen += sample.seen;
             if let Some((worth, entry)) = sample.lowest {
-                // Of equals, the first will do: to take another one is to write to it.
-                at_most = worth.next_down();
-                lowest = Some(entry);
+                (at_most, lowest) = (worth, Some(entry));
             }
             if seen >= SAMPLE {
                 break;
