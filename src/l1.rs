@@ -26,7 +26,7 @@ use self::residence::Residence;
 use self::room::Counted;
 pub(crate) use self::room::Room;
 use self::search::is_guess;
-pub(crate) use self::search::{Overflow, SAMPLE, Sample, Search};
+pub(crate) use self::search::{Overflow, SAMPLE, SAMPLE_OF_SHARD, Sample, Search};
 pub(crate) use self::shares::Shares;
 pub(crate) use self::tally::L1Tally;
 
@@ -79,8 +79,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, seed: u64, is_eager: bool) -> Self {
-        let main = Main::new(shares.main, seed, is_eager);
+    pub(crate) fn new(shares: Shares, tally: Arc<L1Tally>, is_eager: bool) -> Self {
+        let main = Main::new(shares.main, is_eager);
         Self {
             hot: Hot::new(),
             main,
@@ -118,7 +118,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.main.get(lookup.key())
+        self.main.get(lookup)
     }
 
     /// Lets `look` see an entry of moka, and reports it as one that may move back.
@@ -143,7 +143,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.hot.find(lookup).or_else(|| self.main.get(lookup.key()))
+        self.hot.find(lookup).or_else(|| self.main.get(lookup))
     }
 
     /// Until when the entry of a key is within its ttl, if there is one. Does not write to what
@@ -154,7 +154,7 @@ where
         Q: Eq + Hash + ?Sized,
     {
         let see = |entry: &Arc<Entry<K, V>>, ()| entry.life().fresh_until;
-        let in_main = |()| Some(self.main.get(lookup.key())?.life().fresh_until);
+        let in_main = |()| Some(self.main.get(lookup)?.life().fresh_until);
         self.hot.read(lookup, (), see).map_or_else(in_main, Some)
     }
 
@@ -206,7 +206,7 @@ where
         if let Some(entry) = self.hot.find(lookup) {
             return Some(Placed { entry, segment: Segment::Hot });
         }
-        let entry = self.main.get(lookup.key())?;
+        let entry = self.main.get(lookup)?;
         Some(Placed { entry, segment: Segment::Main })
     }
 
@@ -236,9 +236,9 @@ where
         let Placed { entry: old, segment } = old?;
         if segment == Segment::Main {
             // To moka, a renewal is one more read of the key, should it come back.
-            drop(self.main.get(old.key()));
+            drop(self.main.get(Lookup::of(&old)));
             // Only now, so that a reader who looks in both segments always finds one.
-            self.main.remove(old.key());
+            self.main.remove(Lookup::of(&old));
         }
         self.tally.left(&old, Eviction::Replaced);
         Some(old)
@@ -255,7 +255,7 @@ where
         let Placed { entry: old, segment } = old;
         match segment {
             Segment::Hot => self.hot.remove(Lookup::of(&old)),
-            Segment::Main => self.main.remove(old.key()),
+            Segment::Main => self.main.remove(Lookup::of(&old)),
         }
         self.tally.left(&old, why);
         old
@@ -339,12 +339,13 @@ where
         if recorder.worth(entry.reads()) <= f64::from_bits(self.floor_bits.load(Relaxed)) {
             return false;
         }
-        let is_there = self.main.get(entry.key()).is_some_and(|held| Arc::ptr_eq(&held, entry));
+        let is_there =
+            self.main.get(Lookup::of(entry)).is_some_and(|held| Arc::ptr_eq(&held, entry));
         if is_there {
             entry.set_in_main(false);
             self.slots(room, false).push(entry);
             self.hot.insert(entry);
-            self.main.remove(entry.key());
+            self.main.remove(Lookup::of(entry));
             if let Some(due) = due {
                 room.wheel.insert(entry, due);
             }
@@ -405,7 +406,7 @@ where
     /// Takes every entry of moka out.
     pub(crate) fn clear_main(&self) {
         for entry in self.main.entries() {
-            self.main.remove(entry.key());
+            self.main.remove(Lookup::of(&entry));
             self.tally.left(&entry, Eviction::Cleared);
         }
     }

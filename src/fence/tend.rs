@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::{Carried, Fence, SHARDS, Shard};
 use crate::clock::Moment;
 use crate::entry::Entry;
-use crate::l1::{Lookup, SAMPLE, Search};
+use crate::l1::{Lookup, SAMPLE, SAMPLE_OF_SHARD, Search};
 use crate::score::Decay;
 use crate::sync::Mutex;
 
@@ -70,26 +70,30 @@ where
         }
     }
 
-    /// Evicts the lowest of some entries picked at random, and of the newcomer. Each is looked for in
-    /// another shard: all from one would make that a small cache of its own, which costs hits. Gives
-    /// the entry that was chosen.
+    /// Evicts the lowest of some entries picked at random, and of the newcomer. They are looked for
+    /// in several shards: all from one would make that a small cache of its own, which costs hits.
+    /// Gives the entry that was chosen.
     fn evict_one(&self, search: Search<'_, K, V>) -> Option<Arc<Entry<K, V>>> {
         let mut random = Rng::with_seed(self.random());
         let start = random.usize(..SHARDS);
-        let is_small = self.l1.entries() <= SHARDS as u64;
-        let each = if is_small { SAMPLE } else { 1 };
-        let mut seen = 0;
-        let mut lowest = search.newcomer();
+        let entries = usize::try_from(search.entries).unwrap_or(usize::MAX);
+        let is_small = entries <= SHARDS;
+        let of_shard = (entries / SHARDS / SAMPLE).clamp(1, SAMPLE_OF_SHARD);
+        let each = if is_small { SAMPLE } else { of_shard };
+        let newcomer = search.newcomer();
+        let mut at_most = newcomer.map_or(f64::INFINITY, |(worth, _)| worth);
+        let (mut seen, mut lowest) = (0, None);
         for shard in self.shards.iter().cycle().skip(start).take(SHARDS) {
-            let at_most = lowest.as_ref().map_or(f64::INFINITY, |(worth, _)| *worth);
             let sample = shard.lock().room.sample(search, (each, at_most), &mut random);
             seen += sample.seen;
-            lowest = sample.lowest.or(lowest);
+            if let Some((worth, entry)) = sample.lowest {
+                (at_most, lowest) = (worth, Some(entry));
+            }
             if seen >= SAMPLE {
                 break;
             }
         }
-        let (_, entry) = lowest?;
+        let entry = lowest.or_else(|| newcomer.map(|(_, entry)| Arc::clone(entry)))?;
         self.with_shard(entry.hash(), |shard| self.evict_from(shard, &entry, search));
         Some(entry)
     }

@@ -66,7 +66,7 @@ impl<'a, K> Lookup<'a, K> {
 }
 
 /// An entry as the name of itself.
-struct Named<K, V>(Arc<Entry<K, V>>);
+pub(super) struct Named<K, V>(pub(super) Arc<Entry<K, V>>);
 
 impl<K, V> Hash for Named<K, V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -111,11 +111,11 @@ impl<K, V> Equivalent<Named<K, V>> for Hashed {
 
 /// Hashes what is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
-struct Prehashed;
+pub(super) struct Prehashed;
 
 /// The hash that was written.
 #[derive(Debug, Default)]
-struct Written(u64);
+pub(super) struct Written(u64);
 
 impl BuildHasher for Prehashed {
     type Hasher = Written;

@@ -2,15 +2,14 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
-use foldhash::fast::FixedState;
 use moka::sync::Cache;
 
 use super::Held;
+use super::hot::{Lookup, Named, Prehashed};
 use crate::entry::Entry;
 
 /// Moka as storage: it bounds memory, and never judges freshness or loads.
@@ -30,8 +29,9 @@ pub(super) struct Main<K, V> {
     is_eager: bool,
 }
 
-/// Moka with our entries as its values.
-type Moka<K, V> = Cache<K, Arc<Entry<K, V>>, FixedState>;
+/// Moka with our entries as its values, and as the names of themselves: no key is hashed or cloned
+/// for it.
+type Moka<K, V> = Cache<Named<K, V>, Arc<Entry<K, V>>, Prehashed>;
 
 /// Entries that may move back at the next occasion; more wait for another read.
 const RISING_MAX: usize = 1_024;
@@ -40,16 +40,16 @@ const REPLAYED_MAX: f64 = 8.0;
 
 impl<K, V> Main<K, V>
 where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
+    K: Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
     /// With `is_eager`, everything is done at once instead of when moka finds time: slower, and
     /// the same from run to run.
-    pub(super) fn new(capacity: u64, seed: u64, is_eager: bool) -> Self {
+    pub(super) fn new(capacity: u64, is_eager: bool) -> Self {
         let builder = Cache::builder()
             .max_capacity(capacity)
             .weigher(|_key, entry: &Arc<Entry<K, V>>| entry.weight32());
-        let cache = (capacity > 0).then(|| builder.build_with_hasher(FixedState::with_seed(seed)));
+        let cache = (capacity > 0).then(|| builder.build_with_hasher(Prehashed));
         Self {
             cache,
             full_at: capacity - capacity / 20,
@@ -64,13 +64,13 @@ where
 
     /// The entry of a key. Where there is none, moka counts no read: what is offered to it later
     /// brings its reads along.
-    pub(super) fn get<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
+    pub(super) fn get<Q>(&self, lookup: Lookup<'_, Q>) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
+        Q: Eq + ?Sized,
     {
         let cache = self.cache.as_ref()?;
-        cache.contains_key(key).then(|| cache.get(key)).flatten()
+        cache.contains_key(&lookup).then(|| cache.get(&lookup)).flatten()
     }
 
     /// Offers an entry that was read about this often of late; gives whether moka has it now.
@@ -89,19 +89,19 @@ where
         }
         // Reads of a key that is not there count in moka's sketch, which admits by frequency.
         for _ in 0..recent_reads.ceil().clamp(0.0, REPLAYED_MAX) as u32 {
-            cache.get(entry.key());
+            cache.get(&Lookup::of(entry));
         }
         entry.set_in_main(true);
-        cache.insert(entry.key().clone(), Arc::clone(entry));
+        cache.insert(Named(Arc::clone(entry)), Arc::clone(entry));
         self.note_score(entry);
         self.offered.fetch_add(1, Relaxed);
         self.settle_if_eager();
         true
     }
 
-    pub(super) fn remove(&self, key: &K) {
+    pub(super) fn remove(&self, lookup: Lookup<'_, K>) {
         if let Some(cache) = &self.cache {
-            cache.invalidate(key);
+            cache.invalidate(&lookup);
             self.taken.fetch_add(1, Relaxed);
             self.settle_if_eager();
         }

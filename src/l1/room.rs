@@ -93,10 +93,11 @@ impl<K, V> Room<K, V> {
         (count, at_most): (usize, f64),
         random: &mut Rng,
     ) -> Sample<K, V> {
-        let judge =
-            |entry: &Arc<Entry<K, V>>| search.worth(entry).filter(|worth| *worth <= at_most);
+        let judge = |entry: &Arc<Entry<K, V>>, is_staged| {
+            search.worth(entry, is_staged).filter(|worth| *worth <= at_most)
+        };
         match search.overflow {
-            Overflow::Staged => self.staged.sample(&Slots::new(), count, random, judge),
+            Overflow::Staged => Slots::new().sample(&self.staged, count, random, judge),
             // Among the staged, some have been read, and are as good as proven.
             Overflow::Proven => self.proven.sample(&self.staged, count, random, judge),
         }

@@ -28,9 +28,10 @@ impl<K, V> Clone for Search<'_, K, V> {
 impl<K, V> Copy for Search<'_, K, V> {}
 
 impl<K, V> Search<'_, K, V> {
-    /// What an entry is worth; the least goes. `None` is not to go.
-    pub(super) fn worth(&self, entry: &Arc<Entry<K, V>>) -> Option<f64> {
-        let is_guess = is_guess(entry);
+    /// What an entry is worth, which stands among the staged or among the proven; the least goes.
+    /// `None` is not to go. Of what is proven, this reads nothing but the first words.
+    pub(super) fn worth(&self, entry: &Arc<Entry<K, V>>, is_staged: bool) -> Option<f64> {
+        let is_guess = is_staged && entry.is_unread();
         match self.overflow {
             // What nobody may be served any more; and what was read, and so is no longer staged.
             _ if !entry.is_kept(self.now) => Some(-1.0),
@@ -57,9 +58,9 @@ impl<K, V> Search<'_, K, V> {
     }
 
     /// The newcomer, if it is one of those to choose from whatever is sampled.
-    pub(crate) fn newcomer(&self) -> Option<(f64, Arc<Entry<K, V>>)> {
+    pub(crate) fn newcomer(&self) -> Option<(f64, &Arc<Entry<K, V>>)> {
         let entry = self.newcomer.filter(|_| self.overflow == Overflow::Proven)?;
-        Some((self.worth(entry)?, Arc::clone(entry)))
+        Some((self.worth(entry, entry.is_staged())?, entry))
     }
 }
 
@@ -82,6 +83,9 @@ pub(crate) struct Sample<K, V> {
 
 /// How many entries an eviction looks at.
 pub(crate) const SAMPLE: usize = 16;
+/// How many of them at most are of the same shard, unless there are few entries: its lock is taken
+/// once for all of them, and the memory of one is not waited for before that of the next.
+pub(crate) const SAMPLE_OF_SHARD: usize = 4;
 
 /// Whether an entry is staged and was not read yet.
 pub(super) fn is_guess<K, V>(entry: &Entry<K, V>) -> bool {

@@ -1,5 +1,6 @@
 //! Entries in no order, to sample from.
 
+use std::iter::repeat;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -56,21 +57,23 @@ impl<K, V> Slots<K, V> {
     }
 
     /// Judges `count` entries picked at random from these and `more`, or all if there are no more,
-    /// and gives the lowest of those that the judge does not let off.
+    /// and gives the lowest of those that the judge does not let off. It is told which are of
+    /// `more`.
     pub(super) fn sample(
         &self,
         more: &Self,
         count: usize,
         random: &mut Rng,
-        judge: impl Fn(&Arc<Entry<K, V>>) -> Option<f64>,
+        judge: impl Fn(&Arc<Entry<K, V>>, bool) -> Option<f64>,
     ) -> Sample<K, V> {
         let len = self.0.len() + more.0.len();
         if len <= count {
-            return Sample { seen: len, lowest: lowest(self.iter().chain(more.iter()), judge) };
+            let (these, more) = (self.iter().zip(repeat(false)), more.iter().zip(repeat(true)));
+            return Sample { seen: len, lowest: lowest(these.chain(more), judge) };
         }
         let nth = |nth: usize| match nth.checked_sub(self.0.len()) {
-            None => self.0.get(nth),
-            Some(nth) => more.0.get(nth),
+            None => self.0.get(nth).zip(Some(false)),
+            Some(nth) => more.0.get(nth).zip(Some(true)),
         };
         let picked = (0..count).filter_map(|_| nth(random.usize(..len)));
         Sample { seen: count, lowest: lowest(picked, judge) }
@@ -79,10 +82,10 @@ impl<K, V> Slots<K, V> {
 
 /// The entry that is judged lowest. Only that one is cloned: to clone an entry is to write to it.
 fn lowest<'a, K: 'a, V: 'a>(
-    entries: impl Iterator<Item = &'a Arc<Entry<K, V>>>,
-    judge: impl Fn(&Arc<Entry<K, V>>) -> Option<f64>,
+    entries: impl Iterator<Item = (&'a Arc<Entry<K, V>>, bool)>,
+    judge: impl Fn(&Arc<Entry<K, V>>, bool) -> Option<f64>,
 ) -> Option<(f64, Arc<Entry<K, V>>)> {
-    let judged = entries.filter_map(|entry| Some((judge(entry)?, entry)));
+    let judged = entries.filter_map(|(entry, is_more)| Some((judge(entry, is_more)?, entry)));
     let lowest = judged.min_by(|a, b| a.0.total_cmp(&b.0));
     lowest.map(|(worth, entry)| (worth, Arc::clone(entry)))
 }

@@ -105,8 +105,10 @@ impl Worth {
     /// Judges anew by what was noted.
     pub(crate) fn learn(&self, seen: Seen) {
         let mut reads = 1.0;
+        // To find what the threads noted costs more than to read it.
+        let noted: Vec<_> = self.noted.iter().collect();
         for (nth, kind) in self.kinds.iter().enumerate() {
-            kind.take_in(|| self.noted.iter().filter_map(move |noted| noted.get(nth)));
+            kind.take_in(|| noted.iter().filter_map(move |noted| noted.get(nth)));
             let lasting = kind.lasting(reads, seen);
             for (from, worth) in kind.worth.iter().enumerate() {
                 #[expect(clippy::cast_possible_truncation, reason = "a rate")]

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::entry::{Cell, Reason};
 use crate::key::Key;
 use crate::limits::{Bucket, Spending};
-use crate::policy::PreloadPolicy;
+use crate::policy::{PreloadMode, PreloadPolicy};
 use crate::predictor::{Candidate, ClassicTable, Queue};
 use crate::sync::Mutex;
 
@@ -31,6 +31,8 @@ mod warming;
 pub(super) struct Ahead<K> {
     /// What holds now: it may be changed while the engine runs.
     policy: ArcSwap<PreloadPolicy>,
+    /// Whether that renews entries before they expire, for loads: each of them asks.
+    renews: AtomicBool,
     state: Mutex<State<K>>,
     classic: Option<Mutex<ClassicTable<K>>>,
     /// Calls of the loader for preloads that are under way.
@@ -54,6 +56,11 @@ struct State<K> {
     next_round: Moment,
 }
 
+/// Whether entries are renewed before they expire.
+fn renews(policy: &PreloadPolicy) -> bool {
+    policy.mode == PreloadMode::Predicted && policy.renewals
+}
+
 impl<K: Clone + Eq + Hash> Ahead<K> {
     pub(super) fn new(policy: &PreloadPolicy, seeds: Vec<Seed<K>>) -> Self {
         let state = State {
@@ -70,6 +77,7 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
         let (begun, awaited) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         Self {
             policy: ArcSwap::from_pointee(policy.clone()),
+            renews: AtomicBool::new(renews(policy)),
             state: Mutex::new(state),
             classic,
             calls: AtomicUsize::new(0),
@@ -89,6 +97,12 @@ impl<K: Clone + Eq + Hash> Ahead<K> {
     /// What holds now.
     pub(super) fn policy(&self) -> Guard<Arc<PreloadPolicy>> {
         self.policy.load()
+    }
+
+    /// From now on, this holds.
+    fn adopt(&self, policy: PreloadPolicy) {
+        self.renews.store(renews(&policy), Relaxed);
+        self.policy.store(Arc::new(policy));
     }
 
     pub(super) fn clear(&self) {

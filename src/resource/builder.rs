@@ -410,7 +410,7 @@ fn fence<K: Key, V: Send + Sync + 'static>(
     tally: Arc<L1Tally>,
 ) -> Fence<K, V, Pad<K, V>> {
     let shares = Shares::of(policy.capacity.amount(), policy.hot_share, policy.staging_share);
-    let l1 = L1::new(shares, tally, engine.seed, engine.is_exact);
+    let l1 = L1::new(shares, tally, engine.is_exact);
     let terms = FenceTerms {
         flights_max: policy.source.flights_max,
         tracked_keys: policy.tracked_keys,

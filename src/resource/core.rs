@@ -230,15 +230,12 @@ where
         u32::try_from(weight).unwrap_or(u32::MAX)
     }
 
-    /// The tags of a value; `None` if they cannot be kept.
-    pub(super) fn tags(
-        &self,
-        key: &K,
-        value: Option<&V>,
-        loaded: impl IntoIterator<Item = Box<str>>,
-    ) -> Option<Tags> {
-        let tagged = self.tagger.as_ref().zip(value).map(|(tag, value)| tag(key, value));
-        let tags = Tags::new(tagged.into_iter().flatten().chain(loaded));
+    /// The tags of a value, with those that came with it; `None` if they cannot be kept.
+    pub(super) fn tags(&self, key: &K, value: Option<&V>, mut all: Vec<Box<str>>) -> Option<Tags> {
+        if let Some((tag, value)) = self.tagger.as_ref().zip(value) {
+            all.extend(tag(key, value));
+        }
+        let tags = Tags::new(all);
         if tags.is_none() {
             self.tally.refusals.one(Refusal::Tags);
         }

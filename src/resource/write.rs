@@ -172,7 +172,7 @@ where
         if let Some(refusal) = refusal {
             core.tally.refusals.one(refusal);
         }
-        let tags = core.tags(&key, Some(&value), []);
+        let tags = core.tags(&key, Some(&value), Vec::new());
         let is_refused = refusal.is_some() || tags.is_none();
         let lag = InvalidateOptions::new().lag(core.policy.replica_lag);
         if let Some(lag) = lag {

@@ -1,13 +1,12 @@
 //! What a run of the preloader finds due for one resource.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::entry::{Cell, Entry, Life, Reason};
 use crate::key::Key;
-use crate::policy::PreloadMode;
 use crate::predictor::{Candidate, judge_renewal};
 use crate::resource::core::Core;
 use crate::score::Past;
@@ -37,8 +36,7 @@ where
 
     /// Whether entries are renewed before they expire.
     pub(super) fn renews(&self) -> bool {
-        let preload = self.ahead.policy();
-        preload.mode == PreloadMode::Predicted && preload.renewals
+        self.ahead.renews.load(Relaxed)
     }
 
     /// Notes a read for rules that must see every one.

@@ -1,7 +1,5 @@
 //! Changing what is loaded ahead while the engine runs.
 
-use std::sync::Arc;
-
 use super::State;
 use crate::clock::Moment;
 use crate::entry::Entry;
@@ -67,7 +65,7 @@ where
             }
             self.ahead.spending.tune(preload.extra_loads);
             self.foreseeing.tune(&preload);
-            self.ahead.policy.store(Arc::new(preload));
+            self.ahead.adopt(preload);
             before
         };
         self.foreseeing.foresight.retarget(self.id);
