@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
@@ -46,6 +46,7 @@ pub(crate) struct L2 {
     permits: AtomicU64,
     /// What this engine is called among those that share L2.
     node: Node,
+    nodes_met: AtomicUsize,
     following: Following,
     trust: Arc<Trust>,
 }
@@ -78,6 +79,7 @@ impl L2 {
             is_warned,
             permits,
             node,
+            nodes_met: AtomicUsize::new(1),
             following: Following::default(),
             trust,
         }

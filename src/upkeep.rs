@@ -16,8 +16,10 @@ const ROWS_PER_SWEEP: u32 = 500;
 const REDELIVERY: Duration = Duration::from_millis(200);
 /// A poll that fails three times leaves memory as it may be served.
 const POLLS_PER_WINDOW: u32 = 4;
-/// Between two polls that L2 asks for.
+/// Between two polls that L2 asks for, at least, and for each of the engines that share it: a change
+/// wakes them all, and one that takes a server 40 microseconds a poll must have time for other things.
 const POLL_SPACING: Duration = Duration::from_millis(1);
+const POLL_SPACING_EACH: Duration = Duration::from_micros(100);
 /// After a poll that failed.
 const POLL_AGAIN: Duration = Duration::from_millis(250);
 /// Between two rounds of tidying.
@@ -76,7 +78,7 @@ fn follow(engine: &Arc<Engine>, l2: &Arc<L2>) {
                 l2.changed().await;
                 grown.notify_one();
                 // What comes in quick succession is polled for together.
-                tokio::time::sleep(POLL_SPACING).await;
+                tokio::time::sleep(poll_spacing(l2.nodes_met()).min(every)).await;
             }
         };
         tokio::select! {
@@ -84,6 +86,11 @@ fn follow(engine: &Arc<Engine>, l2: &Arc<L2>) {
             () = listen => {}
         }
     });
+}
+
+fn poll_spacing(nodes: usize) -> Duration {
+    let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+    POLL_SPACING_EACH.saturating_mul(nodes).max(POLL_SPACING)
 }
 
 async fn follow_once(l2: Weak<L2>, every: Duration) -> Next {
@@ -170,4 +177,18 @@ where
     Run: Future<Output = Next> + Send,
 {
     background::repeat(&engine.tasks, engine.clock.clone(), Arc::new(Notify::new()), job);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_engines_there_are_they_ask_ten_thousand_times_a_second_at_most() {
+        for (nodes, millis) in [(0, 1), (1, 1), (10, 1), (25, 2), (100, 10), (1_000, 100)] {
+            let spacing = poll_spacing(nodes);
+            assert_eq!(spacing.as_millis(), millis, "{nodes}");
+            assert!(nodes as f64 / spacing.as_secs_f64() <= 10_000.1, "{nodes}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The engines that share L2, as they name themselves there.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,7 +38,14 @@ impl L2 {
             Some(NodeSeen { node, is_self: false, seen_ago })
         });
         let own = NodeSeen { node: self.node, is_self: true, seen_ago: Duration::ZERO };
-        std::iter::once(own).chain(others).collect()
+        let all: Vec<_> = std::iter::once(own).chain(others).collect();
+        self.nodes_met.store(all.len(), Relaxed);
+        all
+    }
+
+    /// How many engines shared L2 when this was last asked, with this one.
+    pub(crate) fn nodes_met(&self) -> usize {
+        self.nodes_met.load(Relaxed)
     }
 
     /// Takes the name of this engine back.
