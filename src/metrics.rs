@@ -172,7 +172,11 @@ pub const METRICS: &[Metric] = &[
     gauge(LEARNED_KEYS, &[], "Keys whose followers are remembered"),
     gauge(LEARNED_CLIENTS, &[], "Clients whose last reads are remembered"),
     counter(LEARNED_DROPPED, &["table"], "Keys and clients that were forgotten for others"),
-    counter(UNRECORDED, &[], "Reads that were not learned from, since too many came at once"),
+    counter(
+        UNRECORDED,
+        &[],
+        "Reads that were not learned from, since too many came at once; without hits of nobody, of which a sample is enough",
+    ),
     gauge(
         PROBABILITY_ERROR,
         &["resource"],

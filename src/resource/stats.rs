@@ -17,7 +17,8 @@ use crate::stats::{ResourceStats, ratio};
 pub struct HotKey<K> {
     /// The key.
     pub key: K,
-    /// Its reads, each weighing `2^-(age / half_life)`.
+    /// Its reads, each weighing `2^-(age / half_life)`. While it is read hundreds of times a second
+    /// one hit in 16 is counted, and stands for all.
     pub score: f64,
     /// Its reads per second: `1 / max(average gap, time since the last)`; `None` before the second.
     pub rate: Option<f64>,
