@@ -25,6 +25,7 @@ struct HotKey {
     key: String,
     score: f64,
     rate: Option<f64>,
+    heat: f64,
 }
 
 pub(in crate::service) fn run(options: &Options) -> Result<(), Failure> {
@@ -43,11 +44,12 @@ fn text(keys: &[HotKey]) -> String {
     if keys.is_empty() {
         return "No key is in memory.".to_owned();
     }
-    let mut table = console::table(["resource", "key", "score", "reads/s"]);
+    let mut table = console::table(["resource", "key", "heat", "score", "reads/s"]);
     align_numbers(&mut table, 2);
-    for HotKey { resource, key, score, rate } in keys {
+    for HotKey { resource, key, score, rate, heat } in keys {
         let rate = rate.map_or_else(String::new, |rate| format!("{rate:.3}"));
-        table.add_row([harmless(resource), harmless(key), format!("{score:.2}"), rate]);
+        let figures = [format!("{heat:.2}"), format!("{score:.2}"), rate];
+        table.add_row([harmless(resource), harmless(key)].into_iter().chain(figures));
     }
     table.to_string()
 }

@@ -34,7 +34,7 @@ export function begin(explain) {
       { title: "Resource", cell: ({ resource }) => resource },
       { title: "Reads/s", number: true, cell: ({ rate }) => amount(rate) },
       { title: "Last 3 min", cell: line },
-      { title: "Score", number: true, cell: ({ score }) => amount(score) },
+      { title: "Heat", number: true, cell: ({ heat }) => amount(heat) },
       { title: "", control: () => explainer(explain) },
     ],
   });
