@@ -420,7 +420,7 @@ where
             parent.lend(&urgency, self.id);
         }
         let chain = Chain::extended(parent, self.id, smallvec![hash]);
-        let keys = smallvec![(key.clone(), cx)];
+        let keys = smallvec![(&key, cx)];
         let mut answer = None;
         let request = Request { keys, urgency, chain, deadline, salt: hash };
         self.ask(request, |_, answered| answer = Some(answered)).await;

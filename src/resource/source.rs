@@ -20,8 +20,8 @@ use crate::metrics::{Load, LoadOutcome};
 use crate::task;
 
 /// Keys to be asked of the source in one call.
-pub(super) struct Request<K, V> {
-    pub(super) keys: SmallVec<[(K, LoadContext<V>); 1]>,
+pub(super) struct Request<'a, K, V> {
+    pub(super) keys: SmallVec<[(&'a K, LoadContext<V>); 1]>,
     pub(super) urgency: Arc<Urgency>,
     /// The loads that wait for this one, itself included.
     pub(super) chain: Arc<Chain>,
@@ -72,7 +72,7 @@ where
     )]
     pub(super) fn ask<'a>(
         &'a self,
-        mut request: Request<K, V>,
+        mut request: Request<'a, K, V>,
         mut deliver: impl FnMut(usize, Answered<Loaded<V>>) + Send + 'a,
     ) -> impl Future<Output = ()> + Send + 'a {
         async move {
@@ -112,7 +112,7 @@ where
     /// How long to wait for another attempt, if one is worth it and there is time for it.
     fn retry_in(
         &self,
-        request: &Request<K, V>,
+        request: &Request<'_, K, V>,
         results: &Results<V>,
         attempt: usize,
     ) -> Option<Duration> {
@@ -124,7 +124,7 @@ where
     }
 
     /// Asks the source once, when the limits let it.
-    async fn attempt(&self, request: &Request<K, V>) -> Answered<Results<V>> {
+    async fn attempt(&self, request: &Request<'_, K, V>) -> Answered<Results<V>> {
         let refused = |failure| Answered { asked_at: self.clock.recent(), result: Err(failure) };
         if let Err(retry_in) = self.source.limits.check_breaker(&request.urgency) {
             return refused(Failure::Breaker(retry_in));
@@ -148,7 +148,7 @@ where
     }
 
     /// Takes answers that are older than an invalidation demands for failures that may pass.
-    fn refuse_lagging(&self, keys: &[(K, LoadContext<V>)], mut results: Results<V>) -> Results<V> {
+    fn refuse_lagging(&self, keys: &[(&K, LoadContext<V>)], mut results: Results<V>) -> Results<V> {
         for ((key, cx), result) in keys.iter().zip(&mut results) {
             if !cx.prefers_primary() {
                 continue;
@@ -180,12 +180,16 @@ where
     }
 
     /// Calls the loader once. A panic is caught here, so that it is one failure for all who wait.
-    async fn call(&self, keys: &[(K, LoadContext<V>)]) -> Result<Results<V>, Failure> {
+    async fn call(&self, keys: &[(&K, LoadContext<V>)]) -> Result<Results<V>, Failure> {
         let loader = &self.source.loader;
         let call = async {
             let mut results: Results<V> = match keys {
                 [(key, cx)] => smallvec![loader.load(key, cx).await],
-                keys => loader.load_many(keys).await.into(),
+                keys => {
+                    let owned = |(key, cx): &(&K, LoadContext<V>)| ((*key).clone(), cx.again());
+                    let keys: Vec<_> = keys.iter().map(owned).collect();
+                    loader.load_many(&keys).await.into()
+                }
             };
             if self.trimmer.is_some() {
                 results.iter_mut().flatten().for_each(|loaded| self.trim(loaded));
@@ -199,7 +203,7 @@ where
     /// Counts what a call came to, and lets the breaker know.
     fn count(
         &self,
-        keys: &[(K, LoadContext<V>)],
+        keys: &[(&K, LoadContext<V>)],
         call: &Result<Results<V>, Failure>,
         asked_at: Moment,
     ) {
