@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use smallvec::SmallVec;
 
 use super::core::{Core, Shared};
-use super::source::{Answered, Failure, Request};
+use super::source::{Answered, Asked, Failure, Request};
 use crate::clock::Moment;
 use crate::entry::{Entry, Life, Origin, Reason, Tags};
 use crate::error::{Error, LoadError};
@@ -258,13 +258,13 @@ where
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash()).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let now = self.clock.recent();
-        let keys = trips.iter().map(|trip| {
+        let keys = trips.iter().enumerate().map(|(place, trip)| {
             let lagging = self.fence.lagging(trip.key(), trip.hash(), now);
             let held = trip.held.as_ref();
             let since = held.map(|held| held.life().loaded_at);
             let value = held.and_then(|held| held.value().cloned());
             let cx = LoadContext::new(trip.pad().origin(), end, value, since);
-            (trip.key(), cx.preferring_primary(lagging.is_some()))
+            Asked { place, key: trip.key(), cx: cx.preferring_primary(lagging.is_some()) }
         });
         let keys = keys.collect();
         let chain = Chain::extended(parent, self.id, hashes);
