@@ -308,8 +308,7 @@ where
             let held = if is_absent { None } else { self.l1.locate(flight.lookup()) };
             let new = make(Self::past(shard, flight.hash(), held.as_ref()));
             if flight.is_poisoned() || !self.confirm(&new.entry) {
-                let (entry, replaced) = (Arc::new(new.entry), None);
-                return Landing { entry, is_stored: false, replaced };
+                return Landing { entry: new.entry, is_stored: false, replaced: None };
             }
             if !new.is_stored {
                 return self.discard(shard, new.entry, held, Eviction::Replaced);
@@ -350,7 +349,7 @@ where
     fn discard(
         &self,
         shard: &mut Shard<K, V, T>,
-        entry: Entry<K, V>,
+        entry: Arc<Entry<K, V>>,
         held: Option<Placed<K, V>>,
         why: Eviction,
     ) -> Landing<K, V> {
@@ -359,7 +358,7 @@ where
             // The key is as hot as before.
             shard.absent.keep(entry.hash(), &entry.reads().past());
         }
-        Landing { entry: Arc::new(entry), is_stored: false, replaced: removed }
+        Landing { entry, is_stored: false, replaced: removed }
     }
 
     /// Stores an entry in the place of what memory held of its key.
@@ -369,7 +368,7 @@ where
         new: NewEntry<K, V>,
         held: Option<Placed<K, V>>,
     ) -> Landing<K, V> {
-        let entry = Arc::new(new.entry);
+        let entry = new.entry;
         let replaced = self.l1.insert(&mut shard.room, &entry, held, new.due);
         shard.stored += 1;
         shard.absent.forget(entry.hash());
@@ -573,7 +572,7 @@ where
 /// An entry to be stored.
 #[derive(Debug)]
 pub(crate) struct NewEntry<K, V> {
-    pub(crate) entry: Entry<K, V>,
+    pub(crate) entry: Arc<Entry<K, V>>,
     pub(crate) is_stored: bool,
     /// When it comes due, if it does.
     pub(crate) due: Option<Moment>,

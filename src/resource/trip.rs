@@ -116,7 +116,7 @@ where
             if let Some(cell) = was_due {
                 entry.mark_due(cell);
             }
-            NewEntry { entry, is_stored: terms.is_stored, due }
+            NewEntry { entry: Arc::new(entry), is_stored: terms.is_stored, due }
         };
         let landing = core.fence.land(&self.flight, make);
         if terms.is_stored && !landing.is_stored {
