@@ -10,7 +10,7 @@
 //! key's shard, and so is the storing. An invalidation of a group of keys is noted in one step, and
 //! compared with whatever is found, joined or stored after it.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Display};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -113,21 +113,14 @@ pub(crate) enum Wish {
 
 /// Somebody who comes for a key.
 #[derive(Debug)]
-pub(crate) struct Caller<'a, K> {
-    pub(crate) key: &'a K,
+pub(crate) struct Caller<'a, K: Clone> {
+    /// A flight that begins takes it along.
+    pub(crate) key: Cow<'a, K>,
     pub(crate) hash: u64,
     /// A read is to be recorded.
     pub(crate) read_at: Option<Moment>,
     pub(crate) wish: Wish,
 }
-
-impl<K> Clone for Caller<'_, K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K> Copy for Caller<'_, K> {}
 
 /// What somebody finds who comes for a key.
 pub(crate) enum Boarding<K, V, T> {
@@ -137,8 +130,8 @@ pub(crate) enum Boarding<K, V, T> {
     Joined(Arc<Flight<K, T>>),
     /// A load begins, and the caller makes it.
     Started(Start<K, V, T>),
-    /// There are too many.
-    Full,
+    /// There are too many. The entry held is given, if there is one.
+    Full(Option<Arc<Entry<K, V>>>),
 }
 
 /// A load that begins.
@@ -241,10 +234,10 @@ where
         begin: impl FnOnce() -> T,
     ) -> Boarding<K, V, T> {
         let Caller { key, hash, read_at, wish } = caller;
-        let lookup = Lookup::new(hash, key);
         // What is found to be void is dropped outside the lock.
         let mut void = None;
         self.with_shard(hash, |shard| {
+            let lookup = Lookup::new(hash, &*key);
             let held = match self.l1.find(lookup) {
                 Some(held) if self.confirm(&held) => Some(held),
                 found => {
@@ -270,13 +263,13 @@ where
             }
             if self.flights.fetch_add(1, Relaxed) >= self.flights_max {
                 self.flights.fetch_sub(1, Relaxed);
-                return Boarding::Full;
+                return Boarding::Full(held);
             }
-            let (name, generation) = ((key.clone(), hash), self.groups.generation());
+            let (name, generation) = ((key.into_owned(), hash), self.groups.generation());
             let absent_at = held.is_none().then_some(shard.stored);
             let flight = Flight::new(name, generation, absent_at, begin());
             shard.flights.insert(&flight);
-            let is_gate_open = shard.gates.is_open(key);
+            let is_gate_open = shard.gates.is_open(flight.key());
             Boarding::Started(Start { flight, held, is_gate_open })
         })
     }
@@ -315,8 +308,7 @@ where
             let held = if is_absent { None } else { self.l1.locate(flight.lookup()) };
             let new = make(Self::past(shard, flight.hash(), held.as_ref()));
             if flight.is_poisoned() || !self.confirm(&new.entry) {
-                let (entry, replaced) = (Arc::new(new.entry), None);
-                return Landing { entry, is_stored: false, replaced };
+                return Landing { entry: new.entry, is_stored: false, replaced: None };
             }
             if !new.is_stored {
                 return self.discard(shard, new.entry, held, Eviction::Replaced);
@@ -357,7 +349,7 @@ where
     fn discard(
         &self,
         shard: &mut Shard<K, V, T>,
-        entry: Entry<K, V>,
+        entry: Arc<Entry<K, V>>,
         held: Option<Placed<K, V>>,
         why: Eviction,
     ) -> Landing<K, V> {
@@ -366,7 +358,7 @@ where
             // The key is as hot as before.
             shard.absent.keep(entry.hash(), &entry.reads().past());
         }
-        Landing { entry: Arc::new(entry), is_stored: false, replaced: removed }
+        Landing { entry, is_stored: false, replaced: removed }
     }
 
     /// Stores an entry in the place of what memory held of its key.
@@ -376,7 +368,7 @@ where
         new: NewEntry<K, V>,
         held: Option<Placed<K, V>>,
     ) -> Landing<K, V> {
-        let entry = Arc::new(new.entry);
+        let entry = new.entry;
         let replaced = self.l1.insert(&mut shard.room, &entry, held, new.due);
         shard.stored += 1;
         shard.absent.forget(entry.hash());
@@ -580,7 +572,7 @@ where
 /// An entry to be stored.
 #[derive(Debug)]
 pub(crate) struct NewEntry<K, V> {
-    pub(crate) entry: Entry<K, V>,
+    pub(crate) entry: Arc<Entry<K, V>>,
     pub(crate) is_stored: bool,
     /// When it comes due, if it does.
     pub(crate) due: Option<Moment>,

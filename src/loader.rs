@@ -179,6 +179,11 @@ impl<V> LoadContext<V> {
         Self { origin, deadline, held, held_since, prefers_primary: false }
     }
 
+    /// The same for another call.
+    pub(crate) fn again(&self) -> Self {
+        Self { held: self.held.clone(), ..*self }
+    }
+
     pub(crate) fn preferring_primary(self, prefers_primary: bool) -> Self {
         Self { prefers_primary, ..self }
     }

@@ -23,7 +23,7 @@ use crate::policy::Policy;
 
 use self::core::Core;
 use self::fetch::{Fetched, Wanted};
-use self::source::{Failure, Request};
+use self::source::{Asked, Failure, Request};
 
 pub use self::ahead::{NotPreloaded, Preloaded};
 pub use self::alias::Alias;
@@ -420,7 +420,7 @@ where
             parent.lend(&urgency, self.id);
         }
         let chain = Chain::extended(parent, self.id, smallvec![hash]);
-        let keys = smallvec![(key.clone(), cx)];
+        let keys = smallvec![Asked { place: 0, key: &key, cx }];
         let mut answer = None;
         let request = Request { keys, urgency, chain, deadline, salt: hash };
         self.ask(request, |_, answered| answer = Some(answered)).await;

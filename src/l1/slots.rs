@@ -86,6 +86,6 @@ fn lowest<'a, K: 'a, V: 'a>(
     judge: impl Fn(&Arc<Entry<K, V>>, bool) -> Option<f64>,
 ) -> Option<(f64, Arc<Entry<K, V>>)> {
     let judged = entries.filter_map(|(entry, is_more)| Some((judge(entry, is_more)?, entry)));
-    let lowest = judged.min_by(|a, b| a.0.total_cmp(&b.0));
+    let lowest = judged.reduce(|lowest, it| if it.0 < lowest.0 { it } else { lowest });
     lowest.map(|(worth, entry)| (worth, Arc::clone(entry)))
 }

@@ -191,6 +191,10 @@ fn best_rate(lasting: &[f64], from: usize) -> f64 {
         cost += 0.5 * (before + after) * (end - begin);
         if end - start >= SPAN_MIN {
             best = best.max((first - after) / cost);
+            // No longer span can do better, even if all gaps ended in it.
+            if best * cost >= first {
+                break;
+            }
         }
         (before, begin) = (after, end);
     }

@@ -1,6 +1,6 @@
 //! Reading many keys at once: one query of L2, and as few calls of the loader as it takes.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ where
             let lookup = Lookup::new(hash, key);
             let place = match self.core.look(lookup, |entry| entry.value().cloned()) {
                 Ok((value, _)) => Place::Done(Ok(value)),
-                Err(_) => self.begin(&key.to_owned(), hash, &urgency, &mut trips),
+                Err(_) => self.begin(key.to_owned(), hash, &urgency, &mut trips),
             };
             places.push(place);
         }
@@ -82,24 +82,25 @@ where
 
     fn begin(
         &self,
-        key: &K,
+        key: K,
         hash: u64,
         urgency: &Arc<Urgency>,
         trips: &mut Trips<K, V>,
     ) -> Place<K, V> {
         let core = &self.core;
         let now = core.clock.now();
-        core.note_asked(key, now);
-        core.note_missed(key, hash, now);
-        let lookup = Lookup::new(hash, key);
-        if let Some(fetched) = core.serve_fallback(lookup, Wanted::default(), now) {
+        core.note_asked(&key, now);
+        core.note_missed(&key, hash, now);
+        if let Some(fetched) = core.serve_fallback(Lookup::new(hash, &key), Wanted::default(), now)
+        {
             return Place::Done(Ok(fetched.arrival.entry.value().cloned()));
         }
+        let key = Cow::Owned(key);
         let caller = Caller { key, hash, read_at: Some(now), wish: Wish::Value };
         match core.board(caller, Wanted::default(), urgency, now) {
             Err(error) => Place::Done(Err(error)),
-            Ok(Boarded::Full(error)) => {
-                let fetched = core.fall_back(lookup, Wanted::default(), error);
+            Ok(Boarded::Full(error, held)) => {
+                let fetched = core.fall_back(held, Wanted::default(), error);
                 Place::Done(fetched.map(|fetched| fetched.arrival.entry.value().cloned()))
             }
             Ok(Boarded::Held(entry)) => {

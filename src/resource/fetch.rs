@@ -1,5 +1,6 @@
 //! The way of a read that memory did not answer at once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -47,8 +48,8 @@ where
     Joined(Arc<Flight<K, Pad<K, V>>>),
     /// The caller's load is to be begun.
     Started(Box<Trip<K, V>>),
-    /// Nothing: there are too many.
-    Full(Error),
+    /// Nothing: there are too many. Gives what memory holds, too.
+    Full(Error, Option<Arc<Entry<K, V>>>),
 }
 
 impl Wanted {
@@ -136,7 +137,7 @@ where
         let why = Why::certain(Origin::Refresh, Reason::Expiry);
         let urgency = Arc::new(Urgency::new(Origin::Refresh.into()));
         let begin = || Pad::new(now, why, Arc::clone(&urgency));
-        let caller = Caller { key, hash, read_at: None, wish: Wish::Load };
+        let caller = Caller { key: Cow::Borrowed(key), hash, read_at: None, wish: Wish::Load };
         let terms = Terms { serves, joins: self.joins(now) };
         let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
@@ -154,7 +155,7 @@ where
     /// Reads a key that memory did not answer.
     pub(super) async fn fetch(
         self: &Arc<Self>,
-        key: K,
+        mut key: K,
         hash: u64,
         wanted: Wanted,
     ) -> Result<Fetched<K, V>, Error> {
@@ -168,16 +169,15 @@ where
         self.note_missed(&key, hash, called_at);
         let mut read_at = Some(called_at);
         loop {
-            let lookup = Lookup::new(hash, &key);
-            if let Some(fetched) = self.serve_fallback(lookup, wanted, now) {
+            if let Some(fetched) = self.serve_fallback(Lookup::new(hash, &key), wanted, now) {
                 return Ok(fetched);
             }
             let urgency = Arc::new(Urgency::new(Origin::Demand.into()));
             let read_at = read_at.take();
-            let caller = Caller { key: &key, hash, read_at, wish: Wish::Value };
+            let caller = Caller { key: Cow::Owned(key), hash, read_at, wish: Wish::Value };
             let (flight, joined) = match self.board(caller, wanted, &urgency, now)? {
                 Boarded::Held(entry) => return Ok(self.serve_held(entry, now)),
-                Boarded::Full(error) => return self.fall_back(lookup, wanted, error),
+                Boarded::Full(error, held) => return self.fall_back(held, wanted, error),
                 Boarded::Joined(flight) => {
                     let origin = flight.load().why.origin;
                     (flight, Some(origin))
@@ -197,10 +197,10 @@ where
                     && !wanted.is_served_by(&arrival.entry, self.clock.recent())
                     || self.is_void_for(generation, &flight, &arrival.entry))
             {
-                now = self.clock.now();
+                (key, now) = (flight.key().clone(), self.clock.now());
                 continue;
             }
-            return self.settle(lookup, wanted, outcome, joined);
+            return self.settle(flight.lookup(), wanted, outcome, joined);
         }
     }
 
@@ -255,9 +255,8 @@ where
         urgency: &Arc<Urgency>,
         now: Moment,
     ) -> Result<Boarded<K, V>, Error> {
-        let Caller { key, hash, .. } = caller;
         let chain = Chain::current();
-        self.check_recursion(chain.as_deref(), key, hash)?;
+        self.check_recursion(chain.as_deref(), &caller.key, caller.hash)?;
         if self.tasks.is_stopping() {
             self.tally.reads.one(ReadOutcome::SourceError);
             return Err(Error::ShutDown);
@@ -282,9 +281,10 @@ where
                 }
                 Boarded::Started(Trip::new(self, start))
             }
-            Boarding::Full => {
+            Boarding::Full(held) => {
                 let flights = self.policy.source.flights_max;
-                Boarded::Full(Error::Overloaded { resource: Arc::clone(&self.name), flights })
+                let resource = Arc::clone(&self.name);
+                Boarded::Full(Error::Overloaded { resource, flights }, held)
             }
         })
     }
@@ -336,7 +336,7 @@ where
     ) -> Result<Fetched<K, V>, Error> {
         let arrival = match outcome {
             Ok(arrival) => arrival,
-            Err(error) => return self.fall_back(lookup, wanted, error),
+            Err(error) => return self.fall_back(self.fence.l1().find(lookup), wanted, error),
         };
         let outcome = match (arrival.from, arrival.entry.value()) {
             (ReadFrom::L2 | ReadFrom::L1, _) => self.settle_promoted(&arrival.entry),
@@ -373,7 +373,7 @@ where
         now: Moment,
     ) -> Option<Fetched<K, V>> {
         self.source.failing.retry_at(lookup.key(), now)?;
-        let fallback = self.fallback(lookup, wanted, now, false)?;
+        let fallback = self.fallback(self.fence.l1().find(lookup), wanted, now, false)?;
         self.fence.record_held(&fallback.arrival.entry, now);
         Some(fallback)
     }
@@ -381,30 +381,30 @@ where
     /// Serves what is past its time instead of an error, if the policy allows it.
     pub(super) fn fall_back(
         &self,
-        lookup: Lookup<'_, K>,
+        held: Option<Arc<Entry<K, V>>>,
         wanted: Wanted,
         error: Error,
     ) -> Result<Fetched<K, V>, Error> {
         let is_overloaded = matches!(error, Error::Overloaded { .. });
         let may_be_unverified = is_overloaded && self.policy.partition == Partition::Bounded;
-        let fallback = self.fallback(lookup, wanted, self.clock.now(), may_be_unverified);
+        let fallback = self.fallback(held, wanted, self.clock.now(), may_be_unverified);
         if fallback.is_none() {
             self.tally.reads.one(ReadOutcome::SourceError);
         }
         fallback.ok_or(error)
     }
 
-    /// The entry in memory, if it may be served although it is past its time. One that was
+    /// The entry held in memory, if it may be served although it is past its time. One that was
     /// invalidated is not in memory any more, so it cannot come back this way.
     fn fallback(
         &self,
-        lookup: Lookup<'_, K>,
+        held: Option<Arc<Entry<K, V>>>,
         wanted: Wanted,
         now: Moment,
         may_be_unverified: bool,
     ) -> Option<Fetched<K, V>> {
         self.policy.stale_if_error.filter(|_| !wanted.is_fresh_only)?;
-        let entry = self.fence.l1().find(lookup).filter(|entry| self.fence.confirm(entry))?;
+        let entry = held.filter(|entry| self.fence.confirm(entry))?;
         let is_verified = self.is_verified(&entry, now);
         if !is_verified && !may_be_unverified {
             return None;

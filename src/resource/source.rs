@@ -1,6 +1,5 @@
 //! Asking the source: attempts under limits, each answer as soon as it is there.
 
-use std::mem::take;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,14 +19,21 @@ use crate::metrics::{Load, LoadOutcome};
 use crate::task;
 
 /// Keys to be asked of the source in one call.
-pub(super) struct Request<K, V> {
-    pub(super) keys: SmallVec<[(K, LoadContext<V>); 1]>,
+pub(super) struct Request<'a, K, V> {
+    pub(super) keys: SmallVec<[Asked<'a, K, V>; 1]>,
     pub(super) urgency: Arc<Urgency>,
     /// The loads that wait for this one, itself included.
     pub(super) chain: Arc<Chain>,
     pub(super) deadline: Moment,
     /// Tells the waits between attempts from those of other loads.
     pub(super) salt: u64,
+}
+
+/// A key to be asked for, and its place among those of the request.
+pub(super) struct Asked<'a, K, V> {
+    pub(super) place: usize,
+    pub(super) key: &'a K,
+    pub(super) cx: LoadContext<V>,
 }
 
 /// What the source said: of one key, or of all keys of a call.
@@ -72,37 +78,32 @@ where
     )]
     pub(super) fn ask<'a>(
         &'a self,
-        mut request: Request<K, V>,
+        mut request: Request<'a, K, V>,
         mut deliver: impl FnMut(usize, Answered<Loaded<V>>) + Send + 'a,
     ) -> impl Future<Output = ()> + Send + 'a {
         async move {
-            let mut places: SmallVec<[usize; 1]> = (0..request.keys.len()).collect();
             for attempt in 0.. {
                 let Answered { asked_at, result } = self.attempt(&request).await;
                 let results = match result {
                     Ok(results) => results,
                     Err(failure) => {
                         let refused = || Answered { asked_at, result: Err(failure.clone()) };
-                        return places.iter().for_each(|place| deliver(*place, refused()));
+                        request.keys.iter().for_each(|asked| deliver(asked.place, refused()));
+                        return;
                     }
                 };
                 let retry_in = self.retry_in(&request, &results, attempt);
                 let missing =
                     || Err(LoadError::permanent("the loader gave fewer results than keys"));
-                let results = results.into_iter().chain(std::iter::repeat_with(missing));
-                let asked = take(&mut places).into_iter().zip(take(&mut request.keys));
-                for ((place, key), result) in asked.zip(results) {
-                    match result {
-                        Err(error) if error.is_transient() && retry_in.is_some() => {
-                            request.keys.push(key);
-                            places.push(place);
-                        }
-                        result => {
-                            let result = result.map_err(Failure::Load);
-                            deliver(place, Answered { asked_at, result });
-                        }
+                let mut results = results.into_iter();
+                request.keys.retain(|asked| match results.next().unwrap_or_else(missing) {
+                    Err(error) if error.is_transient() && retry_in.is_some() => true,
+                    result => {
+                        let result = result.map_err(Failure::Load);
+                        deliver(asked.place, Answered { asked_at, result });
+                        false
                     }
-                }
+                });
                 let Some(retry_in) = retry_in else { return };
                 task::sleep_until(self.clock.instant(self.clock.now().plus(retry_in))).await;
             }
@@ -112,7 +113,7 @@ where
     /// How long to wait for another attempt, if one is worth it and there is time for it.
     fn retry_in(
         &self,
-        request: &Request<K, V>,
+        request: &Request<'_, K, V>,
         results: &Results<V>,
         attempt: usize,
     ) -> Option<Duration> {
@@ -124,7 +125,7 @@ where
     }
 
     /// Asks the source once, when the limits let it.
-    async fn attempt(&self, request: &Request<K, V>) -> Answered<Results<V>> {
+    async fn attempt(&self, request: &Request<'_, K, V>) -> Answered<Results<V>> {
         let refused = |failure| Answered { asked_at: self.clock.recent(), result: Err(failure) };
         if let Err(retry_in) = self.source.limits.check_breaker(&request.urgency) {
             return refused(Failure::Breaker(retry_in));
@@ -148,8 +149,8 @@ where
     }
 
     /// Takes answers that are older than an invalidation demands for failures that may pass.
-    fn refuse_lagging(&self, keys: &[(K, LoadContext<V>)], mut results: Results<V>) -> Results<V> {
-        for ((key, cx), result) in keys.iter().zip(&mut results) {
+    fn refuse_lagging(&self, keys: &[Asked<'_, K, V>], mut results: Results<V>) -> Results<V> {
+        for (Asked { key, cx, .. }, result) in keys.iter().zip(&mut results) {
             if !cx.prefers_primary() {
                 continue;
             }
@@ -180,12 +181,16 @@ where
     }
 
     /// Calls the loader once. A panic is caught here, so that it is one failure for all who wait.
-    async fn call(&self, keys: &[(K, LoadContext<V>)]) -> Result<Results<V>, Failure> {
+    async fn call(&self, keys: &[Asked<'_, K, V>]) -> Result<Results<V>, Failure> {
         let loader = &self.source.loader;
         let call = async {
             let mut results: Results<V> = match keys {
-                [(key, cx)] => smallvec![loader.load(key, cx).await],
-                keys => loader.load_many(keys).await.into(),
+                [Asked { key, cx, .. }] => smallvec![loader.load(key, cx).await],
+                keys => {
+                    let owned = |asked: &Asked<'_, K, V>| (asked.key.clone(), asked.cx.again());
+                    let keys: Vec<_> = keys.iter().map(owned).collect();
+                    loader.load_many(&keys).await.into()
+                }
             };
             if self.trimmer.is_some() {
                 results.iter_mut().flatten().for_each(|loaded| self.trim(loaded));
@@ -199,7 +204,7 @@ where
     /// Counts what a call came to, and lets the breaker know.
     fn count(
         &self,
-        keys: &[(K, LoadContext<V>)],
+        keys: &[Asked<'_, K, V>],
         call: &Result<Results<V>, Failure>,
         asked_at: Moment,
     ) {
@@ -212,7 +217,7 @@ where
             Some(Err(_)) | None => LoadOutcome::Failed,
         };
         let took = self.clock.now().since(asked_at);
-        for (place, (_, cx)) in keys.iter().enumerate() {
+        for (place, Asked { cx, .. }) in keys.iter().enumerate() {
             let outcome = match call {
                 Ok(results) => outcome(results.get(place)),
                 Err(Failure::Panicked) => LoadOutcome::Panicked,
@@ -220,7 +225,7 @@ where
             };
             self.tally.loads.one(Load(cx.origin(), outcome));
         }
-        if let Some((_, cx)) = keys.first() {
+        if let Some(Asked { cx, .. }) = keys.first() {
             self.tally.timings.record(cx.origin(), took);
         }
         // A source that answers "this cannot be" is there; so is one that answers at all.

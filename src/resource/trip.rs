@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use smallvec::SmallVec;
 
 use super::core::{Core, Shared};
-use super::source::{Answered, Failure, Request};
+use super::source::{Answered, Asked, Failure, Request};
 use crate::clock::Moment;
 use crate::entry::{Entry, Life, Origin, Reason, Tags};
 use crate::error::{Error, LoadError};
@@ -116,7 +116,7 @@ where
             if let Some(cell) = was_due {
                 entry.mark_due(cell);
             }
-            NewEntry { entry, is_stored: terms.is_stored, due }
+            NewEntry { entry: Arc::new(entry), is_stored: terms.is_stored, due }
         };
         let landing = core.fence.land(&self.flight, make);
         if terms.is_stored && !landing.is_stored {
@@ -226,17 +226,17 @@ where
     ) -> impl Future<Output = ()> + Send + 'a {
         async move {
             let request = self.request(&trips, urgency, parent);
-            let mut trips: SmallVec<[_; 1]> = trips.into_iter().map(Some).collect();
             let (mut deliveries, mut unused) = (Vec::new(), Vec::new());
             self.ask(request, |place, answered| {
-                if let Some(trip) = trips.get_mut(place).and_then(Option::take) {
-                    match self.arrive(&trip, answered) {
+                if let Some(trip) = trips.get(place) {
+                    match self.arrive(trip, answered) {
                         Some(delivery) => deliveries.push(delivery),
                         None => unused.extend(trip.full_key.clone().zip(trip.permit)),
                     }
                 }
             })
             .await;
+            drop(trips);
             if let Some(shared) = &self.shared {
                 Box::pin(self.bring(shared, deliveries, unused)).await;
             }
@@ -244,12 +244,12 @@ where
     }
 
     /// What the source is to be asked for these trips.
-    fn request(
+    fn request<'a>(
         &self,
-        trips: &Trips<K, V>,
+        trips: &'a Trips<K, V>,
         urgency: Arc<Urgency>,
         parent: Option<Arc<Chain>>,
-    ) -> Request<K, V> {
+    ) -> Request<'a, K, V> {
         let began = trips.iter().map(|trip| trip.pad().started).min().unwrap_or_default();
         let deadline = began.plus(self.policy.source.deadline);
         let end = self.clock.instant(deadline);
@@ -258,13 +258,13 @@ where
         let hashes: SmallVec<[u64; 1]> = trips.iter().map(|trip| trip.hash()).collect();
         let salt = hashes.first().copied().unwrap_or_default();
         let now = self.clock.recent();
-        let keys = trips.iter().map(|trip| {
+        let keys = trips.iter().enumerate().map(|(place, trip)| {
             let lagging = self.fence.lagging(trip.key(), trip.hash(), now);
             let held = trip.held.as_ref();
             let since = held.map(|held| held.life().loaded_at);
             let value = held.and_then(|held| held.value().cloned());
             let cx = LoadContext::new(trip.pad().origin(), end, value, since);
-            (trip.key().clone(), cx.preferring_primary(lagging.is_some()))
+            Asked { place, key: trip.key(), cx: cx.preferring_primary(lagging.is_some()) }
         });
         let keys = keys.collect();
         let chain = Chain::extended(parent, self.id, hashes);

@@ -190,9 +190,10 @@ where
             let entry = entry.because(Why::DEMAND).with_past(past);
             match life {
                 Some(life) => {
-                    NewEntry { entry: entry.living(life), is_stored: true, due: core.due(&life) }
+                    let entry = Arc::new(entry.living(life));
+                    NewEntry { entry, is_stored: true, due: core.due(&life) }
                 }
-                None => NewEntry { entry, is_stored: false, due: None },
+                None => NewEntry { entry: Arc::new(entry), is_stored: false, due: None },
             }
         });
         core.stored(&landing.entry);

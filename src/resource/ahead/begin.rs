@@ -1,5 +1,6 @@
 //! Beginning loads ahead, as far as the limits allow.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -128,7 +129,7 @@ where
             let is_held = held.is_some_and(|entry| serves(&entry) && self.fence.confirm(&entry));
             return Err(if is_held { NotBegun::NotNeeded } else { self.refuse(reason) });
         }
-        let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Load };
+        let caller = Caller { key: Cow::Owned(key), hash, read_at: None, wish: Wish::Load };
         let may_join = self.joins(now);
         let joins =
             |pad: &Pad<K, V>| since.is_none_or(|since| pad.started >= since) && may_join(pad);
@@ -138,7 +139,7 @@ where
                 Ok(Trip::new(self, start))
             }
             Boarding::Held(_) | Boarding::Joined(_) => Err(NotBegun::NotNeeded),
-            Boarding::Full => Err(self.refuse(reason)),
+            Boarding::Full(_) => Err(self.refuse(reason)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Copying from L2 what is not likely enough to be loaded: that costs the source nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -66,14 +67,14 @@ where
         let why = Why { origin: Origin::Preload, reason, probability, cell, trigger };
         let begin = || Pad::new(now, why, Arc::clone(urgency)).only_copying();
         let is_fresh = |entry: &Entry<K, V>| now < entry.life().fresh_until;
-        let caller = Caller { key: &key, hash, read_at: None, wish: Wish::Copy };
+        let caller = Caller { key: Cow::Owned(key), hash, read_at: None, wish: Wish::Copy };
         let terms = Terms { serves: is_fresh, joins: self.joins(now) };
         let boarding = self.fence.board(caller, terms, begin);
         if let Boarding::Started(start) = boarding {
             return Some(Trip::new(self, start));
         }
         self.ahead.state.lock().copies.give_back();
-        if let Boarding::Full = boarding {
+        if let Boarding::Full(_) = boarding {
             self.refuse(reason);
         }
         None
