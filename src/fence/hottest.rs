@@ -10,7 +10,9 @@ use crate::score::Past;
 use crate::sync::Mutex;
 
 /// About as many entries are looked at before a lock is given back: a microsecond.
-const LOOKED_AT: usize = 32;
+const LOOKED_AT: usize = 64;
+/// As many more than are wanted are kept, since those that move meanwhile may be seen twice.
+const SPARE: usize = 64;
 
 impl<K, V, T> Fence<K, V, T>
 where
@@ -49,9 +51,11 @@ pub(crate) struct HotEntry<K, V> {
 /// The hottest of those looked at.
 struct Hottest<'a, K, V> {
     count: usize,
+    /// How many are kept of those looked at.
+    kept: usize,
     recorder: &'a Recorder,
     now: Moment,
-    /// Those that may be among the hottest: up to twice as many as are wanted.
+    /// Those that may be among the hottest: up to twice as many as are kept.
     best: Vec<HotEntry<K, V>>,
     /// What the heat of another one has to exceed.
     least: f64,
@@ -62,7 +66,8 @@ struct Hottest<'a, K, V> {
 impl<'a, K, V> Hottest<'a, K, V> {
     fn new(count: usize, recorder: &'a Recorder, now: Moment) -> Self {
         let least = if count == 0 { f64::INFINITY } else { f64::NEG_INFINITY };
-        Self { count, recorder, now, best: Vec::new(), least, least_sum: least }
+        let kept = count.saturating_add(SPARE);
+        Self { count, kept, recorder, now, best: Vec::new(), least, least_sum: least }
     }
 
     /// Looks at the last of so many parts of a shard's first `end` entries, and gives where it begins.
@@ -96,26 +101,28 @@ impl<'a, K, V> Hottest<'a, K, V> {
         let heat = self.recorder.heat(&past, self.now);
         if heat > self.least {
             self.best.push(HotEntry { heat, past, entry: Arc::clone(entry) });
-            if self.best.len() >= self.count.saturating_mul(2) {
+            if self.best.len() >= self.kept.saturating_mul(2) {
                 self.narrow();
             }
         }
     }
 
-    /// Leaves as many as are wanted.
+    /// Leaves as many as are kept.
     fn narrow(&mut self) {
-        self.sort();
-        self.best.truncate(self.count);
-        if let Some(last) = self.best.get(self.count.wrapping_sub(1)) {
-            self.least = last.heat;
-            // No key has more heat than score.
-            let unit = self.recorder.score(&Past { score: 1.0, ..Past::NONE }, self.now);
-            self.least_sum = last.heat / unit;
+        if self.best.len() < self.kept {
+            return;
         }
+        let (_, last, _) =
+            self.best.select_nth_unstable_by(self.kept - 1, |a, b| b.heat.total_cmp(&a.heat));
+        self.least = last.heat;
+        // No key has more heat than score.
+        let unit = self.recorder.score(&Past { score: 1.0, ..Past::NONE }, self.now);
+        self.least_sum = last.heat / unit;
+        self.best.truncate(self.kept);
     }
 
-    /// Sorts them, each once. What was read between two looks has the heat of the second.
-    fn sort(&mut self) {
+    /// Those that are wanted, each once. What was read between two looks has the heat of the second.
+    fn into_sorted(mut self) -> Vec<HotEntry<K, V>> {
         self.best.sort_unstable_by(|a, b| {
             let place = |hot: &HotEntry<K, V>| Arc::as_ptr(&hot.entry);
             place(a).cmp(&place(b)).then_with(|| b.heat.total_cmp(&a.heat))
@@ -124,10 +131,6 @@ impl<'a, K, V> Hottest<'a, K, V> {
         self.best.sort_unstable_by(|a, b| {
             b.heat.total_cmp(&a.heat).then_with(|| a.entry.hash().cmp(&b.entry.hash()))
         });
-    }
-
-    fn into_sorted(mut self) -> Vec<HotEntry<K, V>> {
-        self.sort();
         self.best.truncate(self.count);
         self.best
     }
