@@ -148,9 +148,14 @@ impl Recorder {
     /// stream. Over a day of Zipf's law of which a fiftieth changes every six minutes this chooses as
     /// well as the better of a count of the last six minutes and a decayed one.
     pub(crate) fn heat(&self, past: &Past, now: Moment) -> f64 {
+        self.score(past, now) * self.steadiness(past, now)
+    }
+
+    /// How much of a key's score is heat, 0 to 1.
+    pub(crate) fn steadiness(&self, past: &Past, now: Moment) -> f64 {
         let half_life = self.time.half_life_secs();
         let rate = past.rate(now).unwrap_or(ONCE / half_life);
-        self.score(past, now) * (rate * half_life / STEADY).min(1.0)
+        (rate * half_life / STEADY).min(1.0)
     }
 
     /// What the place of a key with these reads is worth now, in reads per turnover.

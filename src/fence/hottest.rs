@@ -55,6 +55,8 @@ struct Hottest<'a, K, V> {
     kept: usize,
     recorder: &'a Recorder,
     now: Moment,
+    /// The score of a sum of 1, which is enough to tell most that are not among the hottest.
+    unit: f64,
     /// Those that may be among the hottest: up to twice as many as are kept.
     best: Vec<HotEntry<K, V>>,
     /// What the heat of another one has to exceed.
@@ -67,7 +69,8 @@ impl<'a, K, V> Hottest<'a, K, V> {
     fn new(count: usize, recorder: &'a Recorder, now: Moment) -> Self {
         let least = if count == 0 { f64::INFINITY } else { f64::NEG_INFINITY };
         let kept = count.saturating_add(SPARE);
-        Self { count, kept, recorder, now, best: Vec::new(), least, least_sum: least }
+        let unit = recorder.score(&Past { score: 1.0, ..Past::NONE }, now);
+        Self { count, kept, recorder, now, unit, best: Vec::new(), least, least_sum: least }
     }
 
     /// Looks at the last of so many parts of a shard's first `end` entries, and gives where it begins.
@@ -98,6 +101,9 @@ impl<'a, K, V> Hottest<'a, K, V> {
     #[cold]
     fn consider(&mut self, entry: &Arc<Entry<K, V>>) {
         let past = entry.reads().past();
+        if past.score * self.unit * self.recorder.steadiness(&past, self.now) <= self.least {
+            return;
+        }
         let heat = self.recorder.heat(&past, self.now);
         if heat > self.least {
             self.best.push(HotEntry { heat, past, entry: Arc::clone(entry) });
@@ -116,8 +122,7 @@ impl<'a, K, V> Hottest<'a, K, V> {
             self.best.select_nth_unstable_by(self.kept - 1, |a, b| b.heat.total_cmp(&a.heat));
         self.least = last.heat;
         // No key has more heat than score.
-        let unit = self.recorder.score(&Past { score: 1.0, ..Past::NONE }, self.now);
-        self.least_sum = last.heat / unit;
+        self.least_sum = last.heat / self.unit;
         self.best.truncate(self.kept);
     }
 
