@@ -98,6 +98,7 @@ mod service {
     use super::{document, documents};
     use crate::readme::replay::{log, rows};
     use crate::served::{COMMON, Served, command};
+    use crate::waiting::until;
 
     /// The blocks of code in a document, each with what is said of it.
     fn blocks(text: &str) -> Vec<(&str, &str)> {
@@ -155,13 +156,11 @@ mod service {
     }
 
     async fn is_held(served: &Served, path: &str) {
-        loop {
+        until("it is held", async || {
             let request = served.request("GET", path).header("cache-control", "only-if-cached");
-            if request.send().await.unwrap().status() == 200 {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+            request.send().await.unwrap().status() == 200
+        })
+        .await;
     }
 
     /// Sends what a console shows, and compares what is answered with what it shows.

@@ -1,8 +1,5 @@
 //! Jobs over real stores: several engines, also in processes of their own that are killed.
 
-use std::future::Future;
-use std::time::Duration;
-
 use forewarm::lab::{self, PostgresServer, RedisServer};
 use forewarm::{Builder, Forewarm, PostgresTier, RedisTier, SqliteTier};
 
@@ -78,22 +75,4 @@ async fn with_tier(builder: Builder, kind: Kind, url: &str) -> Builder {
         Kind::Postgres => builder.tier(PostgresTier::open(url).await.unwrap()),
         Kind::Redis => builder.tier(RedisTier::open(url).await.unwrap()),
     }
-}
-
-/// Long enough for whatever ends by itself, on a machine that is busy with other things.
-const IN_TIME: Duration = Duration::from_secs(60);
-
-/// Waits until something is so.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    in_time(what, wait).await;
-}
-
-async fn in_time<F: Future>(what: &str, work: F) -> F::Output {
-    let ended = tokio::time::timeout(IN_TIME, work).await;
-    ended.unwrap_or_else(|_| panic!("never: {what}"))
 }

@@ -106,4 +106,6 @@ mod tier_contract;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod work;

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
 use tokio::sync::OnceCell;
 
 use crate::tier_contract::{self, Bed, NODE, any_run};
+use crate::waiting::{IN_TIME, until};
 
 mod faults;
 mod lives;
@@ -24,9 +25,6 @@ mod trimming;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Long enough for whatever ends by itself, on a machine that is busy with other things.
-const IN_TIME: Duration = Duration::from_secs(30);
 
 /// The server that all share who neither stop nor disturb it.
 async fn shared() -> &'static PostgresServer {
@@ -107,16 +105,6 @@ async fn it_does_what_every_tier_must() {
 
 async fn in_time<F: Future>(work: F) -> F::Output {
     tokio::time::timeout(IN_TIME, work).await.expect("it should have ended by now")
-}
-
-/// Waits until something is so.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(IN_TIME, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// An ask in the name of a new load.

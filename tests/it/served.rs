@@ -7,11 +7,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::waiting::{IN_TIME, until};
 
 /// A service that runs. It is killed if the test ends before it does.
 pub(crate) struct Served {
@@ -174,31 +175,6 @@ impl Served {
         assert_ne!(waited, Err(RecvTimeoutError::Timeout), "it does not end: {}", self.log());
         self.child.wait().unwrap()
     }
-}
-
-/// The longest that anything takes that a test waits for, on a machine that is busy.
-const IN_TIME: Duration = Duration::from_mins(1);
-/// The time between two looks at it.
-const TICK: Duration = Duration::from_millis(5);
-
-/// Waits until something is so.
-pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    until_some(what, async || is_so().await.then_some(())).await;
-}
-
-/// Waits until there is something.
-pub(crate) async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let waiting = async {
-        let mut ticks = tokio::time::interval(TICK);
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            ticks.tick().await;
-        }
-    };
-    let waited = tokio::time::timeout(IN_TIME, waiting).await;
-    waited.unwrap_or_else(|_late| panic!("not in time: {what}"))
 }
 
 /// Where a service listens, if this line of its log says so, in either format.

@@ -16,14 +16,13 @@ use sqlx::{FromRow, PgPool, Row as _, SqlitePool};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use crate::waiting::{IN_TIME, until};
+
 mod bundles;
 mod commits;
 mod faults;
 mod loaders;
 mod retention;
-
-/// Long enough for whatever ends by itself, on a machine that is busy with other things.
-const IN_TIME: Duration = Duration::from_secs(30);
 
 /// The server that all share who neither stop nor disturb it.
 async fn shared() -> &'static PostgresServer {
@@ -162,15 +161,4 @@ fn said(error: &forewarm::Error) -> String {
 
 async fn in_time<F: Future>(work: F) -> F::Output {
     tokio::time::timeout(IN_TIME, work).await.expect("it should have ended by now")
-}
-
-/// Waits until something is so.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(IN_TIME, wait).await;
-    assert!(waited.is_ok(), "not in time: {what}");
 }

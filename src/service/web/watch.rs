@@ -89,7 +89,8 @@ impl Default for Watch {
 impl Watch {
     /// Takes a sample every second; never ends.
     pub(crate) async fn run(&self, forewarm: &Forewarm) -> Infallible {
-        let mut before = totals(forewarm);
+        // What came before this began is of the first second, and not of none.
+        let mut before = Totals::new();
         let mut ticks = tokio::time::interval(EVERY);
         // After a standstill there is one sample, and not one for each second that was missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

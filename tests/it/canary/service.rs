@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::task::JoinSet;
 
 use crate::served::{COMMON, Served, answer};
+use crate::waiting::until;
 
 /// Part of whatever must not be said; another word than that of the canaries beside it, whose watch hears
 /// what the clients of this test log as well.
@@ -195,15 +196,12 @@ async fn run_jobs(said: &mut Said<'_>) {
             let path = format!("/admin/jobs/{job}/{action}");
             assert_eq!(said.note("POST", &path, None).await, 200);
         }
-        while answer(
-            said.served.request("GET", &format!("/admin/jobs/{job}/runs")).bearer_auth(TOKEN),
-        )
-        .await
-        .1[0]["outcome"]
-            .is_null()
-        {
-            tokio::task::yield_now().await;
-        }
+        let path = format!("/admin/jobs/{job}/runs");
+        until("the run has ended", async || {
+            let runs = answer(said.served.request("GET", &path).bearer_auth(TOKEN)).await.1;
+            !runs[0]["outcome"].is_null()
+        })
+        .await;
     }
 }
 
@@ -287,9 +285,7 @@ async fn the_service_says_nothing_that_it_was_not_asked_for() {
     let mut served = Served::start(folder.path(), &settings, &variables);
     let mut said = Said { served: &served, text: String::new() };
     // The dataset is loaded behind the start.
-    while said.open("GET", "/v1/words", None).await == 503 {
-        tokio::task::yield_now().await;
-    }
+    until("it is loaded", async || said.open("GET", "/v1/words", None).await != 503).await;
     for _ in 0..2 {
         read_all(&mut said).await;
         operate(&mut said).await;

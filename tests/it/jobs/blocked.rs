@@ -7,7 +7,8 @@ use std::time::Duration;
 use forewarm::{JobPolicy, RunOutcome};
 use tokio::runtime::Builder;
 
-use super::{Kind, Store, until};
+use super::{Kind, Store};
+use crate::waiting::until;
 
 /// As short as may be, and two of them and more.
 const LEASE: Duration = Duration::from_secs(3);

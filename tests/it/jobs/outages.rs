@@ -8,7 +8,8 @@ use forewarm::lab::Data;
 use forewarm::{Job, JobPolicy, RunOutcome};
 use tokio::time::sleep;
 
-use super::{Kind, Place, Store, until};
+use super::{Kind, Place, Store};
+use crate::waiting::until;
 
 impl Store {
     fn kill(&self) {

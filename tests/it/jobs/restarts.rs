@@ -8,7 +8,8 @@ use forewarm::{Forewarm, Job, JobPolicy, RunOutcome, Trigger};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::sleep;
 
-use super::{Kind, Store, until};
+use super::{Kind, Store};
+use crate::waiting::until;
 
 async fn start(store: &Store, policy: &JobPolicy, runs: &Arc<AtomicUsize>) -> (Forewarm, Job) {
     let forewarm = store.engine().await;

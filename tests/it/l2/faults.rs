@@ -12,6 +12,7 @@ use tokio::task::yield_now;
 use super::faulty::Op;
 use super::log::Log;
 use super::world::{MINUTE, Run, SECOND, Setup, World};
+use crate::waiting::until;
 
 const IDS: std::ops::RangeInclusive<u32> = 1..=200;
 
@@ -89,9 +90,7 @@ async fn goes_on_without(world: &World, run: &Run, log: &Log, name: &str) {
     assert_eq!(log.count(&["WARN", "left alone"]), 1, "{name}");
     // The one that writes may be at something else when it is told.
     let warnings = || log.count(&["WARN", "SQLite tier cannot be used"]);
-    while warnings() == 0 {
-        yield_now().await;
-    }
+    until("it is said", async || warnings() > 0).await;
     assert_eq!(warnings(), 1, "{name}");
 }
 
@@ -179,9 +178,7 @@ async fn reads_go_on_while_the_directory_is_gone() {
     let run = world.run_over(watchful(), options).await;
     read_all(&run, "old").await;
     fs::rename(world.file("data"), world.file("aside")).unwrap();
-    while run.is_l2_up() {
-        yield_now().await;
-    }
+    until("it is noticed", async || !run.is_l2_up()).await;
     goes_on_without(&world, &run, &log, "gone").await;
     fs::rename(world.file("aside"), world.file("data")).unwrap();
     invalidate_all(&run).await;
@@ -294,9 +291,8 @@ async fn a_full_file_is_read_and_has_room_again() {
     let options = world.options().max_bytes(max_bytes);
     let run = world.run_over(watchful(), options).await;
     // It has nothing to evict if the last write that found no room has made enough.
-    while run.tier.swept().last().is_none_or(|swept| swept.has_more) {
-        yield_now().await;
-    }
+    until("it is swept", async || run.tier.swept().last().is_some_and(|swept| !swept.has_more))
+        .await;
     run.load(200).await;
     run.forget().await;
     assert_eq!(run.read(200).await.from, ReadFrom::L2);

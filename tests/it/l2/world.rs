@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, query, query_as};
 use tempfile::TempDir;
-use tokio::task::yield_now;
 
 use super::faulty::{Faulty, Mode, Op, Remote};
 use super::source::Source;
+use crate::waiting::until;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
@@ -281,8 +281,7 @@ impl Run {
         self.tier.set_all(Mode::Works);
         // The breaker lets one call try it.
         clock.advance(SECOND);
-        while self.users.stats().queued_invalidations > 0 {
-            yield_now().await;
-        }
+        let is_told = async || self.users.stats().queued_invalidations == 0;
+        until("all is delivered", is_told).await;
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::waiting::until;
 
 /// Names the file that [`a_process_that_remembers`] is to use.
 const FILE: &str = "FOREWARM_TEST_MEMORY";
@@ -23,10 +24,11 @@ async fn a_process_that_remembers() {
     let forewarm = Forewarm::builder().config(config).build().await.unwrap();
     let items = start(&forewarm, one_by_one(), &Source::new()).await;
     items.get(&1).await.unwrap();
-    while !Path::new(&path).exists() {
+    until("the file is written", async || {
         items.get(&1).await.unwrap();
-        tokio::task::yield_now().await;
-    }
+        Path::new(&path).exists()
+    })
+    .await;
     items.get(&2).await.unwrap();
     writeln!(std::io::stdout(), "it was written").unwrap();
     // It hears nothing until its parent has gone, so that it does not stay behind.

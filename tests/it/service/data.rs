@@ -3,7 +3,8 @@
 use reqwest::header::{HeaderMap, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop, until_some};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::waiting::{until, until_some};
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")
@@ -259,9 +260,7 @@ collections.all = { query = "select said, id from thing where id = '1'" }
         let expected = format!("\"values\":{{\"2\":{other},\"9\":null,\"1\":{thing}}}");
         assert_eq!(batch, format!("{{{expected},\"errors\":{{}}}}"));
     }
-    while served.get("/v1/things").await.0 == 503 {
-        tokio::task::yield_now().await;
-    }
+    until("they are loaded", async || served.get("/v1/things").await.0 != 503).await;
     assert_eq!(text("GET", "/v1/things", "").await, format!("{{{all}}}"));
     let shown = text("GET", "/admin/snapshots/things", "").await;
     assert!(shown.starts_with(&format!("{{{all},\"last_updated_at\":\"2")), "{shown}");

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::served::{COMMON, SHOP, Served, make_shop, until};
+use crate::served::{COMMON, SHOP, Served, make_shop};
+use crate::waiting::until;
 
 /// Where a value is not as described.
 fn differences(at: &str, value: &Value, schema: &Value, document: &Value) -> Vec<String> {

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop, until};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::waiting::until;
 
 /// What came of the requests of all clients.
 #[derive(Default)]

@@ -10,7 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::served::{COMMON, SHOP, Served, command, make_shop, until};
+use crate::served::{COMMON, SHOP, Served, command, make_shop};
+use crate::waiting::until;
 
 /// What a service ends with that has broken off what was under way.
 const BROKEN_OFF: i32 = 6;

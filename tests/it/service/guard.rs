@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop, until};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::waiting::until;
 
 const READ: &str = "read-token-read-token-read-token-0001";
 const WRITE: &str = "write-token-write-token-write-token-02";

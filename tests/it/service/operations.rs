@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::served::{COMMON, SHOP, Served, make_shop, until, until_some};
+use crate::served::{COMMON, SHOP, Served, make_shop};
+use crate::waiting::{until, until_some};
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")
@@ -261,9 +262,7 @@ async fn the_last_minutes_are_told_of_a_resource_or_of_all() {
         let samples = history["samples"].as_array().unwrap().iter();
         samples.map(|sample| sample["figures"]["reads"].as_u64().unwrap()).sum::<u64>()
     };
-    while reads("?resource=user").await < 3 {
-        tokio::task::yield_now().await;
-    }
+    until("they are told", async || reads("?resource=user").await >= 3).await;
     // `right` is related to it: it was loaded ahead, and not read.
     assert_eq!((reads("?resource=user").await, reads("?resource=right").await), (3, 0));
     // Jobs read as well.

@@ -4,7 +4,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use serde_json::json;
 
-use crate::served::{COMMON, SHOP, Served, answer, make_shop, until_some};
+use crate::served::{COMMON, SHOP, Served, answer, make_shop};
+use crate::waiting::until_some;
 
 fn settings() -> String {
     format!("{COMMON}{SHOP}")

@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use forewarm::{
     Ask, Begun, Cursor, Filled, Permit, Polled, Selector, SqliteTier, Stored, Tier as _, Want,
 };
-use tokio::task::yield_now;
 
 use super::{HOUR, Home, SECOND, begin, checkpoint, fill, put, put_all, value};
 use crate::tier_contract::{NODE, any_run};
+use crate::waiting::{until, until_some};
 
 async fn stored(tier: &SqliteTier, key: &str) -> Stored {
     match begin(tier, key, 0).await {
@@ -90,13 +90,11 @@ async fn copied(home: &Home) -> std::path::PathBuf {
 
 /// What a poll says as soon as the file can be used again.
 async fn polled(home: &Home, tier: &SqliteTier, since: &Cursor) -> Polled {
-    loop {
-        if let Ok(polled) = tier.poll(since).await {
-            return polled;
-        }
+    until_some("a poll is answered", async || {
         home.clock.advance(SECOND);
-        yield_now().await;
-    }
+        tier.poll(since).await.ok()
+    })
+    .await
 }
 
 #[tokio::test]
@@ -209,11 +207,12 @@ async fn a_session_outlives_a_connection_that_was_lost() {
     fs::write(home.path(), &damaged).unwrap();
     let asks = [Ask { key: "p:user:1", permit: Permit(1), want: Want::Value }];
     let mut failures = 0;
-    while failures < 3 {
+    until("it has failed three times", async || {
         failures += u32::from(tier.begin(&asks, HOUR).await.is_err());
         home.clock.advance(SECOND);
-        yield_now().await;
-    }
+        failures >= 3
+    })
+    .await;
     fs::write(home.path(), &sound).unwrap();
     assert!(!polled(&home, &tier, &since).await.is_gap);
     assert!(!stored(&tier, "p:user:1").await.is_restored);

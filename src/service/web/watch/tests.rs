@@ -17,6 +17,22 @@ fn a_second_takes_room_for_what_was_busy_in_it() {
     assert_eq!(second.sample(Looked(None)).figures, reads(6, Some(7.5)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_came_before_the_first_second_is_told_of_it() {
+    let forewarm = Forewarm::builder().build().await.unwrap();
+    let words = forewarm.resource::<u32, u32>("word");
+    let words = words.load_with(|key| std::future::ready(Ok(key))).build().unwrap();
+    for _ in 0..3 {
+        words.get(&7).await.unwrap();
+    }
+    let watch = Watch::default();
+    let sampling = tokio::time::timeout(EVERY * 5 / 2, watch.run(&forewarm));
+    assert!(sampling.await.is_err());
+    let looked = watch.look(&forewarm, Some("word")).unwrap();
+    let reads: Vec<_> = watch.samples(looked).iter().map(|second| second.figures.reads).collect();
+    assert_eq!(reads, [3, 0]);
+}
+
 #[test]
 fn ten_minutes_are_kept() {
     let watch = Watch::default();

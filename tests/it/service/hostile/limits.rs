@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{PATIENCE, assert_well, start};
-use crate::served::{COMMON, Served, make_shop, until};
+use crate::served::{COMMON, Served, make_shop};
+use crate::waiting::until;
 
 const ASKED: &[u8] = b"GET /v1/user/7 HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
