@@ -7,6 +7,8 @@ use self::ageing::{TTL_SECS, World};
 
 #[path = "side_by_side/ageing.rs"]
 mod ageing;
+#[path = "side_by_side/cpu.rs"]
+mod cpu;
 
 fn preloader(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("preloader");

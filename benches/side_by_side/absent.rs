@@ -4,7 +4,7 @@ use forewarm::measured::{Recording, record_absent};
 use forewarm::{Policy, Resource};
 use tokio::runtime::Runtime;
 
-use crate::ageing::cpu_time;
+use crate::cpu::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::{uniform, zipf};
 use crate::turns::{Effort, median, on_threads, per_operation, threads_in_words};

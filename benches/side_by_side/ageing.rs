@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use forewarm::{Capacity, Forewarm, LoadError, Loaded, Policy, PreloadPolicy, Resource};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::advance;
+
+use crate::cpu::cpu_time;
 
 pub(crate) const TTL_SECS: u64 = 300;
 
@@ -82,9 +83,4 @@ impl World {
             tokio::task::yield_now().await;
         });
     }
-}
-
-/// Processor time of this thread.
-pub(crate) fn cpu_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }

@@ -7,7 +7,8 @@ use forewarm::measured::Recording;
 use forewarm::{Forewarm, LoadError, Loaded, Resource};
 use futures_util::FutureExt as _;
 
-use crate::ageing::{TTL_SECS, World, cpu_time};
+use crate::ageing::{TTL_SECS, World};
+use crate::cpu::cpu_time;
 use crate::figure::Figure;
 use crate::keys::{uniform, zipf};
 use crate::turns::{Effort, median, per_operation};

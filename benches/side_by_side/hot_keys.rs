@@ -8,7 +8,7 @@ use forewarm::{Policy, Resource};
 use futures_util::FutureExt as _;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::ageing::cpu_time;
+use crate::cpu::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::{names, zipf};
 use crate::turns::{Effort, median};

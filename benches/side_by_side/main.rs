@@ -31,6 +31,7 @@ use self::turns::Effort;
 mod absent;
 mod ageing;
 mod clean_build;
+mod cpu;
 mod drift;
 mod figure;
 mod goal;

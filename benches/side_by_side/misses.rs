@@ -8,7 +8,7 @@ use forewarm::{Forewarm, LoadError, Loaded};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
-use crate::ageing::cpu_time;
+use crate::cpu::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::turns::{Case, Effort, Turns, in_turns, per_operation};
 use crate::world::{Moka, Value, engine, policy, runtime, spawn, value};

@@ -8,7 +8,7 @@ use forewarm::Policy;
 use forewarm::measured::record_absent;
 use futures_util::FutureExt as _;
 
-use crate::ageing::cpu_time;
+use crate::cpu::cpu_time;
 use crate::figure::{Figure, Limits};
 use crate::keys::names;
 use crate::turns::{Case, Effort, Turns, in_turns, per_operation};

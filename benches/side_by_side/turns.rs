@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use crate::ageing::cpu_time;
+use crate::cpu::cpu_time;
 use crate::figure::{Figure, Limits, Yardstick};
 
 /// How much is measured.

@@ -22,7 +22,7 @@ pub struct NodeSeen {
 
 impl L2 {
     /// Names this engine among those that share L2, for `keep_for`, and gives all that have named
-    /// themselves, this one first; alone if L2 does not answer.
+    /// themselves, this one first; alone if L2 does not answer, which leaves [`L2::nodes_met`] as it is.
     ///
     /// An engine is noted as keys that are hot are: as a key of no resource, with the time of day for
     /// its score. So every tier that shares those knows the engines.
@@ -31,19 +31,22 @@ impl L2 {
         #[expect(clippy::cast_precision_loss, reason = "a double holds every millisecond")]
         let now = wall.as_millisecond() as f64;
         let name = self.node.to_string();
-        let named = self.merge_hot(prefix, &[(&name, now)], keep_for).await.unwrap_or_default();
-        let others = named.into_iter().filter_map(|HotSum { key, score }| {
+        let answer = self.merge_hot(prefix, &[(&name, now)], keep_for).await;
+        let is_told = answer.is_some();
+        let others = answer.into_iter().flatten().filter_map(|HotSum { key, score }| {
             let node = Node(u64::from_str_radix(&key, 16).ok()?);
             let seen_ago = Duration::try_from_secs_f64((now - score) / 1e3).unwrap_or_default();
             Some(NodeSeen { node, is_self: false, seen_ago })
         });
         let own = NodeSeen { node: self.node, is_self: true, seen_ago: Duration::ZERO };
         let all: Vec<_> = std::iter::once(own).chain(others).collect();
-        self.nodes_met.store(all.len(), Relaxed);
+        if is_told {
+            self.nodes_met.store(all.len(), Relaxed);
+        }
         all
     }
 
-    /// How many engines shared L2 when this was last asked, with this one.
+    /// How many engines shared L2 when it last said so, with this one.
     pub(crate) fn nodes_met(&self) -> usize {
         self.nodes_met.load(Relaxed)
     }

@@ -143,8 +143,9 @@ where
         // Before looking: what is noted meanwhile stays.
         self.score_max_bits.store(0, Relaxed);
         for (_, entry) in self.cache.iter().flat_map(Cache::iter) {
-            self.note_score(&entry);
+            // Looking may change the score.
             look(&entry);
+            self.note_score(&entry);
         }
     }
 

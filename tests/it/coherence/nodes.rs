@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use forewarm::{Forewarm, NodeSeen};
 use tokio::time::sleep;
 
-use super::world::{SECOND, World};
+use super::world::{MILLISECOND, SECOND, World};
 use crate::sim::{Fate, Op};
 
 /// Who is known, as texts, and the longest time that one has not been seen.
@@ -42,6 +42,28 @@ async fn engines_that_share_a_store_know_of_each_other() {
     two.line.clear();
     sleep(10 * SECOND).await;
     assert_eq!(one.forewarm.nodes().await.len(), 2);
+}
+
+/// A change wakes them all: the more there are, the less often each polls, so that together they do
+/// not ask more of the store than it can answer.
+#[tokio::test(start_paused = true)]
+async fn engines_share_the_time_of_their_store() {
+    let mut world = World::new();
+    world.config.l2.share_hot_every = Some(2 * SECOND);
+    let [one, two, _others @ ..] = world.engines::<40>().await;
+    sleep(3 * SECOND).await;
+    // Nor does one poll more often that cannot ask how many they are.
+    one.line.set(Op::MergeHot, Fate::Fails);
+    sleep(3 * SECOND).await;
+    let polls = || [&one, &two].map(|engine| engine.line.calls(Op::Poll));
+    let before = polls();
+    for _ in 0..1_000 {
+        two.invalidate(1).await;
+        sleep(MILLISECOND).await;
+    }
+    for (before, now) in before.into_iter().zip(polls()) {
+        assert!((200..=300).contains(&(now - before)), "{} polls in a second", now - before);
+    }
 }
 
 #[tokio::test(start_paused = true)]
