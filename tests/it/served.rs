@@ -191,7 +191,7 @@ fn address_in(line: &str) -> Option<String> {
 pub(crate) fn client() -> reqwest::Client {
     // The first one stays; who is later finds it there.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().read_timeout(2 * IN_TIME).build().unwrap()
 }
 
 /// What is answered: its status, and its body if that is JSON.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::served::{COMMON, SHOP, Served, answer, make_shop};
-use crate::waiting::until;
+use crate::waiting::{IN_TIME, until};
 
 /// What came of the requests of all clients.
 #[derive(Default)]
@@ -90,7 +90,7 @@ async fn no_request_is_lost_when_it_is_told_to_end() {
         // It says at once that it is not ready any more, and answers all the same.
         served.logged("\"message\":\"ending\"").await;
         let before = answered();
-        clients.join_all().await;
+        tokio::time::timeout(IN_TIME, clients.join_all()).await.unwrap();
         assert_eq!(requests.lost.load(Ordering::Relaxed), 0, "of {}", answered());
         assert!(answered() > before, "it answered nothing any more");
         assert!(served.ended().success(), "{}", served.log());

@@ -240,6 +240,7 @@ async fn a_source_that_is_gone_is_told_and_what_is_held_is_served() {
         let (status, problem) = served.get(&format!("/v1/quote/B{}", seen.len())).await;
         assert!([200, 502, 503].contains(&status), "{problem}");
         seen.push(status);
+        assert!(seen.len() < 10, "the source is not left alone: {seen:?}");
     }
     let (_, problem) = served.get("/v1/quote/C").await;
     assert!(problem["detail"].as_str().unwrap().contains("left alone"), "{problem}");
