@@ -17,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use forewarm::{
-    Forewarm, Job, LoadError, Policy, Resource, Retention, Run, RunId, SourcePolicy, SqliteTier,
-    StoredAs, work,
+    Clock, Forewarm, Job, LoadError, Policy, Resource, Retention, Run, RunId, SourcePolicy,
+    SqliteOptions, StoredAs, work,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqlitePool;
@@ -35,8 +35,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let market = Market::open().await?;
     let database = database(&folder.path().join("application.db")).await?;
-    let tier = SqliteTier::open(folder.path().join("cache.db")).await?;
-    let forewarm = Forewarm::builder().prefix("market").tier(tier).build().await?;
+    // A minute past noon, whenever this is run: no job comes due meanwhile, and what is shown are the
+    // runs that this program triggers. A service leaves the clocks as they are.
+    let clock = Clock::starting_at("2026-03-11T12:01:00+08:00".parse()?);
+    let options = SqliteOptions::new(folder.path().join("cache.db")).clock(clock.clone());
+    let builder = Forewarm::builder().prefix("market").clock(clock);
+    let forewarm = builder.tier(options.open().await?).build().await?;
 
     // What is renewed every five minutes lives for ten: one failed renewal leaves no gap.
     let stocks = market.resource(&forewarm, "stock", Duration::from_mins(10))?;
